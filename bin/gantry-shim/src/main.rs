@@ -1,0 +1,2 @@
+//! One per container: stdio, log, exit.
+fn main() {}

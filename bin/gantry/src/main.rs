@@ -1,0 +1,2 @@
+//! The client and the engine in one file.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Engine API's wire types. No behaviour.

@@ -1,0 +1,1 @@
+//! Builds: stages, cache, layers.

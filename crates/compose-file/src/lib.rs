@@ -1,0 +1,1 @@
+//! A compose file's text to a project. No I/O.

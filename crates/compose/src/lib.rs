@@ -1,0 +1,1 @@
+//! Projects: observe, plan, act.

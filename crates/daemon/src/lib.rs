@@ -1,0 +1,1 @@
+//! The page of wiring: config, build, restore, serve, reload, drain.

@@ -1,0 +1,1 @@
+//! A Dockerfile's text to a tree with spans. No I/O.

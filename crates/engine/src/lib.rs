@@ -1,0 +1,1 @@
+//! Containers: their records, their life, their streams.

@@ -1,0 +1,1 @@
+//! The journal of what happened: append, filter, replay, follow.

@@ -1,0 +1,1 @@
+//! Images: references, import, load, save, commit, remove, history.

@@ -1,0 +1,1 @@
+//! Log drivers and readers: json-file, local, none.

@@ -1,0 +1,1 @@
+//! Sandboxes, networks, endpoints, address pools, ports, names.

@@ -1,0 +1,1 @@
+//! An OCI bundle to a process, and its life.

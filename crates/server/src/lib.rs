@@ -1,0 +1,1 @@
+//! The Engine API over HTTP: one router a noun; wire types stop here.

@@ -1,0 +1,1 @@
+//! Spawns shims, talks to them, finds them again.

@@ -1,0 +1,1 @@
+//! What the engine and a shim say to each other: frames, requests, the exit record.

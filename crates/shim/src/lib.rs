@@ -1,0 +1,1 @@
+//! One container's keeper: stdio, log, exec sessions, exit.

@@ -1,0 +1,1 @@
+//! Layered file systems: overlay and native copies behind one contract.

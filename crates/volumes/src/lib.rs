@@ -1,0 +1,1 @@
+//! Named volumes and mounts into containers.
