@@ -1,1 +1,179 @@
-//! The embedded metadata store: tables, transactions, migrations.
+//! The embedded metadata store: typed tables of JSON values over `redb`, one file, one transaction a request.
+//!
+//! What it is: the place of every small record that must survive a crash (containers, image references, volumes,
+//! networks). What it is not: a home of blobs, logs or events; those are files of their own.
+//!
+//! Start with [`Store`], then [`Table`]: an owner declares its tables as constants, registers its migrations once with
+//! [`Store::migrate`], and then reads and writes in closures:
+//!
+//! ```
+//! # use gantry_store::{Store, Table, StoreError};
+//! const PETS: Table<String, u32> = Table::new("pets");
+//! # fn main() -> Result<(), StoreError> {
+//! # let dir = tempfile::tempdir().expect("a directory");
+//! let store = Store::open(&dir.path().join("store.db"))?;
+//! store.write(|tx| tx.put(PETS, &"rex".to_owned(), &3))?;
+//! assert_eq!(store.read(|tx| tx.get(PETS, &"rex".to_owned()))?, Some(3));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On disk: one `redb` file. Each row is key text -> `[crc32 of the rest, 4 bytes little endian][JSON]`. A row whose
+//! checksum or JSON does not fit is *damaged*: it costs that row only, and every listing tells it.
+//! The table `gantry.schema` holds the schema version of every owner.
+
+mod ballast;
+mod error;
+mod row;
+mod schema;
+mod table;
+mod transaction;
+
+pub use error::StoreError;
+pub use schema::Migration;
+pub use table::{Damaged, Key, Listing, Table};
+pub use transaction::{ReadTx, WriteTx};
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ballast::Ballast;
+use redb::{Database, ReadableDatabase};
+
+/// Page cache of the database. Records are small and hot; the bound keeps the idle engine under its memory budget.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// The store. Cheap to clone; all clones are one database.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    ballast: Ballast,
+    /// `None` only while a database that met an I/O error could not be opened again.
+    db: RwLock<Option<Database>>,
+}
+
+impl Store {
+    /// Opens or makes the database file. A second opener of the same file is refused by its lock.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(StoreError::Io)?;
+        }
+        let ballast = Ballast::beside(path);
+        let db = match open_database(path) {
+            // A full disk must not keep the engine from starting: what it holds back is given up first.
+            Err(err) if err.is_full_disk() && ballast.drop_it() => open_database(path)?,
+            other => other?,
+        };
+        ballast.refill();
+        Ok(Store { inner: Arc::new(Inner { path: path.to_owned(), ballast, db: RwLock::new(Some(db)) }) })
+    }
+
+    /// Runs `work` in one read transaction: a consistent picture of all tables.
+    pub fn read<T, E: From<StoreError>>(&self, work: impl Fn(&ReadTx) -> Result<T, E>) -> Result<T, E> {
+        let run = || -> Result<T, Failure<E>> {
+            let guard = self.inner.db.read().unwrap_or_else(PoisonError::into_inner);
+            let db = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
+            let tx = db.begin_read().map_err(|err| Failure::Store(err.into()))?;
+            work(&ReadTx { tx }).map_err(Failure::Caller)
+        };
+        match run() {
+            Err(Failure::Store(err)) if err.wants_reopening() => {
+                self.reopen()?;
+                run().map_err(Failure::into_caller)
+            }
+            other => other.map_err(Failure::into_caller),
+        }
+    }
+
+    /// Runs `work` in one write transaction, durable when this returns. An error undoes all of it.
+    /// `work` may run twice: once more after the database had to be opened again.
+    pub fn write<T, E: From<StoreError>>(&self, work: impl Fn(&WriteTx) -> Result<T, E>) -> Result<T, E> {
+        match self.try_write(&work) {
+            Err(Failure::Store(err)) if err.wants_reopening() => {
+                self.reopen()?;
+                if !err.is_previous_io() {
+                    return Err(err.into());
+                }
+                self.try_write(&work).map_err(Failure::into_caller)
+            }
+            other => other.map_err(Failure::into_caller),
+        }
+    }
+
+    /// [`Store::write`] for work that frees room (removals and state changes of what exists): on a full disk the
+    /// ballast kept for this moment is given up and the work is tried once more.
+    pub fn write_freeing<T, E: From<StoreError>>(
+        &self,
+        work: impl Fn(&WriteTx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let first = match self.try_write(&work) {
+            Ok(done) => {
+                self.inner.ballast.refill();
+                return Ok(done);
+            }
+            Err(failure) => failure,
+        };
+        match first {
+            Failure::Store(err) if err.wants_reopening() => {
+                self.inner.ballast.drop_it();
+                self.reopen()?;
+                self.try_write(&work).map_err(Failure::into_caller)
+            }
+            other => Err(other.into_caller()),
+        }
+    }
+
+    fn try_write<T, E>(&self, work: &impl Fn(&WriteTx) -> Result<T, E>) -> Result<T, Failure<E>> {
+        let guard = self.inner.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
+        let tx = WriteTx {
+            tx: db.begin_write().map_err(|err| Failure::Store(err.into()))?,
+            failed: Default::default(),
+        };
+        match work(&tx) {
+            Ok(value) => {
+                tx.tx.commit().map_err(|err| Failure::Store(err.into()))?;
+                Ok(value)
+            }
+            Err(err) => {
+                // The caller's error may have lost its origin; an I/O error of the database decides the retry.
+                let io = tx.failed.take();
+                let aborted = tx.tx.abort();
+                match (io, aborted) {
+                    (Some(io), _) => Err(Failure::Store(io)),
+                    (None, _) => Err(Failure::Caller(err)),
+                }
+            }
+        }
+    }
+
+    /// After an I/O error `redb` refuses all further work on the handle; a fresh one repairs and goes on.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
+        drop(guard.take());
+        *guard = Some(open_database(&self.inner.path)?);
+        Ok(())
+    }
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
+}
+
+enum Failure<E> {
+    Store(StoreError),
+    Caller(E),
+}
+
+impl<E: From<StoreError>> Failure<E> {
+    fn into_caller(self) -> E {
+        match self {
+            Failure::Store(err) => err.into(),
+            Failure::Caller(err) => err,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong in the store, and how it is told.
+
+use gantry_errdefs::{Class, Classified};
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system beneath failed.
+    #[error("metadata store: {0}")]
+    Io(#[source] std::io::Error),
+    /// The database engine failed.
+    #[error("metadata store: {0}")]
+    Database(#[source] Box<redb::Error>),
+    /// A row does not hold what was written.
+    #[error("metadata store: {0}")]
+    Damaged(#[from] crate::Damaged),
+    /// A value cannot be written as JSON.
+    #[error("metadata store: record in {table} cannot be encoded: {cause}")]
+    Encode {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// The file was written by a newer program.
+    #[error(
+        "metadata store: {owner} has schema version {found}, this program knows up to {known}; use a newer program"
+    )]
+    TooNew {
+        /// Whose tables.
+        owner: &'static str,
+        /// The version on disk.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// The database met an I/O error and could not be opened again.
+    #[error("metadata store: closed after an I/O error")]
+    Closed,
+}
+
+impl StoreError {
+    pub(crate) fn is_full_disk(&self) -> bool {
+        self.class() == Class::Unavailable && !matches!(self, StoreError::Closed)
+    }
+
+    pub(crate) fn is_previous_io(&self) -> bool {
+        match self {
+            StoreError::Closed => true,
+            StoreError::Database(err) => {
+                matches!(**err, redb::Error::PreviousIo | redb::Error::DatabaseClosed)
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn wants_reopening(&self) -> bool {
+        self.is_previous_io()
+            || matches!(self, StoreError::Database(err) if matches!(**err, redb::Error::Io(_)))
+    }
+}
+
+impl Classified for StoreError {
+    fn class(&self) -> Class {
+        match self {
+            StoreError::Io(err) => err.class(),
+            StoreError::Database(err) => match &**err {
+                redb::Error::Io(io) => io.class(),
+                redb::Error::DatabaseAlreadyOpen => Class::Conflict,
+                _ => Class::Internal,
+            },
+            StoreError::Closed => Class::Unavailable,
+            StoreError::Damaged(_) | StoreError::Encode { .. } | StoreError::TooNew { .. } => Class::Internal,
+        }
+    }
+}
+
+macro_rules! from_redb {
+    ($($kind:ident),+) => {$(
+        impl From<redb::$kind> for StoreError {
+            fn from(err: redb::$kind) -> StoreError {
+                StoreError::Database(Box::new(err.into()))
+            }
+        }
+    )+};
+}
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);

@@ -1,0 +1,148 @@
+//! The store against real files: crash, damage, migrations, a full disk.
+
+use gantry_errdefs::{Class, Classified};
+use gantry_store::{Store, StoreError, Table};
+
+const PETS: Table<String, u32> = Table::new("test.pets");
+const HOMES: Table<String, String> = Table::new("test.homes");
+
+fn key(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+fn a_failed_closure_leaves_no_table_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).unwrap();
+    let failed = store.write(|tx| {
+        tx.put(PETS, &key("rex"), &1)?;
+        tx.put(HOMES, &key("rex"), &key("shed"))?;
+        Err::<(), _>(StoreError::Closed)
+    });
+    assert!(failed.is_err());
+    assert_eq!(store.read(|tx| tx.len(PETS)).unwrap(), 0);
+    assert_eq!(store.read(|tx| tx.get(HOMES, &key("rex"))).unwrap(), None);
+}
+
+#[test]
+fn rows_survive_reopening_and_list_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    {
+        let store = Store::open(&path).unwrap();
+        store
+            .write(|tx| {
+                tx.put(PETS, &key("b/2"), &2)?;
+                tx.put(PETS, &key("a/1"), &1)?;
+                tx.put(PETS, &key("a/0"), &0)
+            })
+            .unwrap();
+    }
+    let store = Store::open(&path).unwrap();
+    let all = store.read(|tx| tx.list(PETS)).unwrap();
+    assert_eq!(all.rows, vec![(key("a/0"), 0), (key("a/1"), 1), (key("b/2"), 2)]);
+    let some = store.read(|tx| tx.list_from(PETS, "a/")).unwrap();
+    assert_eq!(some.rows.len(), 2);
+    assert!(store.write_freeing(|tx| tx.remove(PETS, &key("a/1"))).unwrap());
+    assert!(!store.write_freeing(|tx| tx.remove(PETS, &key("a/1"))).unwrap());
+}
+
+#[test]
+fn a_damaged_row_costs_only_itself_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let store = Store::open(&path).unwrap();
+    store
+        .write(|tx| {
+            tx.put(PETS, &key("good"), &1)?;
+            tx.put(PETS, &key("bad"), &77_777_777)
+        })
+        .unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut hits = 0;
+    for at in 0..bytes.len() - 8 {
+        if &bytes[at..at + 8] == b"77777777" {
+            bytes[at] = b'6';
+            hits += 1;
+        }
+    }
+    assert!(hits > 0, "the row is in the file");
+    std::fs::write(&path, bytes).unwrap();
+
+    let store = Store::open(&path).unwrap();
+    let listing = store.read(|tx| tx.list(PETS)).unwrap();
+    assert_eq!(listing.rows, vec![(key("good"), 1)]);
+    assert_eq!(listing.damaged.len(), 1);
+    assert_eq!(listing.damaged[0].key, "bad");
+    assert!(matches!(store.read(|tx| tx.get(PETS, &key("bad"))), Err(StoreError::Damaged(_))));
+    store.write(|tx| tx.remove_text(PETS, "bad")).unwrap();
+    assert!(store.read(|tx| tx.list(PETS)).unwrap().damaged.is_empty());
+}
+
+#[test]
+fn migrations_run_once_and_a_newer_store_is_refused() {
+    const OLD: Table<String, serde_json::Value> = Table::new("test.pets");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).unwrap();
+    store.migrate("pets", &[|tx| tx.put(OLD, &key("rex"), &serde_json::json!("3"))]).unwrap();
+    let steps: [gantry_store::Migration; 2] = [
+        |_| panic!("the first step ran already"),
+        |tx| {
+            for (name, value) in tx.list(OLD)?.rows {
+                let age: u32 = value.as_str().and_then(|age| age.parse().ok()).unwrap_or(0);
+                tx.put(PETS, &name, &age)?;
+            }
+            Ok(())
+        },
+    ];
+    store.migrate("pets", &steps).unwrap();
+    store.migrate("pets", &steps).unwrap();
+    assert_eq!(store.read(|tx| tx.get(PETS, &key("rex"))).unwrap(), Some(3));
+    let refused = store.migrate("pets", &steps[..1]).unwrap_err();
+    assert!(refused.to_string().contains("use a newer program"), "{refused}");
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let _first = Store::open(&path).unwrap();
+    let second = Store::open(&path).err().expect("refused");
+    assert_eq!(second.class(), Class::Conflict);
+}
+
+/// A process that dies in the middle of writing (without any destructor) loses nothing that was told as written.
+#[test]
+fn a_killed_writer_loses_no_committed_row() {
+    if let Ok(path) = std::env::var("GANTRY_STORE_CRASH") {
+        let store = Store::open(path.as_ref()).unwrap();
+        for n in 0.. {
+            store.write(|tx| tx.put(PETS, &format!("{n:06}"), &n)).unwrap();
+            println!("wrote {n}");
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_killed_writer_loses_no_committed_row", "--nocapture"])
+        .env("GANTRY_STORE_CRASH", &path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut told = 0;
+    for line in lines {
+        if let Some(n) = line.unwrap().strip_prefix("wrote ") {
+            told = n.parse::<u32>().unwrap();
+            if told == 50 {
+                child.kill().unwrap();
+            }
+        }
+    }
+    child.wait().unwrap();
+    assert!(told >= 50);
+    let store = Store::open(&path).unwrap();
+    let rows = store.read(|tx| tx.list(PETS)).unwrap().rows;
+    assert!(rows.len() > told as usize, "{} rows for {told} told", rows.len());
+}
