@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn every_class_survives_its_word() {
-        for class in [Class::NotFound, Class::Conflict, Class::NotModified, Class::Forbidden, Class::Internal] {
+        for class in [Class::NotFound, Class::Conflict, Class::NotModified, Class::Forbidden, Class::Internal]
+        {
             assert_eq!(Class::from_word(class.as_str()), class);
         }
         assert_eq!(Class::from_word("nonsense"), Class::Internal);
