@@ -1,0 +1,53 @@
+# The two commands of this project are `make run` and `make test`.
+# Both install what they need from the distribution's packages by themselves (as root, on Debian and its kin).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+
+CARGO  ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+TRIPLE := $(shell uname -m)-unknown-linux-gnu
+# The helpers that stay beside every container are static and small; they are built by a call of their own,
+# because their flags would otherwise rebuild everything else.
+HELPERS := $(TARGET)/$(TRIPLE)/small
+PROFILE ?= release
+PROGRAM := $(TARGET)/$(PROFILE)
+PREFIX ?= /usr/local
+
+.PHONY: run test build helpers needs needs-run lint bench install clean
+
+## Build Gantry, start its engine, run a container from a real image, and show how to go on.
+run: needs-run build
+	./tests/run.sh $(PROGRAM)
+
+## Everything that decides whether a change may land, but formatting and lints (see `make lint`).
+test: needs helpers
+	./tests/all.sh
+
+build: helpers
+	$(CARGO) build --locked --profile $(PROFILE) -p gantry
+	install -m 755 $(HELPERS)/gantry-shim $(HELPERS)/gantry-runtime $(PROGRAM)/
+
+helpers: needs-run
+	CARGO_TARGET_DIR=$(TARGET) RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --profile small --target $(TRIPLE) -p gantry-shim -p gantry-runtime
+
+lint: needs-run
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+needs-run:
+	./tests/needs.sh build
+
+needs: needs-run
+	./tests/needs.sh test
+
+bench: needs build
+	./bench/all.sh
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAM)/gantry $(PROGRAM)/gantry-shim $(PROGRAM)/gantry-runtime $(DESTDIR)$(PREFIX)/bin/
+
+clean:
+	$(CARGO) clean

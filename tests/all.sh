@@ -1,0 +1,13 @@
+#!/bin/bash
+# Runs every test: pure, contract, kernel and program tier. Called by `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+triple=$(uname -m)-unknown-linux-gnu
+# Program tests start a whole engine; it finds the static helpers here.
+export GANTRY_SHIM="$target/$triple/small/gantry-shim"
+export GANTRY_RUNTIME="$target/$triple/small/gantry-runtime"
+
+cargo build --locked -p gantry
+cargo test --locked --workspace --no-fail-fast

@@ -1,0 +1,43 @@
+#!/bin/bash
+# Installs what building or testing needs, from the distribution's packages. Does nothing where all is there.
+# usage: tests/needs.sh build|test
+set -euo pipefail
+
+missing=()
+want() { # want COMMAND PACKAGE: the package is needed when the command is not there
+    command -v "$1" >/dev/null 2>&1 || [ -x "/sbin/$1" ] || [ -x "/usr/sbin/$1" ] || missing+=("$2")
+}
+
+want cc gcc
+want make make
+if ! command -v cargo >/dev/null 2>&1; then
+    if apt-cache show rustup >/dev/null 2>&1; then missing+=(rustup); else
+        echo "Gantry needs Rust 1.90 or newer; this distribution's packages have none. Install rustup first." >&2
+        exit 1
+    fi
+fi
+
+if [ "${1:-build}" = test ]; then
+    want runc runc          # the reference runtime, and a foreign one under our engine
+    want crun crun
+    want ip iproute2        # "other machines" are network namespaces
+    want nft nftables       # reads back what we wrote
+    want iptables iptables
+    want skopeo skopeo      # an original client for registries and archives
+    want curl curl
+    want jq jq
+    want python3 python3
+    want xz xz-utils
+    [ -x /bin/busybox ] && file -L /bin/busybox 2>/dev/null | grep -q static || missing+=(busybox-static file)
+    command -v docker >/dev/null 2>&1 || missing+=(docker.io)
+fi
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "please install: ${missing[*]}" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [[ " ${missing[*]} " == *" rustup "* ]]; then rustup default stable; fi
