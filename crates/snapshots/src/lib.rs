@@ -1,1 +1,16 @@
 //! Layered file systems: overlay and native copies behind one contract.
+//!
+//! What it is: a tree of snapshots. A *committed* snapshot is read-only and has a *name* (an image layer: its chain id);
+//! an *active* one is writable and has a *key* (a container's root, a layer being unpacked); a *view* is a read-only
+//! one with a key. Every snapshot but the lowest has a committed parent.
+//!
+//! What it is not: it mounts nothing in the host's mount namespace. [`Rootfs`] says what the runtime has to mount inside
+//! the container's own namespace, so nothing is left behind after a crash. It knows no images and no containers.
+//!
+//! Start reading at [`Snapshotter`], the trait and its story.
+
+mod error;
+mod snapshotter;
+
+pub use error::{Error, Result};
+pub use snapshotter::{Change, ChangeKind, Info, Kind, PrepareOptions, Rootfs, Snapshotter, Usage};
