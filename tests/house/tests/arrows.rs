@@ -23,6 +23,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "gantry-template",
             "gantry-seccomp",
             "gantry-archive",
+            "gantry-embedded",
         ],
     ),
     (
@@ -80,6 +81,7 @@ const SYNCHRONOUS: &[&str] = &[
     "gantry-runtime",
     "gantry-logs",
     "gantry-archive",
+    "gantry-embedded",
     "gantry-seccomp",
 ];
 

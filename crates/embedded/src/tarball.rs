@@ -1,0 +1,48 @@
+//! The few regular files of an embedded image as an uncompressed tar: always the same bytes.
+
+const BLOCK: usize = 512;
+
+/// `(path, mode, bytes)` in order; owner root, time zero. Paths are at most 100 bytes.
+pub(crate) fn of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (path, mode, bytes) in files {
+        tar.extend(header(path, *mode, bytes.len()));
+        tar.extend(*bytes);
+        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+    }
+    tar.resize(tar.len() + 2 * BLOCK, 0);
+    tar
+}
+
+fn header(path: &str, mode: u32, size: usize) -> [u8; BLOCK] {
+    assert!(path.len() <= 100, "the embedded names are short");
+    let mut block = [0u8; BLOCK];
+    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, path);
+    put(100, &format!("{mode:07o}"));
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, &format!("{size:011o}"));
+    put(136, "00000000000");
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\x0000");
+    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_over_a_header_whose_sum_is_blank() {
+        let tar = of(&[("hello", 0o755, b"x")]);
+        assert_eq!(tar.len(), 4 * BLOCK);
+        let told = std::str::from_utf8(&tar[148..154]).unwrap();
+        let mut blank = tar[..BLOCK].to_vec();
+        blank[148..156].fill(b' ');
+        assert_eq!(u32::from_str_radix(told, 8).unwrap(), blank.iter().map(|b| u32::from(*b)).sum::<u32>());
+    }
+}
