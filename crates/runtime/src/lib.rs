@@ -1,1 +1,26 @@
 //! An OCI bundle to a process, and its life.
+//!
+//! What this is: the synchronous core that makes a container's first process ([`create`]), lets it go
+//! ([`Container::start`]), puts further processes beside it ([`Container::exec`]), and takes it away
+//! ([`Container::delete`]). It is linked by the shim and by the OCI command line.
+//!
+//! What it is not: it keeps no state directory, writes no log, waits for no exit and knows no image. Whoever
+//! calls it has ONE thread (a process that clones into namespaces must), is the parent of everything it
+//! makes, and reaps it.
+//!
+//! Start reading at [`create`](fn@create), then `init/` for what the new process does to itself.
+
+mod container;
+mod create;
+mod error;
+mod record;
+mod root;
+pub mod spec;
+mod stdio;
+
+pub use container::{Container, Exec, Session, Status};
+pub use create::{Create, Gate, create};
+pub use error::{Error, Result};
+pub use record::Record;
+pub use root::RootMount;
+pub use stdio::Stdio;

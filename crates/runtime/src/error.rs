@@ -1,0 +1,81 @@
+//! What can go wrong with a container, in Docker's and runc's words where clients match on them.
+
+use std::io;
+
+use gantry_errdefs::{Class, Classified};
+
+/// The result of every operation here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A container that could not be made, or a verb that it refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command is not there: exit code 127.
+    #[error("{0}")]
+    CommandNotFound(String),
+    /// The command is there and cannot be executed: exit code 126.
+    #[error("{0}")]
+    CommandNotExecutable(String),
+    /// The configuration can never work.
+    #[error("{0}")]
+    InvalidSpec(String),
+    /// This build or this kernel cannot do what was asked.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The container is not in a state for this.
+    #[error("{0}")]
+    WrongState(String),
+    /// A step of the set-up failed; `step` says which, in words.
+    #[error("{step}: {source}")]
+    Setup {
+        /// What was being done, as a clause: `mounting "proc" to rootfs at "/proc"`.
+        step: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A hook failed or took too long.
+    #[error("error running {stage} hook #{index}: {message}")]
+    Hook {
+        /// `prestart`, `createRuntime`, ...
+        stage: &'static str,
+        /// Which of the stage's hooks, from 0.
+        index: usize,
+        /// What happened, with what it wrote on stderr.
+        message: String,
+    },
+    /// The control group could not be made, changed or removed.
+    #[error(transparent)]
+    Cgroup(#[from] gantry_cgroups::Error),
+    /// The seccomp profile cannot be compiled.
+    #[error("seccomp: {0}")]
+    Seccomp(#[from] gantry_seccomp::Error),
+}
+
+impl Error {
+    /// What Docker makes of a start that failed so: 127, 126 or 125.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Error::CommandNotFound(_) => 127,
+            Error::CommandNotExecutable(_) => 126,
+            _ => 125,
+        }
+    }
+
+    pub(crate) fn setup(step: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Error::Setup { step: step.into(), source: source.into() }
+    }
+}
+
+impl Classified for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::CommandNotFound(_) | Error::CommandNotExecutable(_) | Error::InvalidSpec(_) => Class::InvalidArgument,
+            Error::Unsupported(_) => Class::NotImplemented,
+            Error::WrongState(_) => Class::Conflict,
+            Error::Setup { source, .. } => source.class(),
+            Error::Hook { .. } => Class::Internal,
+            Error::Cgroup(e) => e.class(),
+            Error::Seccomp(_) => Class::InvalidArgument,
+        }
+    }
+}
