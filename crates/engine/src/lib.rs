@@ -1,1 +1,4 @@
 //! Containers: their records, their life, their streams.
+
+pub mod record;
+pub mod spec;
