@@ -1,0 +1,71 @@
+use std::sync::atomic::Ordering;
+
+use gantry_names::ImageId;
+
+use crate::{Error, Filters, ImageStore, RemoveOptions, Removed, Result, Use};
+
+/// What to prune.
+#[derive(Debug, Clone, Default)]
+pub struct PruneOptions {
+    /// `dangling` (true if absent: only images without a tag), `until`, `label`, `label!`.
+    pub filters: Filters,
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Line by line.
+    pub removed: Vec<Removed>,
+    /// Unpacked bytes of the layers that went.
+    pub reclaimed: u64,
+}
+
+impl ImageStore {
+    /// `docker image prune`: removes images nobody uses. One that is in the way of something is left, not an error.
+    pub fn prune(&self, options: &PruneOptions, uses: &dyn Fn(&ImageId) -> Vec<Use>) -> Result<Pruned> {
+        if self.inner.pruning.swap(true, Ordering::AcqRel) {
+            return Err(Error::PruneRunning);
+        }
+        let done = self.prune_alone(&options.filters, uses);
+        self.inner.pruning.store(false, Ordering::Release);
+        done
+    }
+
+    fn prune_alone(&self, filters: &Filters, uses: &dyn Fn(&ImageId) -> Vec<Use>) -> Result<Pruned> {
+        let dangling_only = filters.dangling.unwrap_or(true);
+        let catalog = self.catalog()?;
+        let sizes = self.chain_sizes()?;
+        let mut pruned = Pruned::default();
+        for image in self.images_in(&catalog) {
+            let labels = image.config.labels();
+            let parent = catalog.has_children(&image.id);
+            let old = filters.until.is_none_or(|until| image.config.created().is_some_and(|at| at <= until));
+            let unwanted = !filters.label_not.is_empty() && filters.label_not.all_in(labels);
+            if (parent && (dangling_only || image.names.is_empty()))
+                || !old
+                || unwanted
+                || !filters.label.all_in(labels)
+            {
+                continue;
+            }
+            if dangling_only && image.names.iter().any(|name| name.digest().is_none()) {
+                continue;
+            }
+            let targets = match image.names.as_slice() {
+                [] => vec![image.id.hex().to_owned()],
+                names => names.iter().map(ToString::to_string).collect(),
+            };
+            for target in targets {
+                // In use, or gone already with another of its names.
+                let Ok(lines) = self.remove(&target, RemoveOptions::default(), uses) else { continue };
+                pruned.removed.extend(lines);
+            }
+        }
+        for line in &pruned.removed {
+            if let Removed::Deleted(name) = line {
+                pruned.reclaimed += sizes.get(name).copied().unwrap_or(0);
+            }
+        }
+        Ok(pruned)
+    }
+}

@@ -1,0 +1,309 @@
+use std::collections::HashSet;
+
+use gantry_names::{ChainId, ImageId, Reference};
+
+use crate::record::{RECORDS, REFERENCES};
+use crate::resolve::{lookup, resolve_in, stored_form};
+use crate::store::Catalog;
+use crate::{Error, ImageStore, Record, Result};
+
+/// How to remove.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Even if stopped containers use it or several names point at it.
+    pub force: bool,
+    /// Leave nameless parents where they are (`--no-prune`).
+    pub no_prune: bool,
+}
+
+/// One line of what a removal did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// A name is gone: its short form.
+    Untagged(String),
+    /// An image (its id) or a layer (its chain id) is gone.
+    Deleted(String),
+}
+
+/// A container that uses an image; told by whoever knows containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The container's id.
+    pub container: String,
+    /// Whether it runs (or is paused).
+    pub running: bool,
+}
+
+/// Reasons against a deletion that force overcomes, and those of the moment.
+#[derive(Clone, Copy)]
+struct Mind {
+    references: bool,
+    stopped: bool,
+}
+
+impl ImageStore {
+    /// `docker rmi`: removes the name; with its last name, the image; with it, its nameless parents and unused layers.
+    /// `uses` tells which containers use an image.
+    pub fn remove(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+    ) -> Result<Vec<Removed>> {
+        let mut done = Vec::new();
+        self.remove_into(name, options, uses, &mut done)?;
+        Ok(done)
+    }
+
+    fn remove_into(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+        done: &mut Vec<Removed>,
+    ) -> Result<()> {
+        let catalog = self.catalog()?;
+        let id = resolve_in(&catalog, name)?;
+        let mut quiet = false;
+        if is_id_prefix(&id, name) && lookup_name(&catalog, name).is_none_or(|found| found != id) {
+            if is_single(&catalog.names(&id)) {
+                let mind = Mind { references: false, stopped: !options.force };
+                self.check(&catalog, &id, mind, uses)?;
+                self.untag_all(&id, done)?;
+            }
+        } else {
+            if !self.untag_one(&catalog, &id, name, options, uses, done)? {
+                return Ok(());
+            }
+            quiet = true;
+        }
+        self.delete(&id, options.force, !options.no_prune, quiet, uses, done)
+    }
+
+    /// Removes one name, and the digests of its repository when it was the last tag there. Says whether no name is left.
+    fn untag_one(
+        &self,
+        catalog: &Catalog,
+        id: &ImageId,
+        name: &str,
+        options: RemoveOptions,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+        done: &mut Vec<Removed>,
+    ) -> Result<bool> {
+        let names = catalog.names(id);
+        if !options.force && is_single(&names) {
+            if let Some(user) = uses(id).first() {
+                return Err(Error::ReferenceInUse {
+                    name: name.to_owned(),
+                    container: short(&user.container).to_owned(),
+                    image: id.short().to_owned(),
+                });
+            }
+        }
+        let gone = stored_form(&Reference::parse(name)?);
+        let mut doomed = vec![gone.clone()];
+        let others = || names.iter().filter(|other| **other != gone && other.name() == gone.name());
+        if gone.digest().is_none() && !others().any(|other| other.digest().is_none()) {
+            doomed.extend(others().cloned());
+        }
+        self.drop_names(&doomed)?;
+        done.extend(doomed.iter().map(|name| Removed::Untagged(name.familiar())));
+        Ok(names.iter().all(|name| doomed.contains(name)))
+    }
+
+    fn untag_all(&self, id: &ImageId, done: &mut Vec<Removed>) -> Result<()> {
+        let names = self.catalog()?.names(id);
+        self.drop_names(&names)?;
+        done.extend(names.iter().map(|name| Removed::Untagged(name.familiar())));
+        Ok(())
+    }
+
+    fn drop_names(&self, names: &[Reference]) -> Result<()> {
+        self.inner.store.write_freeing(|tx| {
+            for name in names {
+                tx.remove(REFERENCES, name)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes an image and, unless told otherwise, its nameless unused parents.
+    fn delete(
+        &self,
+        id: &ImageId,
+        force: bool,
+        prune: bool,
+        quiet: bool,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+        done: &mut Vec<Removed>,
+    ) -> Result<()> {
+        let catalog = self.catalog()?;
+        let Some(record) = catalog.record(id) else { return Ok(()) };
+        let mind = Mind { references: !force, stopped: !force };
+        if let Err(conflict) = self.check(&catalog, id, mind, uses) {
+            let dangling = catalog.names(id).is_empty() && !catalog.has_children(id);
+            let used = matches!(&conflict, Error::InUse { used: true, .. });
+            // The name is gone, that much was asked for; what is still needed stays without a word.
+            return if quiet && (!dangling || used) { Ok(()) } else { Err(conflict) };
+        }
+        self.untag_all(id, done)?;
+        self.inner.store.write_freeing(|tx| tx.remove(RECORDS, id).map(drop))?;
+        self.forget_config(id);
+        done.push(Removed::Deleted(id.to_string()));
+        self.release_layers(record, done)?;
+        self.release_blobs(id, record)?;
+        match (&record.parent, prune) {
+            (Some(parent), true) => self.delete(parent, false, true, true, uses, done),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(
+        &self,
+        catalog: &Catalog,
+        id: &ImageId,
+        mind: Mind,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+    ) -> Result<()> {
+        let conflict =
+            |hard, used, why: String| Err(Error::InUse { image: id.short().to_owned(), hard, used, why });
+        if catalog.has_children(id) {
+            return conflict(true, false, "image has dependent child images".to_owned());
+        }
+        let users = uses(id);
+        if let Some(user) = users.iter().find(|user| user.running) {
+            let why = format!("image is being used by running container {}", short(&user.container));
+            return conflict(true, true, why);
+        }
+        if mind.references && !catalog.names(id).is_empty() {
+            return conflict(false, false, "image is referenced in multiple repositories".to_owned());
+        }
+        if let Some(user) = users.iter().find(|user| mind.stopped && !user.running) {
+            let why = format!("image is being used by stopped container {}", short(&user.container));
+            return conflict(false, true, why);
+        }
+        Ok(())
+    }
+
+    /// Removes the layers no other image has, top first, as far as nothing stands on them.
+    fn release_layers(&self, record: &Record, done: &mut Vec<Removed>) -> Result<()> {
+        let kept = self.wanted_chains()?;
+        let mut chains = Vec::new();
+        for layer in &record.layers {
+            chains.push(ChainId::extend(chains.last(), &layer.diff_id));
+        }
+        for chain in chains.iter().rev() {
+            if kept.contains(&chain.to_string()) || !self.drop_chain(chain.as_str())? {
+                break;
+            }
+            done.push(Removed::Deleted(chain.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Removes one layer's snapshot with the init layer on it. `false` if something stands on it or holds it.
+    fn drop_chain(&self, chain: &str) -> Result<bool> {
+        let held = self.inner.holds.lock();
+        if held.contains_key(chain) {
+            return Ok(false);
+        }
+        for name in [init_name(chain), chain.to_owned()] {
+            match self.inner.snapshots.remove(&name) {
+                Ok(()) | Err(gantry_snapshots::Error::NotFound(_)) => {}
+                Err(gantry_snapshots::Error::HasChildren { .. }) => return Ok(false),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
+        let wanted = self.wanted_blobs()?;
+        let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
+        self.inner.content.collect(|digest| !mine.contains(digest) || wanted.contains(digest))?;
+        Ok(())
+    }
+
+    /// The layer chains images on record need.
+    fn wanted_chains(&self) -> Result<HashSet<String>> {
+        let mut wanted = HashSet::new();
+        for (_, record) in self.catalog()?.records {
+            let mut chain = None;
+            for layer in &record.layers {
+                let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
+                wanted.insert(next.to_string());
+                chain = Some(next);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn wanted_blobs(&self) -> Result<HashSet<gantry_names::Digest>> {
+        let mut wanted = HashSet::new();
+        for (id, record) in self.catalog()?.records {
+            wanted.extend(record.blobs().cloned());
+            wanted.insert(id.0);
+        }
+        Ok(wanted)
+    }
+
+    /// Removes layers and blobs that no image on record needs and nothing stands on: after a container of a removed image
+    /// is gone, and once at start. `also` names blobs others still need (a build cache). Gives the bytes that came free.
+    pub fn sweep(&self, also: impl Fn(&gantry_names::Digest) -> bool) -> Result<u64> {
+        let wanted = self.wanted_chains()?;
+        let mut freed = 0;
+        loop {
+            let mut progress = false;
+            for info in self.inner.snapshots.walk()? {
+                let chain = info.name.strip_suffix("-init").unwrap_or(&info.name);
+                let ours = info.kind == gantry_snapshots::Kind::Committed && whole_chain(chain);
+                if !ours || wanted.contains(chain) {
+                    continue;
+                }
+                let usage = self.inner.snapshots.usage(&info.name).unwrap_or_default();
+                if self.drop_chain(chain)? {
+                    freed += usage.bytes;
+                    progress = true;
+                }
+            }
+            if !progress {
+                break;
+            }
+        }
+        let blobs = self.wanted_blobs()?;
+        freed += self.inner.content.collect(|digest| blobs.contains(digest) || also(digest))?.bytes;
+        Ok(freed)
+    }
+}
+
+/// The snapshot that containers of an image stand on: the chain's, with the mount points an engine needs.
+pub(crate) fn init_name(chain: &str) -> String {
+    format!("{chain}-init")
+}
+
+fn whole_chain(name: &str) -> bool {
+    ChainId::parse(name).is_ok()
+}
+
+fn lookup_name(catalog: &Catalog, name: &str) -> Option<ImageId> {
+    lookup(catalog, &Reference::parse(name).ok()?)
+}
+
+/// Whether `name` can be read as this image's id or its beginning.
+fn is_id_prefix(id: &ImageId, name: &str) -> bool {
+    id.as_str().starts_with(name) || id.hex().starts_with(name)
+}
+
+/// At most one tag, and all names in one repository.
+fn is_single(names: &[Reference]) -> bool {
+    if names.len() <= 1 {
+        return names.len() == 1;
+    }
+    let tags: Vec<_> = names.iter().filter(|name| name.digest().is_none()).collect();
+    let repositories: HashSet<_> = names.iter().map(Reference::name).collect();
+    tags.len() <= 1 && repositories.len() == 1
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_content::ContentStore;
+use gantry_names::{ImageId, Reference};
+use gantry_snapshots::Snapshotter;
+use gantry_store::{Damaged, Store};
+
+use crate::lease::Holds;
+use crate::record::{MIGRATIONS, RECORDS, REFERENCES};
+use crate::{Error, Image, ImageConfig, Record, Result};
+
+/// The largest config, manifest or index document that is read. Docker's registry client stops at 4 MiB.
+pub(crate) const MAX_DOCUMENT: u64 = 8 << 20;
+
+/// All images of this machine. Cheap to clone; all clones are one store.
+#[derive(Clone)]
+pub struct ImageStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) content: ContentStore,
+    pub(crate) snapshots: Arc<dyn Snapshotter>,
+    pub(crate) holds: Arc<Holds>,
+    pub(crate) pruning: AtomicBool,
+    /// Parsed config documents. They never change, and every listing wants them all.
+    configs: Mutex<HashMap<ImageId, Arc<ImageConfig>>>,
+}
+
+impl std::fmt::Debug for ImageStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageStore").field("driver", &self.inner.snapshots.driver()).finish_non_exhaustive()
+    }
+}
+
+/// One consistent look at all records and names.
+pub(crate) struct Catalog {
+    pub(crate) records: Vec<(ImageId, Record)>,
+    pub(crate) references: Vec<(Reference, ImageId)>,
+}
+
+impl Catalog {
+    /// The names of an image: tags first, then digests, each in order of their text.
+    pub(crate) fn names(&self, id: &ImageId) -> Vec<Reference> {
+        let of = |digest: bool| {
+            self.references
+                .iter()
+                .filter(move |(r, i)| i == id && r.digest().is_some() == digest)
+                .map(|(r, _)| r.clone())
+        };
+        of(false).chain(of(true)).collect()
+    }
+
+    pub(crate) fn record(&self, id: &ImageId) -> Option<&Record> {
+        self.records.iter().find(|(found, _)| found == id).map(|(_, record)| record)
+    }
+
+    pub(crate) fn has_children(&self, id: &ImageId) -> bool {
+        self.records.iter().any(|(_, record)| record.parent.as_ref() == Some(id))
+    }
+}
+
+impl ImageStore {
+    /// Opens the images over their three grounds.
+    pub fn open(store: Store, content: ContentStore, snapshots: Arc<dyn Snapshotter>) -> Result<ImageStore> {
+        store.migrate("images", MIGRATIONS)?;
+        let inner = Inner {
+            store,
+            content,
+            snapshots,
+            holds: Arc::default(),
+            pruning: AtomicBool::new(false),
+            configs: Mutex::default(),
+        };
+        Ok(ImageStore { inner: Arc::new(inner) })
+    }
+
+    /// The blobs below.
+    pub fn content(&self) -> &ContentStore {
+        &self.inner.content
+    }
+
+    /// The snapshots below.
+    pub fn snapshots(&self) -> &Arc<dyn Snapshotter> {
+        &self.inner.snapshots
+    }
+
+    /// The image of exactly this id.
+    pub fn get(&self, id: &ImageId) -> Result<Image> {
+        let catalog = self.catalog()?;
+        self.image_in(&catalog, id)
+    }
+
+    /// Records that cannot be read; each costs one image or one name and is told by its owner at start.
+    pub fn damaged(&self) -> Result<Vec<Damaged>> {
+        self.inner.store.read(|tx| {
+            let mut damaged = tx.list(RECORDS)?.damaged;
+            damaged.extend(tx.list(REFERENCES)?.damaged);
+            Ok(damaged)
+        })
+    }
+
+    pub(crate) fn catalog(&self) -> Result<Catalog> {
+        self.inner
+            .store
+            .read(|tx| Ok(Catalog { records: tx.list(RECORDS)?.rows, references: tx.list(REFERENCES)?.rows }))
+    }
+
+    pub(crate) fn image_in(&self, catalog: &Catalog, id: &ImageId) -> Result<Image> {
+        let record = catalog.record(id).ok_or_else(|| Error::NotFound(id.to_string()))?;
+        Ok(Image {
+            id: id.clone(),
+            record: record.clone(),
+            config: self.config(id)?,
+            names: catalog.names(id),
+        })
+    }
+
+    /// The parsed config document of an image.
+    pub(crate) fn config(&self, id: &ImageId) -> Result<Arc<ImageConfig>> {
+        if let Some(known) = self.configs().get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let config = Arc::new(parse_config(&id.to_string(), &self.config_bytes(id)?)?);
+        self.configs().insert(id.clone(), Arc::clone(&config));
+        Ok(config)
+    }
+
+    /// The config document as it came.
+    pub fn config_bytes(&self, id: &ImageId) -> Result<Vec<u8>> {
+        Ok(self.inner.content.read(&id.0, MAX_DOCUMENT)?)
+    }
+
+    pub(crate) fn forget_config(&self, id: &ImageId) {
+        self.configs().remove(id);
+    }
+
+    fn configs(&self) -> MutexGuard<'_, HashMap<ImageId, Arc<ImageConfig>>> {
+        // A cache of immutable values is never half-changed.
+        self.inner.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a config document; one without a root file system is none.
+pub(crate) fn parse_config(id: &str, bytes: &[u8]) -> Result<ImageConfig> {
+    let refuse = |why: String| Error::Config { id: id.to_owned(), why };
+    let config: ImageConfig = serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+    if config.rootfs.is_none() {
+        return Err(refuse("invalid image JSON, no RootFS key".to_owned()));
+    }
+    Ok(config)
+}

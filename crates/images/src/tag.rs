@@ -1,0 +1,53 @@
+use gantry_names::{ImageId, Reference};
+use jiff::Timestamp;
+
+use crate::record::{RECORDS, REFERENCES};
+use crate::resolve::stored_form;
+use crate::{Error, ImageStore, Result};
+
+/// What giving a name did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The image that has the name now.
+    pub id: ImageId,
+    /// The name.
+    pub reference: Reference,
+    /// The other image that had it before.
+    pub previous: Option<ImageId>,
+}
+
+impl ImageStore {
+    /// `docker tag source target`: the target gets the tag `latest` if it has none; one with a digest is refused.
+    pub fn tag(&self, source: &str, target: &Reference) -> Result<Tagged> {
+        let id = self.resolve(source)?;
+        self.tag_image(&id, target)
+    }
+
+    /// Gives an image a tag.
+    pub fn tag_image(&self, id: &ImageId, target: &Reference) -> Result<Tagged> {
+        if target.digest().is_some() {
+            return Err(Error::TagWithDigest);
+        }
+        self.set_reference(target, id)
+    }
+
+    /// Points a name, tag or digest, at an image. The puller records `name@digest` this way.
+    pub fn set_reference(&self, reference: &Reference, id: &ImageId) -> Result<Tagged> {
+        let reference = stored_form(reference);
+        let now = now_ns();
+        self.inner.store.write(|tx| {
+            let Some(mut record) = tx.get(RECORDS, id)? else {
+                return Err(Error::NotFound(id.to_string()));
+            };
+            let previous = tx.get(REFERENCES, &reference)?.filter(|old| old != id);
+            record.last_tagged_ns = Some(now);
+            tx.put(RECORDS, id, &record)?;
+            tx.put(REFERENCES, &reference, id)?;
+            Ok(Tagged { id: id.clone(), reference: reference.clone(), previous })
+        })
+    }
+}
+
+pub(crate) fn now_ns() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
