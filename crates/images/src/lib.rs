@@ -18,6 +18,7 @@
 //!
 //! Start reading at [`ImageStore`]; each verb is a file.
 
+mod change;
 mod config;
 mod error;
 mod filter;
@@ -32,6 +33,7 @@ mod resolve;
 mod store;
 mod tag;
 
+pub use change::{ChangeError, changes_of, command_line, env_of, parse_changes};
 pub use config::{ConfigChange, Healthcheck, HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use error::{Error, Result};
 pub use filter::{Filters, Labels};
