@@ -1,1 +1,82 @@
-//! The Engine API over HTTP: one router a noun; wire types stop here.
+//! The Engine API over HTTP: what turns a socket into an engine that Docker's clients drive unmodified.
+//!
+//! Wire types stop here. A request comes in through [`listen`](Listener), its head is read in bounded time, its
+//! version is negotiated, its route is found (`route`, `routers`), its body becomes a typed spec (`convert`), and
+//! the engine is asked. What the engine says becomes wire types again, in the shape the asked version had.
+//!
+//! Not here: anything that decides. Names, defaults of containers, conflicts and their texts are the engine's; this
+//! crate knows HTTP, JSON, streams, and how Docker's wire has looked in each version.
+//!
+//! Start reading at [`serve`], then `routers/mod.rs`, then one router beside its `convert` module. What is refused
+//! and why is one table, `coverage.rs`.
+
+mod body;
+mod bridge;
+mod call;
+mod coverage;
+mod detach;
+mod failure;
+mod listen;
+mod mux;
+mod query;
+mod reply;
+mod route;
+mod routers;
+mod serve;
+mod status;
+mod timestamp;
+mod version;
+mod websocket;
+
+pub use coverage::{Coverage, coverage};
+pub use failure::Failure;
+pub use listen::{Address, AddressError, ListenError, ListenOptions, Listener, TlsConfig, TlsError, TlsFiles};
+pub use serve::serve;
+
+use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
+use http::header::HeaderValue;
+use std::time::Duration;
+
+/// What a client may take of us before it has shown that it means well.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// For a TLS handshake, and for the head of a request.
+    pub head_timeout: Duration,
+    /// For a head in bytes, and for what is read ahead of a body.
+    pub head_bytes: usize,
+    /// For a JSON body in bytes. Archives are streams and have no limit here.
+    pub document_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { head_timeout: Duration::from_secs(60), head_bytes: 64 << 10, document_bytes: 16 << 20 }
+    }
+}
+
+/// Everything the routers need.
+pub struct App {
+    pub(crate) limits: Limits,
+    pub(crate) oldest: ApiVersion,
+    pub(crate) newest: ApiVersion,
+    pub(crate) experimental: bool,
+    pub(crate) server_header: HeaderValue,
+    pub(crate) api_version_header: HeaderValue,
+    pub(crate) routes: &'static [&'static [route::Route]],
+}
+
+impl App {
+    /// An API.
+    pub fn new() -> App {
+        let header = |text: String| HeaderValue::from_str(&text).expect("versions are plain ASCII");
+        App {
+            limits: Limits::default(),
+            oldest: OLDEST,
+            newest: NEWEST,
+            experimental: false,
+            server_header: header(format!("Docker/{} (linux)", env!("CARGO_PKG_VERSION"))),
+            api_version_header: header(NEWEST.to_string()),
+            routes: routers::ALL,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Response bodies: none, whole, or streamed through a bounded channel.
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// Any response body.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
+
+/// Chunks waiting for a slow client. Small: a stream's producer should feel its consumer.
+const STREAM_DEPTH: usize = 16;
+
+/// A body that is there already.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// No body.
+pub(crate) fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// The producing end of a streamed body. Every chunk is flushed to the client as soon as it is taken.
+#[derive(Debug, Clone)]
+pub struct BodySender(mpsc::Sender<Result<Bytes, io::Error>>);
+
+/// The client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl BodySender {
+    /// Sends a chunk, waiting for a place.
+    ///
+    /// # Errors
+    /// When the client has gone.
+    pub async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), Gone> {
+        self.0.send(Ok(chunk.into())).await.map_err(|_| Gone)
+    }
+
+    /// Sends a chunk from a thread that may block.
+    ///
+    /// # Errors
+    /// When the client has gone.
+    pub fn blocking_send(&self, chunk: impl Into<Bytes>) -> Result<(), Gone> {
+        self.0.blocking_send(Ok(chunk.into())).map_err(|_| Gone)
+    }
+
+    /// Breaks the stream off: the client sees a cut body, not a whole one.
+    pub async fn abort(&self, cause: io::Error) {
+        if self.0.send(Err(cause)).await.is_err() {
+            tracing::debug!("client gone before its stream was broken off");
+        }
+    }
+
+    /// Like [`BodySender::abort`], from a thread that may block.
+    pub fn blocking_abort(&self, cause: io::Error) {
+        if self.0.blocking_send(Err(cause)).is_err() {
+            tracing::debug!("client gone before its stream was broken off");
+        }
+    }
+
+    /// Resolves when the client has gone.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// A streamed body and its producing end. The body ends when every sender is dropped.
+pub(crate) fn stream() -> (BodySender, Body) {
+    let (tx, rx) = mpsc::channel(STREAM_DEPTH);
+    (BodySender(tx), Streamed(rx).boxed_unsync())
+}
+
+struct Streamed(mpsc::Receiver<Result<Bytes, io::Error>>);
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.0.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}

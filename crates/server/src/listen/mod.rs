@@ -1,0 +1,197 @@
+//! Where requests come from: unix sockets, TCP with and without TLS, sockets handed over by systemd.
+
+mod activation;
+mod address;
+mod tls;
+mod unix;
+
+pub use address::{Address, AddressError};
+pub use tls::{TlsError, TlsFiles};
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The socket could not be made.
+    #[error("listen on {address}: {cause}")]
+    Socket {
+        /// The address as asked.
+        address: String,
+        /// What the kernel said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Somebody answers there already.
+    #[error("can't create unix socket {0}: is the engine (or another one) already running?")]
+    InUse(PathBuf),
+    /// The group does not exist.
+    #[error("could not change group {path} to {group}: group {group} not found")]
+    NoGroup {
+        /// The socket.
+        path: PathBuf,
+        /// The group as asked.
+        group: String,
+    },
+    /// `fd://` without sockets from systemd.
+    #[error("no sockets found via socket activation: make sure the service was started by systemd")]
+    NotActivated,
+    /// `fd://name` of none that systemd gave.
+    #[error("could not find a matching activated socket for fd://{0}")]
+    NoSuchSocket(String),
+}
+
+/// How sockets are made.
+#[derive(Debug, Clone, Default)]
+pub struct ListenOptions {
+    /// Who may use a unix socket besides its owner: a group's name or number. The default group `docker` may be
+    /// missing; a group that was asked for may not.
+    pub group: Option<String>,
+    /// With it, TCP speaks TLS.
+    pub tls: Option<TlsConfig>,
+}
+
+/// A TLS configuration that is ready to use.
+#[derive(Clone)]
+pub struct TlsConfig(pub(crate) TlsAcceptor);
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsConfig")
+    }
+}
+
+/// A socket that accepts.
+#[derive(Debug)]
+pub struct Listener {
+    kind: Kind,
+    address: String,
+    /// A unix socket's file, removed with the listener.
+    file: Option<unix::SocketFile>,
+}
+
+enum Kind {
+    Unix(UnixListener),
+    Tcp(TcpListener, Option<TlsConfig>),
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Unix(_) => "unix",
+            Kind::Tcp(_, None) => "tcp",
+            Kind::Tcp(_, Some(_)) => "tls",
+        })
+    }
+}
+
+impl Listener {
+    /// Listens on an address. `fd://` may give several.
+    ///
+    /// # Errors
+    /// When the kernel, the group or systemd says no.
+    pub async fn open(address: &Address, options: &ListenOptions) -> Result<Vec<Listener>, ListenError> {
+        match address {
+            Address::Unix(path) => {
+                let (listener, file) = unix::listen(path, options.group.as_deref())?;
+                let address = path.display().to_string();
+                Ok(vec![Listener { kind: Kind::Unix(listener), address, file: Some(file) }])
+            }
+            Address::Tcp(host) => {
+                let failed = |cause| ListenError::Socket { address: address.to_string(), cause };
+                let listener = TcpListener::bind(host.as_str()).await.map_err(failed)?;
+                let bound = listener.local_addr().map_err(failed)?.to_string();
+                Ok(vec![Listener {
+                    kind: Kind::Tcp(listener, options.tls.clone()),
+                    address: bound,
+                    file: None,
+                }])
+            }
+            Address::Fd(name) => activation::sockets(name)?
+                .into_iter()
+                .map(|fd| Listener::inherited(fd, options.tls.clone()))
+                .collect(),
+        }
+    }
+
+    /// A socket that somebody else has opened.
+    fn inherited(fd: OwnedFd, tls: Option<TlsConfig>) -> Result<Listener, ListenError> {
+        let failed = |cause| ListenError::Socket { address: "fd://".into(), cause };
+        let domain = rustix::net::sockopt::socket_domain(&fd).map_err(|e| failed(e.into()))?;
+        if domain == rustix::net::AddressFamily::UNIX {
+            let listener = std::os::unix::net::UnixListener::from(fd);
+            listener.set_nonblocking(true).map_err(failed)?;
+            let address = format!("{:?}", listener.local_addr().map_err(failed)?);
+            let listener = UnixListener::from_std(listener).map_err(failed)?;
+            return Ok(Listener { kind: Kind::Unix(listener), address, file: None });
+        }
+        let listener = std::net::TcpListener::from(fd);
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?.to_string();
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        Ok(Listener { kind: Kind::Tcp(listener, tls), address, file: None })
+    }
+
+    /// Where it listens, as the log tells it: a path, or an address with the port that was given.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether a file on disk is removed when this listener is dropped.
+    pub fn owns_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Connection> {
+        match &self.kind {
+            Kind::Unix(listener) => listener.accept().await.map(|(stream, _)| Connection::Unix(stream)),
+            Kind::Tcp(listener, tls) => {
+                let (stream, peer) = listener.accept().await?;
+                // Attach is a conversation of small pieces.
+                stream.set_nodelay(true)?;
+                Ok(Connection::Tcp(stream, peer, tls.clone()))
+            }
+        }
+    }
+}
+
+/// An accepted connection, before its handshake.
+pub(crate) enum Connection {
+    Unix(UnixStream),
+    Tcp(TcpStream, SocketAddr, Option<TlsConfig>),
+}
+
+impl Connection {
+    /// Who is there, for the log.
+    pub(crate) fn peer(&self) -> String {
+        match self {
+            Connection::Unix(stream) => match stream.peer_cred() {
+                Ok(cred) => format!("uid {}", cred.uid()),
+                Err(_) => "unix".into(),
+            },
+            Connection::Tcp(_, peer, _) => peer.to_string(),
+        }
+    }
+
+    /// The stream to speak HTTP on.
+    pub(crate) async fn handshake(self) -> io::Result<Box<dyn Io>> {
+        match self {
+            Connection::Unix(stream) => Ok(Box::new(stream)),
+            Connection::Tcp(stream, _, None) => Ok(Box::new(stream)),
+            Connection::Tcp(stream, _, Some(TlsConfig(acceptor))) => {
+                Ok(Box::new(acceptor.accept(stream).await?))
+            }
+        }
+    }
+}
+
+/// Any two-way stream.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
