@@ -1,1 +1,11 @@
-//! Builds: stages, cache, layers.
+//! Builds: a Dockerfile and a folder become an image.
+//!
+//! The graph is decided first ([`plan`]); then its stages are built, several at once, each instruction looked up in
+//! the cache by what goes into it, and run only when it is not there. A step is a container like any other: it runs
+//! through a trait that the daemon provides; nothing here knows the engine.
+//!
+//! Start reading at [`request::BuildRequest`] and [`plan::plan`].
+
+pub mod plan;
+pub mod request;
+pub mod scope;

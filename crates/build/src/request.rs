@@ -1,0 +1,102 @@
+//! What a caller asks of a build.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gantry_names::{Platform, Reference};
+
+/// One build: a Dockerfile's text, the folder it may read, and how to go about it.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The Dockerfile.
+    pub dockerfile: String,
+    /// Its name, for messages.
+    pub dockerfile_name: String,
+    /// The unpacked context; `None` for a build of a lone Dockerfile.
+    pub context: Option<PathBuf>,
+    /// Further folders by name: `--build-context name=...`.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// `--build-arg`; `None`: named, with no value given.
+    pub args: BTreeMap<String, Option<String>>,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+    /// `--tag`, all of them.
+    pub tags: Vec<Reference>,
+    /// `--target`: name or number of a stage.
+    pub target: Option<String>,
+    /// `--platform`.
+    pub platform: Option<Platform>,
+    /// What is not to be taken from the cache.
+    pub no_cache: NoCache,
+    /// Images whose layers count as cached: `--cache-from`.
+    pub cache_from: Vec<Reference>,
+    /// `--pull`: ask the registry also for images that are here.
+    pub pull: bool,
+    /// One layer for all steps: `--squash`.
+    pub squash: bool,
+    /// How steps run.
+    pub limits: StepLimits,
+}
+
+/// A named context.
+#[derive(Debug, Clone)]
+pub enum NamedContext {
+    /// A folder.
+    Folder(PathBuf),
+    /// An image.
+    Image(Reference),
+}
+
+/// `--no-cache` and `--no-cache-filter`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum NoCache {
+    /// The cache counts.
+    #[default]
+    Nothing,
+    /// It does not.
+    All,
+    /// It does not for these stages.
+    Stages(Vec<String>),
+}
+
+/// What every RUN of a build gets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepLimits {
+    /// `--network`: `default`, `none`, `host`, or a network's name.
+    pub network: String,
+    /// `--add-host`, as `name:address`.
+    pub extra_hosts: Vec<String>,
+    /// Bytes; zero: no limit.
+    pub memory: i64,
+    /// Bytes of memory and swap; zero: no limit.
+    pub memory_swap: i64,
+    /// Relative weight; zero: the default.
+    pub cpu_shares: u64,
+    /// Microseconds of a period; zero: the default.
+    pub cpu_period: u64,
+    /// Microseconds in a period; zero: no limit.
+    pub cpu_quota: i64,
+    /// Such as `0-2,4`.
+    pub cpuset_cpus: String,
+    /// Such as `0,1`.
+    pub cpuset_mems: String,
+    /// Parent control group.
+    pub cgroup_parent: String,
+    /// Bytes of `/dev/shm`; zero: the default.
+    pub shm_size: i64,
+    /// `name=soft:hard`.
+    pub ulimits: Vec<String>,
+}
+
+impl NoCache {
+    /// Whether `stage` (by name) must be built anew.
+    pub fn covers(&self, stage: Option<&str>) -> bool {
+        match self {
+            NoCache::Nothing => false,
+            NoCache::All => true,
+            NoCache::Stages(names) => {
+                stage.is_some_and(|stage| names.iter().any(|name| name.eq_ignore_ascii_case(stage)))
+            }
+        }
+    }
+}
