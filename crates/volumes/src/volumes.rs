@@ -1,0 +1,285 @@
+//! All volumes of an engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gantry_names::ContainerId;
+use gantry_store::{Store, Table};
+use jiff::Timestamp;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+
+use crate::error::io_of;
+use crate::volume::is_name;
+use crate::{
+    ANONYMOUS_LABEL, Volume, VolumeError, VolumeFilter, VolumeRequest, copy_tree, local, tree_bytes,
+};
+
+const VOLUMES: Table<String, Volume> = Table::new("volumes");
+const REMOVING: &str = ".removing-";
+
+/// The volumes below one folder.
+pub struct Volumes {
+    root: PathBuf,
+    store: Store,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    all: BTreeMap<String, Volume>,
+    /// Containers, running or not, that name a volume.
+    holders: HashMap<String, BTreeSet<ContainerId>>,
+    /// Running containers of volumes that are mounted by their driver's options.
+    mounted: HashMap<String, BTreeSet<ContainerId>>,
+}
+
+/// What a prune took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Names.
+    pub deleted: Vec<String>,
+    /// Bytes.
+    pub reclaimed: u64,
+}
+
+impl Volumes {
+    /// Reads the records and finishes what a crash left half done. The second part are records that could not be read.
+    pub fn open(root: &Path, store: Store) -> Result<(Volumes, Vec<gantry_store::Damaged>), VolumeError> {
+        fs::create_dir_all(root).map_err(io_of("", "make the volumes' folder"))?;
+        let listing = store.read(|tx| tx.list(VOLUMES))?;
+        let all: BTreeMap<_, _> = listing.rows.into_iter().collect();
+        let volumes =
+            Volumes { root: root.to_owned(), store, state: Mutex::new(State { all, ..State::default() }) };
+        for entry in fs::read_dir(root).map_err(io_of("", "read the volumes' folder"))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(REMOVING) {
+                // What cannot be removed now is tried again at the next start.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let names: Vec<String> = volumes.lock().all.keys().cloned().collect();
+        for name in names {
+            volumes.make_folder(&name)?;
+        }
+        Ok((volumes, listing.damaged))
+    }
+
+    /// Makes a volume, or gives the one of that name. The flag says whether it is new.
+    pub fn create(&self, request: VolumeRequest) -> Result<(Volume, bool), VolumeError> {
+        let mut labels = request.labels;
+        let name = if request.name.is_empty() {
+            labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
+            ContainerId::random().to_string()
+        } else {
+            request.name
+        };
+        if !is_name(&name) {
+            return Err(VolumeError::Name(name));
+        }
+        if !matches!(request.driver.as_str(), "" | "local") {
+            return Err(VolumeError::Driver { name, driver: request.driver });
+        }
+        local::validate(&name, &request.options)?;
+        let mut state = self.lock();
+        if let Some(known) = state.all.get(&name) {
+            return Ok((known.clone(), false));
+        }
+        let volume =
+            Volume { name: name.clone(), created: Timestamp::now(), labels, options: request.options };
+        self.store.write(|tx| tx.put(VOLUMES, &name, &volume))?;
+        if let Err(err) = self.make_folder(&name) {
+            self.store.write_freeing(|tx| tx.remove(VOLUMES, &name))?;
+            return Err(err);
+        }
+        state.all.insert(name, volume.clone());
+        Ok((volume, true))
+    }
+
+    fn make_folder(&self, name: &str) -> Result<(), VolumeError> {
+        let data = self.data_path(name);
+        if data.is_dir() {
+            return Ok(());
+        }
+        let folder = self.root.join(name);
+        fs::create_dir_all(&data).map_err(io_of(name, "make its folder"))?;
+        let sync = |path: &Path| fs::File::open(path).and_then(|dir| dir.sync_all());
+        sync(&folder).and_then(|()| sync(&self.root)).map_err(io_of(name, "make its folder"))
+    }
+
+    /// The volume's record.
+    pub fn get(&self, name: &str) -> Result<Volume, VolumeError> {
+        self.lock().all.get(name).cloned().ok_or_else(|| VolumeError::NotFound(name.to_owned()))
+    }
+
+    /// Where its content is: Docker's `Mountpoint`.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        self.root.join(name).join("_data")
+    }
+
+    /// The wanted volumes by name.
+    pub fn list(&self, filter: &VolumeFilter) -> Vec<Volume> {
+        let state = self.lock();
+        state
+            .all
+            .values()
+            .filter(|volume| filter.matches(volume, state.is_held(&volume.name)))
+            .cloned()
+            .collect()
+    }
+
+    /// How many containers name it.
+    pub fn holder_count(&self, name: &str) -> usize {
+        self.lock().holders.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// Bytes it takes.
+    pub fn bytes(&self, name: &str) -> Result<u64, VolumeError> {
+        self.get(name)?;
+        tree_bytes(&self.data_path(name)).map_err(io_of(name, "measure it"))
+    }
+
+    /// Notes that a container names the volume: it cannot be removed any more. Holding twice is holding once.
+    pub fn hold(&self, name: &str, container: &ContainerId) -> Result<Volume, VolumeError> {
+        let mut state = self.lock();
+        let volume = state.all.get(name).cloned().ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
+        state.holders.entry(name.to_owned()).or_default().insert(container.clone());
+        Ok(volume)
+    }
+
+    /// The container names none of its volumes any more.
+    pub fn release_all(&self, container: &ContainerId) {
+        self.lock().holders.retain(|_, holders| {
+            holders.remove(container);
+            !holders.is_empty()
+        });
+    }
+
+    /// The path to bind for a container that is about to run; mounts first what the options ask for.
+    pub fn mount(&self, name: &str, container: &ContainerId) -> Result<PathBuf, VolumeError> {
+        let mut state = self.lock();
+        let volume = state.all.get(name).cloned().ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
+        let path = self.data_path(name);
+        if local::wants_mount(&volume.options) {
+            if state.mounted.get(name).is_none_or(BTreeSet::is_empty) && !local::is_mounted(&path) {
+                local::mount(&volume.options, &path)?;
+            }
+            state.mounted.entry(name.to_owned()).or_default().insert(container.clone());
+        }
+        Ok(path)
+    }
+
+    /// The container does not run any more; the last one's leaving unmounts.
+    pub fn unmount(&self, name: &str, container: &ContainerId) -> Result<(), VolumeError> {
+        let mut state = self.lock();
+        let Some(users) = state.mounted.get_mut(name) else { return Ok(()) };
+        users.remove(container);
+        if users.is_empty() {
+            state.mounted.remove(name);
+            local::unmount(&self.data_path(name)).map_err(io_of(name, "unmount it"))?;
+        }
+        Ok(())
+    }
+
+    /// After a restart of the engine, when every running container has mounted again: unmounts what nobody uses.
+    pub fn settle(&self) -> Result<(), VolumeError> {
+        let state = self.lock();
+        for volume in state.all.values().filter(|volume| local::wants_mount(&volume.options)) {
+            let path = self.data_path(&volume.name);
+            if !state.mounted.contains_key(&volume.name) && local::is_mounted(&path) {
+                local::unmount(&path).map_err(io_of(&volume.name, "unmount it"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills an empty volume with the image's content at its place: owner and mode of the folder itself too. A volume
+    /// that holds anything stays as it is. Says whether it was filled.
+    pub fn copy_up(&self, name: &str, content: BorrowedFd<'_>) -> Result<bool, VolumeError> {
+        let path = self.data_path(name);
+        let data = open_folder(&path).map_err(io_of(name, "open its folder"))?;
+        let empty = fs::read_dir(&path).map_err(io_of(name, "read its folder"))?.next().is_none();
+        if !empty {
+            return Ok(false);
+        }
+        copy_tree(content, data.as_fd()).map_err(io_of(name, "copy the image's content"))?;
+        Ok(true)
+    }
+
+    /// A folder (or file) inside a volume, resolved so that it cannot lead out.
+    pub fn subpath(&self, name: &str, subpath: &str) -> Result<PathBuf, VolumeError> {
+        let path = self.data_path(name);
+        let resolve = || -> io::Result<PathBuf> {
+            let data = open_folder(&path)?;
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let inner = rustix::fs::openat2(&data, subpath, flags, Mode::empty(), resolve)?;
+            let place = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&inner)))?;
+            Ok(place)
+        };
+        resolve()
+            .map_err(|cause| VolumeError::Subpath { path: path.join(subpath).display().to_string(), cause })
+    }
+
+    /// Removes a volume nobody names. `force` only forgives an absent one.
+    pub fn remove(&self, name: &str, force: bool) -> Result<(), VolumeError> {
+        let mut state = self.lock();
+        if !state.all.contains_key(name) {
+            return if force { Ok(()) } else { Err(VolumeError::NotFound(name.to_owned())) };
+        }
+        if let Some(holders) = state.holders.get(name).filter(|holders| !holders.is_empty()) {
+            let users: Vec<&str> = holders.iter().map(ContainerId::as_str).collect();
+            return Err(VolumeError::InUse { name: name.to_owned(), users: users.join(", ") });
+        }
+        local::unmount(&self.data_path(name)).map_err(io_of(name, "unmount it"))?;
+        let away = self.root.join(format!("{REMOVING}{name}"));
+        match fs::rename(self.root.join(name), &away) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(io_of(name, "remove it")(err)),
+            _ => {}
+        }
+        self.store.write_freeing(|tx| tx.remove(VOLUMES, &name.to_owned()))?;
+        state.all.remove(name);
+        drop(state);
+        match fs::remove_dir_all(&away) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_of(name, "remove its content")(err)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes every wanted volume nobody names: anonymous ones, and with `all` the named too.
+    pub fn prune(&self, filter: &VolumeFilter) -> Result<Pruned, VolumeError> {
+        let mut pruned = Pruned::default();
+        for volume in self.list(filter) {
+            if self.holder_count(&volume.name) > 0 || !(filter.takes_named() || volume.is_anonymous()) {
+                continue;
+            }
+            let bytes = self.bytes(&volume.name).unwrap_or(0);
+            match self.remove(&volume.name, true) {
+                Ok(()) => {
+                    pruned.reclaimed += bytes;
+                    pruned.deleted.push(volume.name);
+                }
+                // Somebody took it meanwhile.
+                Err(VolumeError::InUse { .. }) => {}
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_held(&self, name: &str) -> bool {
+        self.holders.get(name).is_some_and(|holders| !holders.is_empty())
+    }
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
