@@ -13,6 +13,7 @@
 mod body;
 mod bridge;
 mod call;
+mod convert;
 mod coverage;
 mod detach;
 mod failure;
@@ -30,7 +31,9 @@ mod websocket;
 
 pub use coverage::{Coverage, coverage};
 pub use failure::Failure;
-pub use listen::{Address, AddressError, ListenError, ListenOptions, Listener, TlsConfig, TlsError, TlsFiles};
+pub use listen::{
+    Address, AddressError, ListenError, ListenOptions, Listener, TlsConfig, TlsError, TlsFiles,
+};
 pub use serve::serve;
 
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};

@@ -54,9 +54,10 @@ impl Query {
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
         match self.get(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                Failure::internal(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))
-            }),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| Failure::internal(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))),
         }
     }
 
@@ -95,13 +96,12 @@ impl Query {
 fn platform(text: &str) -> Result<Platform, Failure> {
     let platform: Platform = gantry_api::decode(text.as_bytes())
         .map_err(|e| Failure::invalid(format!("failed to parse platform: {e}")))?;
-    let optional = !platform.variant.is_empty()
-        || !platform.os_version.is_empty()
-        || !platform.os_features.is_empty();
+    let optional =
+        !platform.variant.is_empty() || !platform.os_version.is_empty() || !platform.os_features.is_empty();
     match (platform.os.is_empty(), platform.architecture.is_empty()) {
-        (true, true) if optional => Err(Failure::invalid(
-            "optional platform fields provided, but OS and Architecture are missing",
-        )),
+        (true, true) if optional => {
+            Err(Failure::invalid("optional platform fields provided, but OS and Architecture are missing"))
+        }
         (false, false) => Ok(platform),
         _ => Err(Failure::invalid("both OS and Architecture must be provided")),
     }

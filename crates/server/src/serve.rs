@@ -199,14 +199,15 @@ async fn run(
         Target::Nothing => return Ok(reply::status(StatusCode::OK)),
     };
     let query = Query::parse(request.uri().query().unwrap_or(""))?;
-    let upgrade =
-        request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let call =
         Call { app, method: parts.method, version, name, query, headers: parts.headers, body, upgrade };
     match tokio::spawn(handler(call)).await {
         Ok(answer) => answer,
-        Err(err) if err.is_panic() => Err(Failure::internal("the engine failed at this request; see its log")),
+        Err(err) if err.is_panic() => {
+            Err(Failure::internal("the engine failed at this request; see its log"))
+        }
         Err(_) => Err(Failure::internal("the engine is shutting down")),
     }
 }

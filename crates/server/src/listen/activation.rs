@@ -41,7 +41,8 @@ fn select(name: &str, count: i32, names: &str) -> Vec<i32> {
 /// A descriptor of our own for an inherited one. Through a pidfd of ourselves, because taking a bare number as a
 /// descriptor is a promise no type holds; the copy is closed on exec, which the inherited one is not.
 fn take(number: i32) -> Result<OwnedFd, ListenError> {
-    let failed = |e: rustix::io::Errno| ListenError::Socket { address: format!("fd://{number}"), cause: e.into() };
+    let failed =
+        |e: rustix::io::Errno| ListenError::Socket { address: format!("fd://{number}"), cause: e.into() };
     let us = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).map_err(failed)?;
     rustix::process::pidfd_getfd(us, number, PidfdGetfdFlags::empty()).map_err(failed)
 }
