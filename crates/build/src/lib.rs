@@ -6,6 +6,9 @@
 //!
 //! Start reading at [`request::BuildRequest`] and [`plan::plan`].
 
+pub mod files;
+pub mod key;
 pub mod plan;
+pub mod progress;
 pub mod request;
 pub mod scope;

@@ -1,0 +1,348 @@
+//! Copying files from one root into another, with everything that belongs to them.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use gantry_dockerfile::ignore::Ignore;
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::root::sorted_names;
+use super::{Chmod, Entry, EntryKind, FileError, Root};
+
+/// Longest value of an extended attribute the kernel keeps.
+const XATTR_LIMIT: usize = 64 << 10;
+
+/// Who owns what was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// As in the source: COPY --from.
+    Kept,
+    /// One owner for all.
+    Set {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+}
+
+/// How to copy.
+#[derive(Debug, Clone)]
+pub struct CopyOptions {
+    /// Owners.
+    pub owner: Owner,
+    /// `--chmod`.
+    pub chmod: Option<Chmod>,
+    /// What stays behind, by path below the source root.
+    pub ignore: Ignore,
+    /// Seconds since 1970 for every time that is newer: `SOURCE_DATE_EPOCH`.
+    pub newest: Option<i64>,
+}
+
+/// Copies `source` (below `from`) to `target` (below `to`). A folder's contents go into the folder `target`, which is made
+/// where missing; anything else becomes `target`, replacing a file of that name. Links in the path of `target` are
+/// followed below `to`; links inside the source are copied as links.
+pub fn copy(
+    from: &Root,
+    source: &str,
+    to: &Root,
+    target: &str,
+    options: &CopyOptions,
+) -> Result<(), FileError> {
+    let missing = || FileError::NotFound(source.to_owned());
+    let entry = from.stat(source, true)?.ok_or_else(missing)?;
+    let mut copier = Copier { options, links: HashMap::new() };
+    let (uid, gid) = copier.folder_owner();
+    if entry.kind == EntryKind::Folder {
+        let folder = to.make_folders(target, uid, gid)?;
+        let opened = from.folder(source)?;
+        return copier.contents(opened.fd(), source, folder.fd());
+    }
+    if entry.kind != EntryKind::File {
+        return Err(FileError::NotRegular(source.to_owned())); // Reading a device or a FIFO might never end.
+    }
+    let (parent, name) = target.trim_end_matches('/').rsplit_once('/').unwrap_or(("", target));
+    let parent = to.make_folders(parent, uid, gid)?;
+    let name = CString::new(name).map_err(|_| missing())?;
+    // The source may be reached over a link; the file it leads to is what is copied.
+    let file = from.file(source)?;
+    copier.file(&OwnedFd::from(file), &entry, source, parent.fd(), &name)
+}
+
+struct Copier<'a> {
+    options: &'a CopyOptions,
+    /// Where the first name of a file with several names went, by device and inode.
+    links: HashMap<(u64, u64), (OwnedFd, CString)>,
+}
+
+impl Copier<'_> {
+    fn folder_owner(&self) -> (u32, u32) {
+        match self.options.owner {
+            Owner::Kept => (0, 0),
+            Owner::Set { uid, gid } => (uid, gid),
+        }
+    }
+
+    fn contents(&mut self, from: BorrowedFd<'_>, path: &str, to: BorrowedFd<'_>) -> Result<(), FileError> {
+        let readable =
+            fs::openat(from, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(FileError::io(path))?;
+        for name in sorted_names(readable.as_fd()).map_err(FileError::io(path))? {
+            let shown = name.to_string_lossy();
+            let path = if path.is_empty() { shown.into_owned() } else { format!("{path}/{shown}") };
+            self.entry(from, &name, &path, to)?;
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        from: BorrowedFd<'_>,
+        name: &CStr,
+        path: &str,
+        to: BorrowedFd<'_>,
+    ) -> Result<(), FileError> {
+        let excluded = self.options.ignore.excludes(path);
+        if excluded && !self.options.ignore.may_take_back_below(path) {
+            return Ok(());
+        }
+        let stat = fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW).map_err(FileError::io(path))?;
+        let entry = Entry::of(stat);
+        match entry.kind {
+            EntryKind::Folder => self.folder(from, name, &entry, path, to),
+            _ if excluded => Ok(()),
+            EntryKind::File => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let file = fs::openat(from, name, flags, Mode::empty()).map_err(FileError::io(path))?;
+                self.file(&file, &entry, path, to, name)
+            }
+            EntryKind::Link => {
+                make_room(to, name, path)?;
+                let target = fs::readlinkat(from, name, Vec::new()).map_err(FileError::io(path))?;
+                fs::symlinkat(&target, to, name).map_err(FileError::io(path))?;
+                self.finish(to, name, &entry, path)
+            }
+            EntryKind::Other => {
+                make_room(to, name, path)?;
+                let mode = Mode::from_raw_mode(entry.stat.st_mode & 0o7777);
+                let kind = fs::FileType::from_raw_mode(entry.stat.st_mode);
+                if kind == fs::FileType::Socket {
+                    return Ok(()); // A socket is nothing without its listener.
+                }
+                fs::mknodat(to, name, kind, mode, entry.stat.st_rdev).map_err(FileError::io(path))?;
+                self.finish(to, name, &entry, path)
+            }
+        }
+    }
+
+    fn folder(
+        &mut self,
+        from: BorrowedFd<'_>,
+        name: &CStr,
+        entry: &Entry,
+        path: &str,
+        to: BorrowedFd<'_>,
+    ) -> Result<(), FileError> {
+        match fs::mkdirat(to, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                let there = fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW).map_err(FileError::io(path))?;
+                if Entry::of(there).kind != EntryKind::Folder {
+                    return Err(FileError::Kinds(path.to_owned()));
+                }
+            }
+            Err(error) => return Err(FileError::io(path)(error)),
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let below = |folder: BorrowedFd<'_>| fs::openat(folder, name, flags, Mode::empty());
+        let (source, target) =
+            (below(from).map_err(FileError::io(path))?, below(to).map_err(FileError::io(path))?);
+        self.contents(source.as_fd(), path, target.as_fd())?;
+        // Last, so that the folder's own times survive its filling.
+        self.finish(to, name, entry, path)
+    }
+
+    fn file(
+        &mut self,
+        source: &OwnedFd,
+        entry: &Entry,
+        path: &str,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> Result<(), FileError> {
+        make_room(to, name, path)?;
+        let identity = (entry.stat.st_dev, entry.stat.st_ino);
+        if entry.stat.st_nlink > 1 {
+            if let Some((folder, first)) = self.links.get(&identity) {
+                return fs::linkat(folder, first, to, name, AtFlags::empty()).map_err(FileError::io(path));
+            }
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let target = fs::openat(to, name, flags, Mode::from_raw_mode(0o600)).map_err(FileError::io(path))?;
+        contents_of(source, &target).map_err(FileError::io(path))?;
+        attributes(source, &target).map_err(FileError::io(path))?;
+        if entry.stat.st_nlink > 1 {
+            let folder = to.try_clone_to_owned().map_err(FileError::io(path))?;
+            self.links.insert(identity, (folder, name.to_owned()));
+        }
+        self.finish(to, name, entry, path)
+    }
+
+    /// Owner, permission bits, times.
+    fn finish(&self, to: BorrowedFd<'_>, name: &CStr, entry: &Entry, path: &str) -> Result<(), FileError> {
+        let stat = &entry.stat;
+        let (uid, gid) = match self.options.owner {
+            Owner::Kept => (stat.st_uid, stat.st_gid),
+            Owner::Set { uid, gid } => (uid, gid),
+        };
+        let no_follow = AtFlags::SYMLINK_NOFOLLOW;
+        fs::chownat(to, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), no_follow)
+            .map_err(FileError::io(path))?;
+        if entry.kind != EntryKind::Link {
+            let folder = entry.kind == EntryKind::Folder;
+            let mode = match &self.options.chmod {
+                Some(chmod) => chmod.apply(stat.st_mode, folder),
+                None => stat.st_mode & 0o7777,
+            };
+            // After the owner: changing an owner clears setuid.
+            fs::chmodat(to, name, Mode::from_raw_mode(mode), AtFlags::empty())
+                .map_err(FileError::io(path))?;
+        }
+        let mut modified = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ };
+        if let Some(newest) = self.options.newest.filter(|newest| *newest < modified.tv_sec) {
+            modified = Timespec { tv_sec: newest, tv_nsec: 0 };
+        }
+        let times = Timestamps { last_access: modified, last_modification: modified };
+        fs::utimensat(to, name, &times, no_follow).map_err(FileError::io(path))
+    }
+}
+
+/// Removes a file that stands where another goes; a folder there is refused.
+fn make_room(to: BorrowedFd<'_>, name: &CStr, path: &str) -> Result<(), FileError> {
+    match fs::unlinkat(to, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => Err(FileError::Kinds(path.to_owned())),
+        Err(error) => Err(FileError::io(path)(error)),
+    }
+}
+
+/// Bytes of one file into another: shared blocks where the file system can, else copied inside the kernel.
+fn contents_of(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
+    if fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    loop {
+        match fs::copy_file_range(from, None, to, None, 1 << 30) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return by_hand(from, to),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Goes on where [`contents_of`] stopped: both files keep their positions.
+fn by_hand(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
+    let mut buffer = vec![0u8; 128 << 10];
+    loop {
+        let read = match rustix::io::read(from, &mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error),
+        };
+        let mut rest = &buffer[..read];
+        while !rest.is_empty() {
+            match rustix::io::write(to, rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Extended attributes a layer keeps: capabilities and the user's own.
+fn attributes(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
+    let mut names = vec![0u8; XATTR_LIMIT];
+    let length = match fs::flistxattr(from, &mut names) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut value = vec![0u8; XATTR_LIMIT];
+    for name in names[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        if name != b"security.capability" && !name.starts_with(b"user.") {
+            continue;
+        }
+        let size = fs::fgetxattr(from, name, &mut value)?;
+        match fs::fsetxattr(to, name, &value[..size], XattrFlags::empty()) {
+            Ok(()) | Err(Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    fn options() -> CopyOptions {
+        CopyOptions { owner: Owner::Kept, chmod: None, ignore: Ignore::default(), newest: None }
+    }
+
+    fn roots() -> (tempfile::TempDir, tempfile::TempDir, Root, Root) {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let roots = (Root::open(from.path()).unwrap(), Root::open(to.path()).unwrap());
+        (from, to, roots.0, roots.1)
+    }
+
+    #[test]
+    fn a_tree_is_copied_with_links_modes_and_times() {
+        let (source, target, from, to) = roots();
+        let at = |name: &str| source.path().join(name);
+        std::fs::create_dir(at("d")).unwrap();
+        std::fs::write(at("d/one"), "1").unwrap();
+        std::fs::hard_link(at("d/one"), at("d/two")).unwrap();
+        symlink("/nowhere", at("d/link")).unwrap();
+        std::fs::set_permissions(at("d/one"), std::fs::Permissions::from_mode(0o4751)).unwrap();
+        std::fs::File::open(at("d/one")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        copy(&from, "", &to, "/app", &options()).unwrap();
+        let got = |name: &str| std::fs::symlink_metadata(target.path().join("app/d").join(name)).unwrap();
+        assert_eq!((got("one").mode() & 0o7777, got("one").mtime()), (0o4751, 0));
+        assert_eq!(got("one").ino(), got("two").ino());
+        assert_eq!(std::fs::read_link(target.path().join("app/d/link")).unwrap().to_str(), Some("/nowhere"));
+    }
+
+    #[test]
+    fn a_file_replaces_a_file_and_never_a_folder_and_never_through_a_link() {
+        let (source, target, from, to) = roots();
+        std::fs::write(source.path().join("f"), "new").unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        symlink(outside.path(), target.path().join("f")).unwrap();
+        copy(&from, "f", &to, "/f", &options()).unwrap();
+        assert_eq!(std::fs::read(outside.path()).unwrap(), b"");
+        assert_eq!(std::fs::read_to_string(target.path().join("f")).unwrap(), "new");
+        std::fs::create_dir(target.path().join("d")).unwrap();
+        assert!(matches!(copy(&from, "f", &to, "/d", &options()), Err(FileError::Kinds(_))));
+    }
+
+    #[test]
+    fn excluded_files_stay_behind_and_excluded_folders_are_searched_for_exceptions() {
+        let (source, target, from, to) = roots();
+        for name in ["a/keep", "a/drop", "b/drop"] {
+            let path = source.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let ignore = Ignore::parse("*\n!a/keep").unwrap();
+        copy(&from, "", &to, "", &CopyOptions { ignore, ..options() }).unwrap();
+        assert!(target.path().join("a/keep").exists());
+        assert!(!target.path().join("a/drop").exists());
+        assert!(!target.path().join("b").exists());
+    }
+}

@@ -1,0 +1,190 @@
+//! A folder that nothing read or written through it can leave.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::FileError;
+
+/// A folder's descriptor.
+#[derive(Debug)]
+pub struct Root(OwnedFd);
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A device, FIFO or socket.
+    Other,
+}
+
+/// A path's kind and metadata.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// All of what the kernel tells.
+    pub stat: fs::Stat,
+}
+
+impl Entry {
+    pub(super) fn of(stat: fs::Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => EntryKind::Folder,
+            FileType::RegularFile => EntryKind::File,
+            FileType::Symlink => EntryKind::Link,
+            _ => EntryKind::Other,
+        };
+        Self { kind, stat }
+    }
+}
+
+impl Root {
+    /// Opens a folder of the host.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let shown = path.to_string_lossy();
+        fs::open(path, flags, Mode::empty()).map(Self).map_err(FileError::io(&shown))
+    }
+
+    /// What `path` is, links in it followed; the last one only if `follow`. `None` where nothing is.
+    pub fn stat(&self, path: &str, follow: bool) -> Result<Option<Entry>, FileError> {
+        let flags = if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW };
+        match self.resolve(path, flags) {
+            Ok(found) => fs::fstat(&found).map(|stat| Some(Entry::of(stat))).map_err(FileError::io(path)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(FileError::io(path)(error)),
+        }
+    }
+
+    /// Opens the folder at `path`, following links below this root.
+    pub fn folder(&self, path: &str) -> Result<Root, FileError> {
+        self.resolve(path, OFlags::PATH | OFlags::DIRECTORY).map(Root).map_err(FileError::io(path))
+    }
+
+    /// Opens the regular file at `path` for reading, following links below this root. Never waits on a FIFO.
+    pub fn file(&self, path: &str) -> Result<std::fs::File, FileError> {
+        self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK).map(Into::into).map_err(FileError::io(path))
+    }
+
+    /// Names in the folder at `path`, sorted by their bytes.
+    pub fn names(&self, path: &str) -> Result<Vec<CString>, FileError> {
+        let folder = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(FileError::io(path))?;
+        sorted_names(folder.as_fd()).map_err(FileError::io(path))
+    }
+
+    /// The path a link names.
+    pub fn link(&self, path: &str) -> Result<CString, FileError> {
+        let found = self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW).map_err(FileError::io(path))?;
+        fs::readlinkat(&found, c"", Vec::new()).map_err(FileError::io(path))
+    }
+
+    /// The folder at `path`, made with its parents where missing; links are followed below this root.
+    pub fn make_folders(&self, path: &str, uid: u32, gid: u32) -> Result<Root, FileError> {
+        let mut made = String::new();
+        let mut folder = self.folder("")?;
+        for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            made.push('/');
+            made.push_str(name);
+            folder = match self.resolve(&made, OFlags::PATH | OFlags::DIRECTORY) {
+                Ok(found) => Root(found),
+                Err(Errno::NOENT) => {
+                    match fs::mkdirat(&folder.0, name, Mode::from_raw_mode(0o755)) {
+                        Ok(()) => {
+                            let owner = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
+                            fs::chownat(
+                                &folder.0,
+                                name,
+                                Some(owner.0),
+                                Some(owner.1),
+                                AtFlags::SYMLINK_NOFOLLOW,
+                            )
+                            .map_err(FileError::io(&made))?;
+                            // The process's umask must not show in an image.
+                            fs::chmodat(&folder.0, name, Mode::from_raw_mode(0o755), AtFlags::empty())
+                                .map_err(FileError::io(&made))?;
+                        }
+                        Err(Errno::EXIST) => {}
+                        Err(error) => return Err(FileError::io(&made)(error)),
+                    }
+                    self.folder(&made)?
+                }
+                Err(error) => return Err(FileError::io(&made)(error)),
+            };
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let path = if path.is_empty() { "." } else { path };
+        // The kernel answers EAGAIN when a rename raced with the look-up: it is asked again.
+        loop {
+            let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            match fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
+                Err(Errno::AGAIN) => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+impl From<OwnedFd> for Root {
+    fn from(folder: OwnedFd) -> Self {
+        Self(folder)
+    }
+}
+
+pub(super) fn sorted_names(folder: BorrowedFd<'_>) -> rustix::io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name: &CStr = &entry?.file_name().to_owned();
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn no_link_and_no_dots_leave_the_root() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let inside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), inside.path().join("out")).unwrap();
+        symlink("../../../../../..", inside.path().join("up")).unwrap();
+        let root = Root::open(inside.path()).unwrap();
+        assert!(root.stat("out/secret", true).unwrap().is_none());
+        assert!(root.stat(&format!("up{}/secret", outside.path().display()), true).unwrap().is_none());
+        assert!(root.stat(&format!("../../..{}/secret", outside.path().display()), true).unwrap().is_none());
+        assert!(root.file("out/secret").is_err());
+    }
+
+    #[test]
+    fn folders_are_made_below_links_inside_the_root() {
+        let inside = tempfile::tempdir().unwrap();
+        std::fs::create_dir(inside.path().join("real")).unwrap();
+        symlink("/real", inside.path().join("link")).unwrap();
+        let root = Root::open(inside.path()).unwrap();
+        root.make_folders("/link/a/b", 0, 0).unwrap();
+        assert!(inside.path().join("real/a/b").is_dir());
+        assert_eq!(root.stat("link", false).unwrap().unwrap().kind, EntryKind::Link);
+    }
+}
