@@ -1,6 +1,7 @@
 //! Which stages a build needs, and in what order: decided before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use gantry_dockerfile::instruction::Instruction;
 use gantry_dockerfile::mount::{self, MountKind};
@@ -59,10 +60,10 @@ pub fn plan(
     let mut found = BTreeMap::new();
     let mut open = vec![target];
     while let Some(index) = open.pop() {
-        if !found.contains_key(&index) {
+        if let Entry::Vacant(place) = found.entry(index) {
             let stage = stage(file, index, globals, contexts)?;
             open.extend(&stage.needs);
-            found.insert(index, stage);
+            place.insert(stage);
         }
     }
     // A stage can only need earlier ones, so the file's order is an order of building.

@@ -174,10 +174,8 @@ impl Copier<'_> {
     ) -> Result<(), FileError> {
         make_room(to, name, path)?;
         let identity = (entry.stat.st_dev, entry.stat.st_ino);
-        if entry.stat.st_nlink > 1 {
-            if let Some((folder, first)) = self.links.get(&identity) {
-                return fs::linkat(folder, first, to, name, AtFlags::empty()).map_err(FileError::io(path));
-            }
+        if let Some((folder, first)) = self.links.get(&identity) {
+            return fs::linkat(folder, first, to, name, AtFlags::empty()).map_err(FileError::io(path));
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let target = fs::openat(to, name, flags, Mode::from_raw_mode(0o600)).map_err(FileError::io(path))?;

@@ -149,7 +149,8 @@ impl From<OwnedFd> for Root {
 pub(super) fn sorted_names(folder: BorrowedFd<'_>) -> rustix::io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
-        let name: &CStr = &entry?.file_name().to_owned();
+        let entry = entry?;
+        let name: &CStr = entry.file_name();
         if name != c"." && name != c".." {
             names.push(name.to_owned());
         }

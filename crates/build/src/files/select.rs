@@ -51,14 +51,10 @@ pub fn select(root: &Root, ignore: &Ignore, word: &str) -> Result<Selection, Fil
             }
             for name in root.names(&folder)? {
                 // A name that is not UTF-8 cannot be written in a Dockerfile; a pattern passes it by.
-                if let Ok(name) = name.to_str() {
-                    if matcher.excludes(name) {
-                        next.push(if folder.is_empty() {
-                            name.to_owned()
-                        } else {
-                            format!("{folder}/{name}")
-                        });
-                    }
+                if let Ok(name) = name.to_str()
+                    && matcher.excludes(name)
+                {
+                    next.push(if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") });
                 }
             }
         }
