@@ -1,0 +1,138 @@
+//! The life of the engine, from top to bottom.
+
+use crate::config::{Config, Loaded};
+use crate::notify::notify;
+use crate::options::flags::Flags;
+use crate::pidfile::PidFile;
+use crate::reload::Reloader;
+use crate::signals::{Signals, Told};
+use crate::{log, reload};
+use anyhow::{Context, Result};
+use gantry_server::{App, ListenOptions, Listener, TlsFiles};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests under way may still take once the engine has stopped its containers.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// What was read before anything was touched.
+pub(crate) struct Boot {
+    pub(crate) flags: Flags,
+    pub(crate) drop_in: bool,
+    pub(crate) loaded: Loaded,
+}
+
+/// Runs the engine in a runtime of its own.
+pub(crate) fn start(boot: Boot) -> Result<()> {
+    let level = log::start(&boot.loaded.config);
+    if !rustix::process::geteuid().is_root() {
+        anyhow::bail!("the engine needs to be started with root privileges");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let outcome = runtime.block_on(live(boot, level));
+    // Blocking reads of clients that never end must not keep a stopped engine alive.
+    runtime.shutdown_timeout(LAST_ANSWERS);
+    outcome
+}
+
+async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
+    let config = &boot.loaded.config;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting up");
+    for sentence in &boot.loaded.told {
+        tracing::warn!("{sentence}");
+    }
+    let mut signals = Signals::listen().context("listening to signals")?;
+    private_dir(&config.data_root, 0o710)?;
+    private_dir(&config.exec_root, 0o700)?;
+    let _pidfile = if config.pidfile.as_os_str().is_empty() {
+        None
+    } else {
+        let hint = format!(
+            "failed to start daemon, ensure it is not running or delete {}",
+            config.pidfile.display()
+        );
+        Some(PidFile::write(&config.pidfile).context(hint)?)
+    };
+    let listeners = listeners(config).await.context("failed to load listeners")?;
+
+    let app = Arc::new(App::new());
+    let reloader = Reloader::new(&boot, level);
+
+    let drain = CancellationToken::new();
+    let serving = tokio::spawn(gantry_server::serve(app, listeners, drain.clone()));
+    notify("READY=1");
+    tracing::info!("Daemon has completed initialization");
+
+    loop {
+        match signals.next().await {
+            Told::Stop => break,
+            Told::Reload => reload::reload(&reloader),
+            Told::Dump => dump(),
+        }
+    }
+
+    notify("STOPPING=1");
+    tracing::info!("Processing signal: shutting down");
+    drain.cancel();
+    // A second signal means: now.
+    tokio::select! {
+        _ = tokio::time::timeout(LAST_ANSWERS, serving) => {}
+        told = signals.next() => tracing::warn!(?told, "not waiting any longer"),
+    }
+    tracing::info!("Daemon shutdown complete");
+    Ok(())
+}
+
+/// Opens every address. All or none: an engine that listens on half of its sockets helps nobody.
+async fn listeners(config: &Config) -> Result<Vec<Listener>> {
+    let tls = if config.uses_tls() { Some(tls_files(config)?.load()?) } else { None };
+    let options = ListenOptions { group: config.group.clone(), tls };
+    let mut listeners = Vec::new();
+    for address in config.addresses()? {
+        if matches!(address, gantry_server::Address::Tcp(_)) && options.tls.is_none() {
+            tracing::warn!(%address, "anybody who can reach this port is root on this machine: use --tlsverify");
+        }
+        listeners.extend(Listener::open(&address, &options).await?);
+    }
+    Ok(listeners)
+}
+
+/// Where the certificates are: as told, else in `DOCKER_CERT_PATH`, else in `~/.docker`.
+fn tls_files(config: &Config) -> Result<TlsFiles> {
+    let folder = std::env::var_os("DOCKER_CERT_PATH").map(Into::into).unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").unwrap_or_else(|| "/root".into());
+        Path::new(&home).join(".docker")
+    });
+    let file =
+        |told: &Option<std::path::PathBuf>, name: &str| told.clone().unwrap_or_else(|| folder.join(name));
+    let verify = config.tlsverify.unwrap_or(false);
+    if config.tlsverify == Some(false) && config.tls == Some(false) {
+        anyhow::bail!("TLS is switched off");
+    }
+    Ok(TlsFiles {
+        cert: file(&config.tlscert, "cert.pem"),
+        key: file(&config.tlskey, "key.pem"),
+        client_ca: verify.then(|| file(&config.tlscacert, "ca.pem")),
+    })
+}
+
+/// Makes a folder for the engine alone (and, with 710, for processes that know a path inside).
+fn private_dir(path: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .with_context(|| format!("making {}", path.display()))
+}
+
+/// SIGUSR1: how things stand, in the log.
+fn dump() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    tracing::info!(workers = metrics.num_workers(), tasks = metrics.num_alive_tasks(), "state of the engine");
+}
