@@ -1,0 +1,17 @@
+#!/bin/bash
+# Runs every benchmark beside the references that are installed. Called by `make bench`.
+# usage: bench/all.sh [FOLDER-WITH-PROGRAMS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+programs=${1:-${CARGO_TARGET_DIR:-$PWD/target}/release}
+images=$PWD/.test-images
+command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io >/dev/null || true
+}
+command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
+tests/images.sh "$images" busybox debian >/dev/null
+python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian.tar"
+for script in bench/*.sh; do
+    [ "$script" = bench/all.sh ] || bash "$script" "$programs"
+done
