@@ -1,0 +1,136 @@
+//! Taking a connection over: 101 for clients that ask to upgrade, a streamed 200 for those that do not.
+
+use crate::body::{self, BodySender};
+use crate::call::Call;
+use crate::mux::Framing;
+use crate::reply::{self, Reply};
+use crate::session::{self, End, Streams, Wire};
+use crate::websocket;
+use crate::{detach::Watch, failure::Failure};
+use gantry_api::stream::{MULTIPLEXED_STREAM, RAW_STREAM};
+use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use tokio::io::AsyncWriteExt;
+
+/// What is needed of a request to answer it with a session.
+pub(crate) struct Door {
+    upgrade: Option<OnUpgrade>,
+    body: Incoming,
+    headers: HeaderMap,
+    content_type: &'static str,
+    framing: Framing,
+}
+
+impl Door {
+    /// The door of a request. Since 1.42 the media type says whether output is framed.
+    pub(crate) fn of(call: Call, tty: bool) -> Door {
+        let framing = Framing::of(tty);
+        let framed = framing == Framing::Frames && call.version.since(42) && call.upgrade.is_some();
+        Door {
+            upgrade: call.upgrade,
+            body: call.body,
+            headers: call.headers,
+            content_type: if framed { MULTIPLEXED_STREAM } else { RAW_STREAM },
+            framing,
+        }
+    }
+
+    /// Answers with the streams. `ended` runs when the session is over.
+    pub(crate) fn open<F>(
+        self,
+        streams: Streams,
+        watch: Option<Watch>,
+        ended: impl FnOnce(End) -> F + Send + 'static,
+    ) -> Reply
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let Some(upgrade) = self.upgrade else {
+            let (sender, reply) = reply::stream(self.content_type);
+            tokio::spawn(async move { ended(plain(self.body, sender, streams, self.framing).await).await });
+            return reply;
+        };
+        let framing = self.framing;
+        tokio::spawn(async move {
+            let end = match upgrade.await {
+                Ok(io) => session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch).await,
+                Err(err) => {
+                    tracing::debug!(%err, "the client left before its connection was taken over");
+                    End::Gone
+                }
+            };
+            ended(end).await;
+        });
+        let reply = reply::status(StatusCode::SWITCHING_PROTOCOLS);
+        let reply = reply::with_header(reply, CONTENT_TYPE, self.content_type);
+        reply::with_header(reply::with_header(reply, CONNECTION, "Upgrade"), UPGRADE, "tcp")
+    }
+
+    /// Answers as a websocket.
+    ///
+    /// # Errors
+    /// Requests that are no websocket handshake.
+    pub(crate) fn open_websocket<F>(
+        self,
+        binary: bool,
+        streams: Streams,
+        watch: Option<Watch>,
+        ended: impl FnOnce(End) -> F + Send + 'static,
+    ) -> Result<Reply, Failure>
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let accept = websocket::accept(&self.headers)?;
+        let Some(upgrade) = self.upgrade else { return Err(Failure::invalid("not a websocket handshake")) };
+        tokio::spawn(async move {
+            let end = match upgrade.await {
+                Ok(io) => session::run(TokioIo::new(io), streams, Wire::WebSocket { binary }, watch).await,
+                Err(_) => End::Gone,
+            };
+            ended(end).await;
+        });
+        let reply = reply::status(StatusCode::SWITCHING_PROTOCOLS);
+        let reply = reply::with_header(reply, CONNECTION, "Upgrade");
+        let reply = reply::with_header(reply, UPGRADE, "websocket");
+        Ok(reply::with_header(reply, websocket::ACCEPT, &accept))
+    }
+}
+
+/// A session inside of one request and its response: the request's body is the input.
+async fn plain(mut body: Incoming, sender: BodySender, streams: Streams, framing: Framing) -> End {
+    let Streams { mut output, stdin } = streams;
+    let input = async {
+        let Some(mut pipe) = stdin else { return };
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            if pipe.write_all(&data).await.is_err() || pipe.flush().await.is_err() {
+                return;
+            }
+        }
+        if let Err(err) = pipe.shutdown().await {
+            tracing::debug!(%err, "ending the process's input");
+        }
+    };
+    let output = async {
+        loop {
+            let piece = tokio::select! {
+                piece = output.recv() => piece,
+                () = sender.closed() => return End::Gone,
+            };
+            let Some((kind, bytes)) = piece else { return End::Finished };
+            if let Err(body::Gone) = sender.send(framing.put(kind, bytes)).await {
+                return End::Gone;
+            }
+        }
+    };
+    let mut output = std::pin::pin!(output);
+    tokio::select! {
+        end = output.as_mut() => end,
+        () = input => output.await,
+    }
+}
