@@ -2,6 +2,10 @@
 
 pub(crate) mod config;
 pub(crate) mod create;
+pub(crate) mod event;
 pub(crate) mod host_config;
+pub(crate) mod image;
+pub(crate) mod network;
 pub(crate) mod networks;
 pub(crate) mod state;
+pub(crate) mod volume;
