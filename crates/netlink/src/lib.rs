@@ -6,11 +6,19 @@
 //!
 //! Start reading at [`wire`] (bytes), then [`socket`] (exchanges), then a family: [`link`], [`nft`].
 
+pub mod address;
+pub mod conntrack;
 pub mod error;
+pub mod link;
 pub mod namespace;
+pub mod nft;
+pub mod route;
 pub mod socket;
 pub mod wire;
 
+pub use address::Address;
 pub use error::{Error, Result};
+pub use link::{BridgePort, Kind, Link, LinkChange, NewLink, Place};
 pub use namespace::Namespace;
+pub use route::Route;
 pub use socket::{Service, Socket};

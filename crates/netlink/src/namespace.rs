@@ -116,7 +116,10 @@ impl AsFd for Namespace {
 
 /// Moves the calling thread into a fresh network namespace, for good.
 pub fn unshare_network() -> Result<()> {
-    #[expect(deprecated, reason = "its unsafe heir differs only for CLONE_FILES, which is not asked for here")]
+    #[expect(
+        deprecated,
+        reason = "its unsafe heir differs only for CLONE_FILES, which is not asked for here"
+    )]
     rustix::thread::unshare(UnshareFlags::NEWNET).map_err(|e| Error::from(e).doing("make network namespace"))
 }
 

@@ -49,7 +49,8 @@ impl Socket {
             Service::Route => netlink_sys::protocols::NETLINK_ROUTE,
             Service::Netfilter => netlink_sys::protocols::NETLINK_NETFILTER,
         };
-        let mut inner = netlink_sys::Socket::new(protocol).map_err(|e| Error::from(e).doing("open netlink socket"))?;
+        let mut inner =
+            netlink_sys::Socket::new(protocol).map_err(|e| Error::from(e).doing("open netlink socket"))?;
         let address = inner.bind_auto()?;
         inner.set_ext_ack(true)?;
         inner.set_cap_ack(true)?;
@@ -136,10 +137,14 @@ impl Socket {
     }
 
     pub(crate) fn receive(&mut self) -> Result<Vec<Answer>> {
+        self.receive_with(RecvFlags::empty())
+    }
+
+    pub(crate) fn receive_with(&mut self, flags: RecvFlags) -> Result<Vec<Answer>> {
         loop {
             self.buffer.clear();
             let spare = rustix::buffer::spare_capacity(&mut self.buffer);
-            match rustix::net::recv(&self.inner, spare, RecvFlags::empty()) {
+            match rustix::net::recv(&self.inner, spare, flags) {
                 Ok(_) => return Ok(wire::answers(&self.buffer)),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -189,7 +194,8 @@ pub(crate) fn verdict(answer: &Answer) -> Result<()> {
             wire::u32_at(&answer.body, 4).unwrap_or(0) as usize
         };
         if let Some(rest) = answer.body.get(4 + quoted.next_multiple_of(4)..) {
-            error.message = wire::attribute(rest, ATTR_MESSAGE).map(wire::text).filter(|text| !text.is_empty());
+            error.message =
+                wire::attribute(rest, ATTR_MESSAGE).map(wire::text).filter(|text| !text.is_empty());
         }
     }
     Err(error)

@@ -102,6 +102,9 @@ impl Message {
         self
     }
 
+    /// Ends a chain of puts where a closure must return nothing.
+    pub fn end(&mut self) {}
+
     /// Bytes so far.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -217,7 +220,7 @@ mod tests {
     fn nests_close_and_pad() {
         let mut message = Message::new(16, ACK, &[0; 16]);
         message.nest(18, |m| {
-            m.put_str(1, "veth").nest(2, |m| drop(m.put_u8(1, 7)));
+            m.put_str(1, "veth").nest(2, |m| m.put_u8(1, 7).end());
         });
         let bytes = message.finish(9, 0);
         assert_eq!(bytes.len() % 4, 0);
