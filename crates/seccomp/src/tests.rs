@@ -85,8 +85,11 @@ fn read(profile: &Seccomp, arch: Arch, call: &Call) -> u32 {
     }
 }
 
-fn profile(default: &str, rules: &[(&[&str], &str, &[(u32, &str, u64, u64)])]) -> Seccomp {
-    let rule = |(names, action, args): &(&[&str], &str, &[(u32, &str, u64, u64)])| Rule {
+/// Names, action, and conditions as argument, comparison and its two operands.
+type ShortRule<'a> = (&'a [&'a str], &'a str, &'a [(u32, &'a str, u64, u64)]);
+
+fn profile(default: &str, rules: &[ShortRule<'_>]) -> Seccomp {
+    let rule = |(names, action, args): &ShortRule<'_>| Rule {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         action: (*action).to_owned(),
         errno_ret: None,
