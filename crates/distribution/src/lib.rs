@@ -1,1 +1,3 @@
 //! The registry client: pull, push, search.
+pub mod http;
+mod resolve;

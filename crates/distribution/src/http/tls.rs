@@ -1,0 +1,177 @@
+//! TLS settings of one host: whom to trust, and who we are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::TlsConnector;
+
+/// Where distributions keep their bundle of authorities.
+const BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that was named cannot be used.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// The pieces do not fit together.
+    #[error("tls: {0}")]
+    Settings(#[from] rustls::Error),
+    /// The directory of certificates cannot be read.
+    #[error("read certificates: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// TLS settings. Made once per host and shared.
+pub struct Tls {
+    config: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// Trusts the system's authorities, those of the `*.crt` in `directory`, and shows the first `x.cert` with its
+    /// `x.key` there. `unverified` trusts anybody.
+    pub fn open(directory: Option<&Path>, unverified: bool) -> Result<Self, TlsError> {
+        let mut roots = system_roots();
+        let mut client = None;
+        if let Some(directory) = directory.filter(|directory| directory.is_dir()) {
+            let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<_, _>>()?;
+            files.sort();
+            for file in files {
+                match file.extension().and_then(|extension| extension.to_str()) {
+                    Some("crt") => add(&mut roots, &file)?,
+                    Some("cert") if client.is_none() => client = Some(identity(&file)?),
+                    _ => {}
+                }
+            }
+        }
+        Self::build(roots, client, unverified)
+    }
+
+    fn build(roots: RootCertStore, client: Option<Identity>, unverified: bool) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = if unverified {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        } else {
+            builder.with_root_certificates(roots)
+        };
+        let config = match client {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    pub(super) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.config))
+    }
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let bundle = named.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()));
+    if let Some(bundle) = bundle
+        && let Ok(certificates) = CertificateDer::pem_file_iter(&bundle)
+    {
+        // A system's bundle may hold relics no one can read; the others still count.
+        roots.add_parsable_certificates(certificates.flatten());
+    }
+    roots
+}
+
+fn file_error(path: &Path) -> impl Fn(rustls_pki_types::pem::Error) -> TlsError {
+    move |err| TlsError::File { path: path.to_owned(), cause: err.to_string() }
+}
+
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+    for certificate in CertificateDer::pem_file_iter(path).map_err(file_error(path))? {
+        let certificate = certificate.map_err(file_error(path))?;
+        roots
+            .add(certificate)
+            .map_err(|err| TlsError::File { path: path.to_owned(), cause: err.to_string() })?;
+    }
+    Ok(())
+}
+
+fn identity(certificate: &Path) -> Result<Identity, TlsError> {
+    let key = certificate.with_extension("key");
+    if !key.exists() {
+        let cause = format!("missing key {} for client certificate", key.display());
+        return Err(TlsError::File { path: certificate.to_owned(), cause });
+    }
+    let chain = CertificateDer::pem_file_iter(certificate).map_err(file_error(certificate))?;
+    let chain = chain.collect::<Result<_, _>>().map_err(file_error(certificate))?;
+    Ok((chain, PrivateKeyDer::from_pem_file(&key).map_err(file_error(&key))?))
+}
+
+/// Accepts every certificate: what `--insecure-registry` asks for.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

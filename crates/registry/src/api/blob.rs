@@ -1,0 +1,213 @@
+//! GET, HEAD and DELETE of blobs.
+
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gantry_names::Digest;
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::CONTENT_DIGEST;
+use crate::events::What;
+use crate::http::{Answer, Body};
+use crate::name::RepositoryName;
+use crate::refusal::{Code, Refusal};
+use crate::server::{Request, Server, plain, put};
+use crate::store::blocking;
+use crate::store::driver::Source;
+
+/// What is shorter is read at once and sent with its head in one packet.
+const SMALL: u64 = 32 << 10;
+/// Pieces of a stream from a far store.
+const STREAM_PIECE: usize = 256 << 10;
+/// Pieces in flight between the far store and the client.
+const STREAM_DEPTH: usize = 4;
+
+fn unknown(digest: &Digest) -> Refusal {
+    Refusal::new(Code::BlobUnknown).with(json!({"digest": digest}))
+}
+
+/// Sends a blob or a range of it.
+pub async fn get(
+    server: &Arc<Server>,
+    request: Request,
+    name: RepositoryName,
+    digest: Digest,
+) -> Result<Answer, Refusal> {
+    let size = match server.store.cached_blob(&name, &digest) {
+        Some(size) => Some(size),
+        None => {
+            let (store, name, digest) = (Arc::clone(&server.store), name.clone(), digest.clone());
+            blocking(move || store.blob(&name, &digest)).await?
+        }
+    };
+    let size = match (size, &server.proxy) {
+        (Some(size), _) => size,
+        (None, Some(proxy)) => proxy.blob(server, &name, &digest).await?,
+        (None, None) => return Err(unknown(&digest)),
+    };
+    let etag = format!("\"{digest}\"");
+    if request.header(header::IF_NONE_MATCH).is_some_and(|known| known == etag || known == digest.as_str()) {
+        return Ok(plain(StatusCode::NOT_MODIFIED));
+    }
+    let range = match requested_range(&request.headers, size, &etag) {
+        Requested::All => None,
+        Requested::Part(from, to) => Some((from, to)),
+        Requested::Impossible => {
+            let mut answer = plain(StatusCode::RANGE_NOT_SATISFIABLE);
+            put(&mut answer, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            return Ok(answer);
+        }
+    };
+    let (from, length) = range.map_or((0, size), |(from, to)| (from, to - from + 1));
+    let body = if request.method == Method::HEAD {
+        // A client that is told "here" will not send it: from now on it must stay.
+        server.store.touch(&digest);
+        Body::Head(length)
+    } else {
+        open(server, &request, &digest, from, length).await?.ok_or_else(|| unknown(&digest))?
+    };
+    let mut answer = Answer::new(body);
+    if let Some((from, to)) = range {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        put(&mut answer, header::CONTENT_RANGE, &format!("bytes {from}-{to}/{size}"));
+    }
+    put(&mut answer, header::CONTENT_TYPE, "application/octet-stream");
+    put(&mut answer, header::ACCEPT_RANGES, "bytes");
+    put(&mut answer, header::CACHE_CONTROL, "max-age=31536000");
+    put(&mut answer, header::ETAG, &etag);
+    put(&mut answer, CONTENT_DIGEST, digest.as_str());
+    if request.method == Method::GET && from == 0 {
+        server.events.pulled(&request, &name, What::blob(&digest, size));
+    }
+    Ok(answer)
+}
+
+async fn open(
+    server: &Arc<Server>,
+    request: &Request,
+    digest: &Digest,
+    from: u64,
+    length: u64,
+) -> Result<Option<Body>, Refusal> {
+    let store = Arc::clone(&server.store);
+    let lane = request.peer.lane.clone();
+    let digest = digest.clone();
+    let opened = blocking(move || -> io::Result<Option<Body>> {
+        Ok(match store.open_blob(&digest, from)? {
+            None => None,
+            Some(Source::File(file)) if length <= SMALL => {
+                let mut bytes = vec![0; length as usize];
+                file.read_exact_at(&mut bytes, from)?;
+                Some(Body::Bytes(bytes.into()))
+            }
+            Some(Source::File(file)) => {
+                Some(Body::File { file: Arc::new(file), offset: from, left: length, lane })
+            }
+            Some(Source::Stream(stream)) => Some(Body::Stream { bytes: pump(stream, length), left: length }),
+        })
+    });
+    Ok(opened.await?)
+}
+
+/// Reads a blocking stream on a thread of its own; a client that went away ends it.
+pub(crate) fn pump(mut stream: Box<dyn Read + Send>, length: u64) -> mpsc::Receiver<io::Result<Bytes>> {
+    let (to, from) = mpsc::channel(STREAM_DEPTH);
+    tokio::task::spawn_blocking(move || {
+        let mut left = length;
+        while left > 0 {
+            let mut piece = vec![0; left.min(STREAM_PIECE as u64) as usize];
+            let read = stream.read(&mut piece);
+            let ended = !matches!(read, Ok(n) if n > 0);
+            let piece = read.map(|n| {
+                piece.truncate(n);
+                left -= n as u64;
+                Bytes::from(piece)
+            });
+            if to.blocking_send(piece).is_err() || ended {
+                return;
+            }
+        }
+    });
+    from
+}
+
+enum Requested {
+    All,
+    Part(u64, u64),
+    Impossible,
+}
+
+/// One range of bytes. Several, or what is no range, mean the whole, as RFC 9110 allows.
+fn requested_range(headers: &HeaderMap, size: u64, etag: &str) -> Requested {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(range) = text(header::RANGE).and_then(|range| range.strip_prefix("bytes=")) else {
+        return Requested::All;
+    };
+    if text(header::IF_RANGE).is_some_and(|condition| condition != etag) {
+        return Requested::All;
+    }
+    let Some((from, to)) = range.split_once('-') else { return Requested::All };
+    let (from, to) = match (from.trim().parse::<u64>(), to.trim().parse::<u64>()) {
+        (Ok(from), Ok(to)) if from <= to => (from, to.min(size.saturating_sub(1))),
+        (Ok(from), Err(_)) if to.trim().is_empty() => (from, size.saturating_sub(1)),
+        (Err(_), Ok(last)) if from.trim().is_empty() && last > 0 => {
+            (size.saturating_sub(last), size.saturating_sub(1))
+        }
+        (Ok(_), Ok(_)) => return Requested::Impossible,
+        _ => return Requested::All,
+    };
+    if from >= size { Requested::Impossible } else { Requested::Part(from, to) }
+}
+
+/// Takes a blob from a repository.
+pub async fn delete(
+    server: &Arc<Server>,
+    request: Request,
+    name: RepositoryName,
+    digest: Digest,
+) -> Result<Answer, Refusal> {
+    if !server.rules.delete {
+        return Err(Refusal::new(Code::Unsupported));
+    }
+    let store = Arc::clone(&server.store);
+    let (of, gone) = (name.clone(), digest.clone());
+    if !blocking(move || store.unlink_blob(&of, &gone)).await? {
+        return Err(unknown(&digest));
+    }
+    server.events.deleted(&request, &name, What::blob(&digest, 0));
+    Ok(plain(StatusCode::ACCEPTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str, size: u64) -> Option<(u64, u64)> {
+        let headers = HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]);
+        match requested_range(&headers, size, "\"e\"") {
+            Requested::All => Some((0, u64::MAX)),
+            Requested::Part(from, to) => Some((from, to)),
+            Requested::Impossible => None,
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_as_the_rfc_says() {
+        assert_eq!(range("bytes=0-4", 10), Some((0, 4)));
+        assert_eq!(range("bytes=5-", 10), Some((5, 9)));
+        assert_eq!(range("bytes=-3", 10), Some((7, 9)));
+        assert_eq!(range("bytes=5-99", 10), Some((5, 9)));
+        assert_eq!(range("bytes=-99", 10), Some((0, 9)));
+        assert_eq!(range("bytes=10-", 10), None);
+        assert_eq!(range("bytes=5-4", 10), None);
+        assert_eq!(range("bytes=0-", 0), None);
+        for whole in ["bytes=0-1,3-4", "lines=1-2", "bytes=", "bytes=-0", "bytes=x-y"] {
+            assert_eq!(range(whole, 10), Some((0, u64::MAX)), "{whole}");
+        }
+    }
+}

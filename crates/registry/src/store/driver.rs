@@ -1,0 +1,55 @@
+//! What the store asks of the place where bytes lie: files, or somebody's object store.
+//!
+//! Paths are relative, made of parts that [`super::layout`] has checked. All calls block; the server makes them
+//! on its blocking threads.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Size and age of a stored object.
+#[derive(Debug, Clone, Copy)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// Last written.
+    pub modified: SystemTime,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name, without its directory.
+    pub name: String,
+    /// Whether names lie below it.
+    pub directory: bool,
+}
+
+/// An opened object.
+pub enum Source {
+    /// A local file: it can go to a socket without passing through this program.
+    File(File),
+    /// Bytes from elsewhere, beginning at the offset that was asked for.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// A place for objects.
+pub trait Driver: Send + Sync + 'static {
+    /// A whole small object. `NotFound` when there is none.
+    fn read(&self, path: &str) -> io::Result<Vec<u8>>;
+    /// Writes a small object whole or not at all; durable when this returns.
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Size and age. `NotFound` when there is none.
+    fn stat(&self, path: &str) -> io::Result<Stat>;
+    /// The names directly below; none when the directory is missing. No order.
+    fn list(&self, directory: &str) -> io::Result<Vec<Entry>>;
+    /// Removes an object or everything below a directory; a missing one is removed already.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Opens an object for reading from `offset`.
+    fn open(&self, path: &str, offset: u64) -> io::Result<Source>;
+    /// Takes over a finished local file (already synced) as the object `path`; durable when this returns.
+    fn adopt(&self, staged: &Path, path: &str) -> io::Result<()>;
+    /// Whether the place answers, for the health check.
+    fn check(&self) -> io::Result<()>;
+}
