@@ -39,6 +39,9 @@ pub enum Error {
         /// What it should be a link to.
         target: String,
     },
+    /// A directory would take the place of something else, or the other way round. Docker's text.
+    #[error("{0}")]
+    Kinds(String),
     /// Making or reading one file of the tree failed.
     #[error("{what} {name:?}")]
     File {
@@ -76,6 +79,7 @@ impl Classified for Error {
             | Error::Malformed(_)
             | Error::Limit { .. }
             | Error::Breakout { .. }
+            | Error::Kinds(_)
             | Error::LinkTarget { .. } => Class::InvalidArgument,
             Error::Compression(_) => Class::NotImplemented,
             Error::File { source, .. } | Error::Io(source) => source.class(),

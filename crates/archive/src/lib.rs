@@ -5,12 +5,32 @@
 //!
 //! What it is not: it knows no image, no layer order and no snapshot. Whiteouts it knows only as names.
 //!
-//! Start reading at [`Entry`] (what one member is).
+//! Start reading at [`Entry`] (what one member is), then `read.rs`, `write.rs`, `extract.rs` and `pack.rs`. Every limit on
+//! hostile input is a constant in `read.rs` and `pax.rs`; why nothing escapes stands at [`Root`].
 
+mod compress;
 mod entry;
 mod error;
+mod extract;
+mod gzip;
+mod header;
+mod pack;
+mod pax;
+mod read;
+mod root;
+mod settle;
 mod whiteout;
+mod write;
+pub mod xattr;
 
+pub use compress::{Compression, Decoder};
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Result};
-pub use whiteout::Whiteouts;
+pub use extract::{ExtractOptions, Extracted, IdRange, Owner, extract};
+pub use gzip::GzipWriter;
+pub use pack::{PackOptions, Skip, pack};
+pub use read::Reader;
+pub use root::Root;
+pub use settle::{find_below, settle};
+pub use whiteout::{Whiteouts, is_overlay_whiteout};
+pub use write::Writer;
