@@ -1,0 +1,112 @@
+//! A JSON string the way Docker writes it: `<`, `>` and `&` escaped, what is not UTF-8 replaced.
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Whether a byte can be copied as it is.
+const fn plain(byte: u8) -> bool {
+    byte >= 0x20 && byte < 0x80 && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
+}
+
+/// How many bytes are looked at together: the compiler turns such a loop into vector instructions.
+const CHUNK: usize = 32;
+
+/// The length of the plain beginning.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<CHUNK>();
+    let mut done = 0;
+    for chunk in chunks {
+        // No early exit inside the chunk: that is what makes it one comparison per instruction, not per byte.
+        let special = chunk.iter().fold(0u8, |found, &b| {
+            found
+                | u8::from(b < 0x20)
+                | u8::from(b >= 0x80)
+                | u8::from(b == b'"')
+                | u8::from(b == b'\\')
+                | u8::from(b == b'<')
+                | u8::from(b == b'>')
+                | u8::from(b == b'&')
+        });
+        if special != 0 {
+            break;
+        }
+        done += CHUNK;
+    }
+    done + bytes[done..].iter().take_while(|b| plain(**b)).count()
+}
+
+/// Appends the inside of a JSON string.
+pub(crate) fn escape(out: &mut Vec<u8>, mut bytes: &[u8]) {
+    loop {
+        let prefix = plain_prefix(bytes);
+        out.extend_from_slice(&bytes[..prefix]);
+        bytes = &bytes[prefix..];
+        let Some(&first) = bytes.first() else { return };
+        let taken = if first < 0x80 { escape_ascii(out, first) } else { escape_rune(out, bytes) };
+        bytes = &bytes[taken..];
+    }
+}
+
+fn escape_ascii(out: &mut Vec<u8>, byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        _ => {
+            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+        }
+    }
+    1
+}
+
+/// One character beyond ASCII, or one byte that is none.
+fn escape_rune(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
+    let window = &bytes[..bytes.len().min(4)];
+    let valid = match std::str::from_utf8(window) {
+        Ok(text) => text,
+        Err(err) => std::str::from_utf8(&window[..err.valid_up_to()]).unwrap_or_default(),
+    };
+    match valid.chars().next() {
+        None => {
+            out.extend_from_slice(b"\\ufffd");
+            1
+        }
+        Some(line_end @ ('\u{2028}' | '\u{2029}')) => {
+            out.extend_from_slice(if line_end == '\u{2028}' { b"\\u2028" } else { b"\\u2029" });
+            line_end.len_utf8()
+        }
+        Some(rune) => {
+            out.extend_from_slice(&bytes[..rune.len_utf8()]);
+            rune.len_utf8()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn escaped(bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        escape(&mut out, bytes);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn dockers_own_cases() {
+        assert_eq!(escaped(b"a\tb\"\\<>&\r\n"), r#"a\u0009b\"\\\u003c\u003e\u0026\r\n"#);
+        assert_eq!(escaped("\u{2028}\u{2029}ä\u{7f}".as_bytes()), "\\u2028\\u2029ä\u{7f}");
+        assert_eq!(escaped(b"\xff\xc3x\xe2\x80"), "\\ufffd\\ufffdx\\ufffd\\ufffd");
+    }
+
+    proptest! {
+        #[test]
+        fn text_survives_a_json_reader(text in "\\PC*", junk in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let read: String = serde_json::from_str(&format!("\"{}\"", escaped(text.as_bytes()))).unwrap();
+            prop_assert_eq!(read, text);
+            let read: Result<String, _> = serde_json::from_str(&format!("\"{}\"", escaped(&junk)));
+            prop_assert!(read.is_ok());
+        }
+    }
+}
