@@ -5,5 +5,7 @@
 //!
 //! It starts nothing, and it knows no engine.
 
+pub mod era;
 pub mod interpolate;
+pub mod schema;
 pub mod tree;
