@@ -136,6 +136,11 @@ impl Server {
             Ok(_) => answer.unwrap_or_else(|refusal| refused(&refusal)),
             Err(refusal) => refused(refusal),
         };
+        if let Body::Head(length) = answer.body() {
+            // hyper writes a length of zero for HEAD only when it is told so in words.
+            let length = HeaderValue::from(*length);
+            answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
         self.dress(&mut answer);
         let size = http_body::Body::size_hint(answer.body()).exact().unwrap_or(0);
         let size = if method == Method::HEAD { 0 } else { size };
