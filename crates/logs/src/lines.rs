@@ -47,14 +47,9 @@ impl Line {
     }
 
     /// Takes bytes that were read at `at_ns`, gives the pieces that are complete.
-    pub fn push<E>(
-        &mut self,
-        at_ns: i64,
-        mut bytes: &[u8],
-        mut log: impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn push(&mut self, at_ns: i64, mut bytes: &[u8], mut log: impl FnMut(Piece<'_>)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            let rest = self.cut(at_ns, &bytes[..end], &mut log)?;
+            let rest = self.cut(at_ns, &bytes[..end], &mut log);
             let text = if self.held.is_empty() {
                 rest
             } else {
@@ -65,47 +60,39 @@ impl Line {
                 None => (at_ns, None),
                 Some((at_ns, ordinal)) => (at_ns, Some(Cut { ordinal: ordinal + 1, last: true })),
             };
-            log(Piece { stream: self.stream, at_ns, text, cut })?;
+            log(Piece { stream: self.stream, at_ns, text, cut });
             self.forget();
             bytes = &bytes[end + 1..];
         }
-        let rest = self.cut(at_ns, bytes, &mut log)?;
+        let rest = self.cut(at_ns, bytes, &mut log);
         self.held.extend_from_slice(rest);
-        Ok(())
     }
 
     /// Logs pieces while held and new bytes fill one; returns the new bytes that are left, which with the held ones
     /// are fewer than a piece.
-    fn cut<'a, E>(
-        &mut self,
-        at_ns: i64,
-        mut bytes: &'a [u8],
-        log: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<&'a [u8], E> {
+    fn cut<'a>(&mut self, at_ns: i64, mut bytes: &'a [u8], log: &mut impl FnMut(Piece<'_>)) -> &'a [u8] {
         while self.held.len() + bytes.len() >= LONGEST_PIECE {
             let (first, rest) = bytes.split_at(LONGEST_PIECE - self.held.len());
             self.held.extend_from_slice(first);
-            self.log_held(at_ns, log)?;
+            self.log_held(at_ns, log);
             bytes = rest;
         }
-        Ok(bytes)
+        bytes
     }
 
-    fn log_held<E>(&mut self, at_ns: i64, log: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn log_held(&mut self, at_ns: i64, log: &mut impl FnMut(Piece<'_>)) {
         let (at_ns, ordinal) = self.pieces.map_or((at_ns, 1), |(at_ns, ordinal)| (at_ns, ordinal + 1));
         self.pieces = Some((at_ns, ordinal));
         let cut = Some(Cut { ordinal, last: false });
-        log(Piece { stream: self.stream, at_ns, text: &self.held, cut })?;
+        log(Piece { stream: self.stream, at_ns, text: &self.held, cut });
         self.forget();
-        Ok(())
     }
 
     /// The stream has ended: what is held is logged as a piece without its end, as Docker does.
-    pub fn end<E>(&mut self, at_ns: i64, mut log: impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
-        if self.held.is_empty() {
-            return Ok(());
+    pub fn end(&mut self, at_ns: i64, mut log: impl FnMut(Piece<'_>)) {
+        if !self.held.is_empty() {
+            self.log_held(at_ns, &mut log);
         }
-        self.log_held(at_ns, &mut log)
     }
 
     fn forget(&mut self) {
@@ -126,12 +113,11 @@ mod tests {
         let mut out: Vec<Logged> = Vec::new();
         let mut keep = |piece: Piece<'_>| {
             out.push((piece.at_ns, piece.text.to_vec(), piece.cut));
-            Ok::<(), ()>(())
         };
         for (at, read) in (1..).zip(reads) {
-            line.push(at, read, &mut keep).unwrap();
+            line.push(at, read, &mut keep);
         }
-        line.end(99, &mut keep).unwrap();
+        line.end(99, &mut keep);
         out
     }
 

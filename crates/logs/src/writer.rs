@@ -41,15 +41,18 @@ impl Writer {
     }
 
     /// Adds what was read from a stream at a time. Complete lines become records in memory; a full batch is written.
+    /// An error is that of [`Writer::flush`]; all bytes were taken nevertheless.
     pub fn append(&mut self, stream: Stream, at_ns: i64, bytes: &[u8]) -> io::Result<()> {
         let Some(target) = &mut self.target else { return Ok(()) };
-        self.lines[stream as usize].push(at_ns, bytes, |piece| target.log(piece))
+        self.lines[stream as usize].push(at_ns, bytes, |piece| target.log(piece));
+        target.take_failure()
     }
 
     /// The stream has ended: what it has left of a line becomes a record.
     pub fn end(&mut self, stream: Stream, at_ns: i64) -> io::Result<()> {
         let Some(target) = &mut self.target else { return Ok(()) };
-        self.lines[stream as usize].end(at_ns, |piece| target.log(piece))
+        self.lines[stream as usize].end(at_ns, |piece| target.log(piece));
+        target.take_failure()
     }
 
     /// Writes what is in memory, in one call.
@@ -93,6 +96,8 @@ struct Target {
     marked: u64,
     rotate_at: u64,
     wants_compression: bool,
+    /// A batch that could not be written since the last time somebody asked.
+    failure: Option<io::Error>,
 }
 
 impl Target {
@@ -117,12 +122,21 @@ impl Target {
             marked: known.index.last().offset,
             rotate_at: config.max_size.unwrap_or(u64::MAX),
             wants_compression: config.compress,
+            failure: None,
         })
     }
 
-    fn log(&mut self, piece: Piece<'_>) -> io::Result<()> {
-        if self.ahead.offset >= self.rotate_at {
-            self.rotate()?;
+    fn take_failure(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Adds a record. A failure is kept for later: what comes after it has its own chance.
+    fn log(&mut self, piece: Piece<'_>) {
+        if self.ahead.offset >= self.rotate_at
+            && let Err(err) = self.rotate()
+        {
+            self.rotate_at = self.ahead.offset + RETRY_ROTATION;
+            self.failure = Some(err);
         }
         if self.ahead.offset >= self.marked + SPACING {
             self.marks.push(self.ahead);
@@ -137,7 +151,11 @@ impl Target {
             records: self.ahead.records + 1,
             packed: self.ahead.packed + grown,
         };
-        if self.out.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.out.len() >= BATCH
+            && let Err(err) = self.flush()
+        {
+            self.failure = Some(err);
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

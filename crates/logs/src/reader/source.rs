@@ -33,11 +33,9 @@ impl Opened {
     /// Its plain bytes from a mark on.
     pub fn read_from(&self, mark: Mark) -> io::Result<Source> {
         let raw = Raw { file: self.file.try_clone()?, offset: mark.packed };
-        Ok(if self.compressed {
-            Source::Packed(Box::new(MultiGzDecoder::new(raw)))
-        } else {
-            Source::Plain(raw)
-        })
+        // Behind the last member there is nothing, and nothing is no gzip file.
+        let packed = self.compressed && mark.packed < self.file.metadata()?.len();
+        Ok(if packed { Source::Packed(Box::new(MultiGzDecoder::new(raw))) } else { Source::Plain(raw) })
     }
 }
 
