@@ -185,10 +185,10 @@ impl Unpacker<'_> {
 
     /// The directory `dir`, made as far as it is missing. Taken out of the cache; the caller puts it back.
     fn open_parent(&mut self, dir: &[u8]) -> Result<OwnedFd> {
-        if let Some((known, fd)) = self.parent.take() {
-            if known == dir {
-                return Ok(fd);
-            }
+        if let Some((known, fd)) = self.parent.take()
+            && known == dir
+        {
+            return Ok(fd);
         }
         match self.root.open_dir(dir) {
             Ok(fd) => Ok(fd),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use crate::root::{clean, list, os, split};
@@ -30,6 +30,8 @@ pub struct PackOptions<'a> {
     pub sparse: bool,
     /// Cut times to seconds, as Docker does in layers.
     pub whole_seconds: bool,
+    /// Stay on the mount the walk begins on: of what is mounted below only the mount point is packed, empty.
+    pub one_mount: bool,
 }
 
 impl std::fmt::Debug for PackOptions<'_> {
@@ -51,7 +53,8 @@ pub fn pack<W: Write>(
 ) -> Result<()> {
     let path = clean(path).ok_or_else(|| Error::Breakout { name: crate::error::lossy(path) })?;
     let (dir, base) = split(&path);
-    let mut packer = Packer { options, writer, seen: HashMap::new() };
+    let mount = if options.one_mount { mount_of(root.as_fd(), b".", &path)? } else { None };
+    let mut packer = Packer { options, writer, seen: HashMap::new(), mount };
     if base.is_empty() {
         let fd =
             root.open_at(b"", OFlags::RDONLY | OFlags::DIRECTORY, 0).map_err(Error::file("opening", b"/"))?;
@@ -76,6 +79,8 @@ struct Packer<'a, 'o, W> {
     writer: &'a mut Writer<W>,
     /// The first name of each file that has several.
     seen: HashMap<(u64, u64), Vec<u8>>,
+    /// The only mount to walk on, if there is such a wish and the kernel tells mounts apart (5.8).
+    mount: Option<u64>,
 }
 
 impl<W: Write> Packer<'_, '_, W> {
@@ -101,6 +106,9 @@ impl<W: Write> Packer<'_, '_, W> {
             let gone = [PREFIX, base].concat();
             return self.mark(join(above, &gone), &stat);
         }
+        if self.mount.is_some() && mount_of(dir.as_fd(), base, name)? != self.mount {
+            return self.mount_point(dir, base, name, &stat);
+        }
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => return self.directory(dir, base, name, &stat),
             FileType::RegularFile => return self.file(dir, base, name, &stat),
@@ -120,6 +128,18 @@ impl<W: Write> Packer<'_, '_, W> {
         }
         self.linked(&mut entry, &stat);
         self.writer.append_bytes(&entry, b"")
+    }
+
+    /// The place something is mounted at, without what is mounted there.
+    fn mount_point(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8], stat: &Stat) -> Result<()> {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => self.directory_entry(dir, base, name, stat),
+            _ => {
+                let mut entry = Entry::new(name, Kind::File, stat.st_mode & 0o7777);
+                entry.mtime = self.time(stat);
+                self.writer.append_bytes(&entry, b"")
+            }
+        }
     }
 
     /// An empty file that says something by its name; dated as what it stands for.
@@ -208,6 +228,18 @@ impl<W: Write> Packer<'_, '_, W> {
         let nanos = if self.options.whole_seconds { 0 } else { stat.st_mtime_nsec as u32 };
         Time { secs: stat.st_mtime, nanos }
     }
+}
+
+/// The number of the mount `name` in `dir` is on; `None` where the kernel does not tell.
+fn mount_of(dir: std::os::fd::BorrowedFd<'_>, base: &[u8], name: &[u8]) -> Result<Option<u64>> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let stat = match rustix::fs::statx(dir, os(base), flags, StatxFlags::MNT_ID) {
+        Ok(stat) => stat,
+        // It goes away as we look; the walk notices by itself.
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(Error::file("reading", name)(error)),
+    };
+    Ok((stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id))
 }
 
 /// A name below a directory's; the top may be nothing, or `/` itself.

@@ -424,7 +424,7 @@ fn collect_pairs(area: &[u8], numbers: &mut Vec<u64>) -> Result<()> {
 }
 
 fn pairs(numbers: &[u64]) -> Result<Vec<(u64, u64)>> {
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(Error::Malformed("bad sparse map"));
     }
     if numbers.len() > MAX_EXTENTS * 2 {

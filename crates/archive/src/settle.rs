@@ -14,10 +14,10 @@ use crate::{Error, Extracted, Result, Root, Whiteouts, is_overlay_whiteout, xatt
 /// in this layer (what overlayfs itself does at the first write).
 pub fn settle(root: &Root, below: &[Root], left: &Extracted, whiteouts: Whiteouts) -> Result<()> {
     for name in &left.implied {
-        if let Some((layer, stat)) = find_below(below, name, whiteouts)? {
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                take_over(root, &below[layer], name, &stat)?;
-            }
+        if let Some((layer, stat)) = find_below(below, name, whiteouts)?
+            && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+        {
+            take_over(root, &below[layer], name, &stat)?;
         }
     }
     for (name, target) in &left.links {

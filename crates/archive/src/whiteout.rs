@@ -74,8 +74,8 @@ impl Whiteouts {
         }
     }
 
-    /// Whether the directory `name` in `dir` is marked so.
-    pub(crate) fn is_opaque(self, dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {
+    /// Whether the directory `name` in `dir` is marked as showing nothing of what is below it.
+    pub fn is_opaque(self, dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {
         let Some(key) = self.opaque_key() else { return Ok(false) };
         Ok(crate::xattr::get(&by_proc(dir, name), key)?.is_some_and(|value| value == b"y"))
     }

@@ -1,4 +1,5 @@
 //! Unpacking and packing on a real file system. Run as root; what needs root says so and is skipped otherwise.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::io::Read;

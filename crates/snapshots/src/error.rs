@@ -40,6 +40,15 @@ pub enum Error {
         /// What it cannot do.
         what: String,
     },
+    /// No driver of that name.
+    #[error("driver not supported: {0}; use overlay or native")]
+    UnknownDriver(String),
+    /// A path in a root that is not there.
+    #[error("{}: no such file or directory", .0.display())]
+    NoPath(PathBuf),
+    /// Copying into something that is no directory. Docker's text.
+    #[error("extraction point is not a directory")]
+    NotADirectory,
     /// The directory is written by another version of us.
     #[error("{}: layout version {found:?} is not {expected:?}", path.display())]
     Version {
@@ -78,9 +87,13 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Error::NotFound(_) => Class::NotFound,
+            Error::NotFound(_) | Error::NoPath(_) => Class::NotFound,
             Error::Exists(_) | Error::HasChildren { .. } => Class::Conflict,
-            Error::NotCommitted(_) | Error::NotActive(_) | Error::NoQuota => Class::InvalidArgument,
+            Error::NotCommitted(_)
+            | Error::NotActive(_)
+            | Error::NoQuota
+            | Error::UnknownDriver(_)
+            | Error::NotADirectory => Class::InvalidArgument,
             Error::Unsupported { .. } => Class::NotImplemented,
             Error::Version { .. } => Class::Internal,
             Error::Archive(error) => error.class(),

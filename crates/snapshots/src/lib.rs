@@ -5,12 +5,28 @@
 //! one with a key. Every snapshot but the lowest has a committed parent.
 //!
 //! What it is not: it mounts nothing in the host's mount namespace. [`Rootfs`] says what the runtime has to mount inside
-//! the container's own namespace, so nothing is left behind after a crash. It knows no images and no containers.
+//! the container's own namespace, so nothing is left behind after a crash. [`RootView`] shows a stopped container's root to
+//! us the same way: through a descriptor. It knows no images and no containers.
 //!
-//! Start reading at [`Snapshotter`], the trait and its story.
+//! Start reading at [`Snapshotter`], the trait and its story; `shelf.rs` draws what is on disk.
 
+mod changes;
+mod copy;
 mod error;
+mod measure;
+mod mount;
+mod native;
+mod open;
+mod overlay;
+mod shelf;
 mod snapshotter;
+#[cfg(feature = "testsuite")]
+pub mod testsuite;
+mod view;
 
 pub use error::{Error, Result};
+pub use native::Native;
+pub use open::open;
+pub use overlay::Overlay;
 pub use snapshotter::{Change, ChangeKind, Info, Kind, PrepareOptions, Rootfs, Snapshotter, Usage};
+pub use view::{PathStat, RootView, UntarOptions};

@@ -1,0 +1,316 @@
+//! Where snapshots lie on disk, and their records. Both drivers keep their snapshots on a shelf.
+//!
+//! ```text
+//! <root>/version           "1"
+//! <root>/<id>/meta.json    the record; a directory without one was never finished, or is half removed
+//! <root>/<id>/fs/          the snapshot's own files
+//! <root>/<id>/work/        overlay's work directory, active snapshots only
+//! ```
+//!
+//! Ids are short (base 36), because a mount of many layers names all of them in one page of options.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Info, Kind, Result, Usage};
+
+const VERSION: &str = "1";
+const META: &str = "meta.json";
+const META_NEW: &str = "meta.new";
+
+/// What `meta.json` holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<String>,
+    created_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<Usage>,
+    #[serde(skip)]
+    pub(crate) id: String,
+}
+
+impl Row {
+    pub(crate) fn info(&self) -> Info {
+        Info {
+            name: self.name.clone(),
+            kind: self.kind,
+            parent: self.parent.clone(),
+            created: UNIX_EPOCH + Duration::from_millis(self.created_ms),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    root: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: BTreeMap<String, Row>,
+    /// Names being made or committed right now, with the parent they stand on: both are taken.
+    pending: HashMap<String, Option<String>>,
+    next: u64,
+    damaged: Vec<PathBuf>,
+}
+
+/// A name that is taken until this is dropped or became a row.
+pub(crate) struct Claim<'a> {
+    shelf: &'a Shelf,
+    name: String,
+    pub(crate) id: String,
+}
+
+impl Shelf {
+    /// Opens the shelf; what was never finished is removed.
+    pub(crate) fn open(root: &Path) -> Result<Shelf> {
+        fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(Error::io("making", root))?;
+        let root = root.canonicalize().map_err(Error::io("finding", root))?;
+        check_version(&root)?;
+        let mut state = State::default();
+        for entry in fs::read_dir(&root).map_err(Error::io("listing", &root))? {
+            let entry = entry.map_err(Error::io("listing", &root))?;
+            let id = entry.file_name().to_string_lossy().into_owned();
+            let Ok(number) = u64::from_str_radix(&id, 36) else { continue };
+            if !entry.path().is_dir() {
+                continue;
+            }
+            state.next = state.next.max(number + 1);
+            match fs::read(entry.path().join(META)) {
+                Ok(bytes) => match serde_json::from_slice::<Row>(&bytes) {
+                    Ok(row) => {
+                        state.rows.insert(row.name.clone(), Row { id, ..row });
+                    }
+                    // Files may be dear to somebody; only the record is lost. It is told, not thrown away.
+                    Err(_) => state.damaged.push(entry.path()),
+                },
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    fs::remove_dir_all(entry.path()).map_err(Error::io("removing", &entry.path()))?;
+                }
+                Err(e) => return Err(Error::io("reading", &entry.path())(e)),
+            }
+        }
+        Ok(Shelf { root, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn dir(&self, id: &str) -> PathBuf {
+        self.root.join(id)
+    }
+
+    pub(crate) fn fs(&self, id: &str) -> PathBuf {
+        self.root.join(id).join("fs")
+    }
+
+    pub(crate) fn work(&self, id: &str) -> PathBuf {
+        self.root.join(id).join("work")
+    }
+
+    pub(crate) fn damaged(&self) -> Vec<PathBuf> {
+        self.lock().damaged.clone()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<Row> {
+        self.lock().rows.get(name).cloned().ok_or_else(|| Error::NotFound(name.to_owned()))
+    }
+
+    pub(crate) fn walk(&self) -> Vec<Info> {
+        self.lock().rows.values().map(Row::info).collect()
+    }
+
+    /// The committed ancestors of a snapshot with parent `parent`, nearest first.
+    pub(crate) fn ancestors(&self, parent: Option<&str>) -> Result<Vec<Row>> {
+        let state = self.lock();
+        let mut found = Vec::new();
+        let mut next = parent.map(str::to_owned);
+        while let Some(name) = next.take() {
+            let row = state.rows.get(&name).ok_or(Error::NotFound(name))?;
+            next.clone_from(&row.parent);
+            found.push(row.clone());
+        }
+        Ok(found)
+    }
+
+    /// Takes a free name for a new snapshot on `parent`, with an empty directory for it.
+    pub(crate) fn claim(&self, name: &str, parent: Option<&str>) -> Result<Claim<'_>> {
+        let mut state = self.lock();
+        state.check_free(name)?;
+        state.check_parent(parent)?;
+        let id = base36(state.next);
+        state.next += 1;
+        state.pending.insert(name.to_owned(), parent.map(str::to_owned));
+        drop(state);
+        let claim = Claim { shelf: self, name: name.to_owned(), id };
+        let dir = self.dir(&claim.id);
+        fs::DirBuilder::new().mode(0o710).create(&dir).map_err(Error::io("making", &dir))?;
+        Ok(claim)
+    }
+
+    /// Removes a snapshot that nothing stands on. The record goes first: what is left after a crash is recognised.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let mut state = self.lock();
+        let row = state.rows.get(name).cloned().ok_or_else(|| Error::NotFound(name.to_owned()))?;
+        if let Some(child) = state.child_of(name) {
+            return Err(Error::HasChildren { name: name.to_owned(), child });
+        }
+        let meta = self.dir(&row.id).join(META);
+        match fs::remove_file(&meta) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("removing", &meta)(e));
+            }
+            _ => {}
+        }
+        state.rows.remove(name);
+        drop(state);
+        let dir = self.dir(&row.id);
+        fs::remove_dir_all(&dir).map_err(Error::io("removing", &dir))
+    }
+
+    /// Begins a commit of the active snapshot `key` as `name` on `parent`: from now on neither can be taken.
+    pub(crate) fn claim_commit(&self, name: &str, key: &str, parent: Option<&str>) -> Result<Claim<'_>> {
+        let mut state = self.lock();
+        let row = state.rows.get(key).ok_or_else(|| Error::NotFound(key.to_owned()))?;
+        if row.kind != Kind::Active {
+            return Err(Error::NotActive(key.to_owned()));
+        }
+        let id = row.id.clone();
+        state.check_free(name)?;
+        state.check_parent(parent)?;
+        state.pending.insert(name.to_owned(), parent.map(str::to_owned));
+        Ok(Claim { shelf: self, name: name.to_owned(), id })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is one insert or remove; a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check_free(&self, name: &str) -> Result<()> {
+        if self.rows.contains_key(name) || self.pending.contains_key(name) {
+            return Err(Error::Exists(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn check_parent(&self, parent: Option<&str>) -> Result<()> {
+        let Some(parent) = parent else { return Ok(()) };
+        match self.rows.get(parent) {
+            None => Err(Error::NotFound(parent.to_owned())),
+            Some(row) if row.kind != Kind::Committed => Err(Error::NotCommitted(parent.to_owned())),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn child_of(&self, name: &str) -> Option<String> {
+        let row =
+            self.rows.values().find(|row| row.parent.as_deref() == Some(name)).map(|row| row.name.clone());
+        row.or_else(|| {
+            let pending = self.pending.iter().find(|(_, parent)| parent.as_deref() == Some(name));
+            pending.map(|(name, _)| name.clone())
+        })
+    }
+}
+
+impl Claim<'_> {
+    /// Writes the record: from here on the snapshot is there.
+    pub(crate) fn settle(
+        self,
+        kind: Kind,
+        parent: Option<&str>,
+        usage: Option<Usage>,
+        replaces: Option<&str>,
+    ) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let row = Row {
+            name: self.name.clone(),
+            kind,
+            parent: parent.map(str::to_owned),
+            created_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            usage,
+            id: self.id.clone(),
+        };
+        if let Err(error) = write_meta(&self.shelf.dir(&self.id), &row) {
+            if replaces.is_none() {
+                self.undo();
+            }
+            return Err(error);
+        }
+        if kind == Kind::Committed {
+            sync_dir(&self.shelf.root)?;
+        }
+        let mut state = self.shelf.lock();
+        if let Some(key) = replaces {
+            state.rows.remove(key);
+        }
+        state.rows.insert(row.name.clone(), row);
+        Ok(())
+    }
+
+    /// Takes back what was made for a snapshot that did not come to be.
+    pub(crate) fn undo(self) {
+        // What resists is recognised by its missing record at the next open.
+        let _ = fs::remove_dir_all(self.shelf.dir(&self.id));
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.shelf.lock().pending.remove(&self.name);
+    }
+}
+
+fn write_meta(dir: &Path, row: &Row) -> Result<()> {
+    let (new, meta) = (dir.join(META_NEW), dir.join(META));
+    let bytes = serde_json::to_vec(row).map_err(|e| Error::io("writing", &new)(std::io::Error::other(e)))?;
+    let mut file = File::create(&new).map_err(Error::io("making", &new))?;
+    file.write_all(&bytes).map_err(Error::io("writing", &new))?;
+    file.sync_all().map_err(Error::io("syncing", &new))?;
+    fs::rename(&new, &meta).map_err(Error::io("renaming", &new))?;
+    sync_dir(dir)
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("syncing", dir))
+}
+
+fn check_version(root: &Path) -> Result<()> {
+    let path = root.join("version");
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim() == VERSION => Ok(()),
+        Ok(found) => {
+            Err(Error::Version { path: root.to_owned(), found: found.trim().to_owned(), expected: VERSION })
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            fs::write(&path, format!("{VERSION}\n")).map_err(Error::io("writing", &path))
+        }
+        Err(e) => Err(Error::io("reading", &path)(e)),
+    }
+}
+
+fn base36(mut n: u64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut text = Vec::new();
+    loop {
+        text.push(char::from(DIGITS[(n % 36) as usize]));
+        n /= 36;
+        if n == 0 {
+            return text.iter().rev().collect();
+        }
+    }
+}

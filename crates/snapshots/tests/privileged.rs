@@ -1,0 +1,130 @@
+//! The contract on both drivers, with real mounts (in no namespace) and real trees. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use gantry_archive::{Entry, ExtractOptions, Kind, Reader, Root, Writer, extract, settle};
+use gantry_snapshots::{Native, Overlay, RootView, Snapshotter, testsuite};
+
+fn root() -> bool {
+    let is = rustix::process::geteuid().is_root();
+    if !is {
+        eprintln!("skipped: needs root");
+    }
+    is
+}
+
+#[test]
+fn overlay_keeps_the_contract() {
+    if root() {
+        let temp = tempfile::tempdir().unwrap();
+        testsuite::run(temp.path(), &|dir| Box::new(Overlay::open(&dir.join("snapshots")).unwrap()));
+    }
+}
+
+#[test]
+fn native_keeps_the_contract() {
+    if root() {
+        let temp = tempfile::tempdir().unwrap();
+        testsuite::run(temp.path(), &|dir| Box::new(Native::open(&dir.join("snapshots")).unwrap()));
+    }
+}
+
+#[test]
+fn a_native_copy_has_everything_the_original_has() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let native = Native::open(temp.path()).unwrap();
+    native.prepare("base", None).unwrap();
+    let dir = native.layer_dir("base").unwrap();
+    let mut file = Entry::file("su", 2);
+    (file.mode, file.uid, file.mtime.secs, file.mtime.nanos) = (0o4755, 3, 1000, 7);
+    file.xattrs.insert(b"user.key".to_vec(), b"v".to_vec());
+    let mut null = Entry::new("null", Kind::Char, 0o666);
+    null.device = (1, 3);
+    let mut writer = Writer::new(Vec::new());
+    writer.append_bytes(&file, b"su").unwrap();
+    for entry in [
+        Entry::hard_link("sudo", "su"),
+        Entry::symlink("link", "su"),
+        null,
+        Entry::new("pipe", Kind::Fifo, 0o600),
+    ] {
+        writer.append_bytes(&entry, b"").unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    extract(&mut Reader::new(bytes.as_slice()), &Root::open(&dir).unwrap(), &ExtractOptions::default())
+        .unwrap();
+    native.commit("layer", "base").unwrap();
+    native.prepare("copy", Some("layer")).unwrap();
+    assert_eq!(native.changes("copy").unwrap(), vec![]);
+    let copy = native.layer_dir("copy").unwrap();
+    let meta = fs::metadata(copy.join("su")).unwrap();
+    assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.nlink(), meta.mtime_nsec()), (0o4755, 3, 2, 7));
+    assert_eq!(fs::metadata(copy.join("null")).unwrap().rdev(), rustix::fs::makedev(1, 3));
+    let mut value = [0; 4];
+    assert_eq!(rustix::fs::lgetxattr(copy.join("su"), "user.key", &mut value), Ok(1));
+}
+
+#[test]
+fn layers_unpacked_apart_make_one_root() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = Overlay::open(temp.path()).unwrap();
+    let mut left = Vec::new();
+    let mut tmp = Entry::dir("tmp");
+    tmp.mode = 0o1777;
+    for (key, entries) in [("one", vec![tmp]), ("two", vec![Entry::file("tmp/x", 0)])] {
+        let mut writer = Writer::new(Vec::new());
+        for entry in &entries {
+            writer.append_bytes(entry, b"").unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        overlay.prepare(key, None).unwrap();
+        let root = Root::open(&overlay.layer_dir(key).unwrap()).unwrap();
+        let options = ExtractOptions { whiteouts: overlay.whiteouts(), ..ExtractOptions::default() };
+        left.push(extract(&mut Reader::new(bytes.as_slice()), &root, &options).unwrap());
+    }
+    overlay.commit_on("layer-one", "one", None).unwrap();
+    let below: Vec<Root> =
+        overlay.lower_dirs(Some("layer-one")).unwrap().iter().map(|dir| Root::open(dir).unwrap()).collect();
+    settle(&Root::open(&overlay.layer_dir("two").unwrap()).unwrap(), &below, &left[1], overlay.whiteouts())
+        .unwrap();
+    overlay.commit_on("layer-two", "two", Some("layer-one")).unwrap();
+    let view = RootView::of(&overlay.prepare("key", Some("layer-two")).unwrap()).unwrap();
+    assert_eq!(view.stat("/tmp").unwrap().mode & 0o777, 0o777);
+    assert_eq!(view.stat("/tmp").unwrap().mode >> 20 & 1, 1, "sticky, from the layer below");
+    view.stat("/tmp/x").unwrap();
+}
+
+#[test]
+fn a_damaged_record_costs_one_snapshot_and_keeps_its_files() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = Overlay::open(temp.path()).unwrap();
+    for key in ["a", "b"] {
+        overlay.prepare(key, None).unwrap();
+    }
+    let dir = overlay.layer_dir("a").unwrap();
+    fs::write(dir.join("dear"), "x").unwrap();
+    fs::write(dir.parent().unwrap().join("meta.json"), "{").unwrap();
+    let overlay = Overlay::open(temp.path()).unwrap();
+    assert_eq!(overlay.walk().unwrap().len(), 1);
+    assert_eq!(overlay.damaged(), [dir.parent().unwrap()]);
+    assert!(dir.join("dear").exists());
+}
+
+#[test]
+fn a_store_of_another_version_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("version"), "99\n").unwrap();
+    let told = Native::open(temp.path()).unwrap_err().to_string();
+    assert!(told.ends_with("layout version \"99\" is not \"1\""), "{told}");
+}
