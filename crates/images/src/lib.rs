@@ -19,28 +19,39 @@
 //! Start reading at [`ImageStore`]; each verb is a file.
 
 mod change;
+mod commit;
 mod config;
+mod create;
 mod error;
 mod filter;
 mod history;
 mod image;
+mod import;
+mod layer;
 mod lease;
 mod list;
+mod load;
 mod prune;
 mod record;
 mod remove;
 mod resolve;
+mod save;
 mod store;
+mod stream;
 mod tag;
 
 pub use change::{ChangeError, changes_of, command_line, env_of, parse_changes};
+pub use commit::CommitRequest;
 pub use config::{ConfigChange, Healthcheck, HistoryEntry, ImageConfig, RootFs, RunConfig};
+pub use create::CreateOptions;
 pub use error::{Error, Result};
 pub use filter::{Filters, Labels};
 pub use history::HistoryItem;
 pub use image::Image;
+pub use import::ImportOptions;
 pub use lease::Lease;
 pub use list::{ListOptions, Summary};
+pub use load::{LoadEvent, LoadOptions, Loaded};
 pub use prune::{PruneOptions, Pruned};
 pub use record::{Layer, Record};
 pub use remove::{RemoveOptions, Removed, Use};

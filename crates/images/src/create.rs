@@ -1,0 +1,54 @@
+use gantry_names::{Digest, ImageId};
+
+use crate::record::RECORDS;
+use crate::store::parse_config;
+use crate::{Error, ImageStore, Layer, Record, Result};
+
+/// What is known of a new image beside its config and layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// The image it was made from here.
+    pub parent: Option<ImageId>,
+    /// The manifest it came by; must be a blob here.
+    pub manifest: Option<Digest>,
+    /// The index that manifest was chosen from; must be a blob here.
+    pub index: Option<Digest>,
+    /// It was made here, by commit or build.
+    pub built_here: bool,
+}
+
+impl ImageStore {
+    /// Records an image whose layers are here. `config` is the document's bytes, kept as they are: their digest is the
+    /// image's id. An image that is here already keeps its record, with what the new one knows in addition.
+    pub fn create(&self, config: &[u8], layers: Vec<Layer>, options: &CreateOptions) -> Result<ImageId> {
+        let id = ImageId(Digest::sha256_of(config));
+        let parsed = parse_config(id.as_str(), config)?;
+        if parsed.diff_ids().len() != layers.len() {
+            return Err(Error::LayerCount { expected: parsed.diff_ids().len(), found: layers.len() });
+        }
+        for (index, (wanted, layer)) in parsed.diff_ids().iter().zip(&layers).enumerate() {
+            if *wanted != layer.diff_id {
+                return Err(Error::DiffId {
+                    index,
+                    expected: wanted.to_string(),
+                    found: layer.diff_id.to_string(),
+                });
+            }
+        }
+        self.inner.content.put(config)?;
+        self.inner.store.write(|tx| {
+            let old = tx.get(RECORDS, &id)?.unwrap_or_default();
+            let record = Record {
+                layers: layers.clone(),
+                parent: options.parent.clone().or(old.parent),
+                manifest: options.manifest.clone().or(old.manifest),
+                index: options.index.clone().or(old.index),
+                last_tagged_ns: old.last_tagged_ns,
+                built_here: options.built_here || old.built_here,
+            };
+            tx.put(RECORDS, &id, &record)?;
+            Ok::<_, Error>(())
+        })?;
+        Ok(id)
+    }
+}

@@ -1,0 +1,285 @@
+//! A layer on its way in: its blob as it came, and its files in a snapshot, made side by side.
+
+use std::io::{self, Read, Write};
+
+use gantry_archive::{Compression, Decoder, ExtractOptions, Extracted, Reader, Root, extract, settle};
+use gantry_names::{ChainId, DiffId, Digest, Hasher};
+
+use crate::stream::{PipeReader, pipe};
+use crate::{Error, ImageStore, Layer, Lease, Result};
+
+/// A layer unpacked apart from those below it: what is left is to put it in its place.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    /// The active snapshot its files are in.
+    pub(crate) key: String,
+    /// The digest of its uncompressed tar.
+    pub(crate) diff_id: DiffId,
+    /// How its blob is compressed.
+    pub(crate) compression: Compression,
+    /// What unpacking left to be settled.
+    pub(crate) extracted: Extracted,
+}
+
+/// Where a layer goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The layers below.
+    pub(crate) parent: Option<&'a ChainId>,
+    /// What its bytes must hash to once uncompressed.
+    pub(crate) expected: Option<&'a DiffId>,
+    /// Which layer of its image it is, from the bottom, for errors.
+    pub(crate) index: usize,
+    /// It was unpacked on nothing.
+    pub(crate) apart: bool,
+}
+
+/// The media type of a layer blob by its compression: OCI image spec, layer.md.
+pub(crate) fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        // Neither bzip2 nor xz has a media type of its own; who reads the blob tells by its first bytes.
+        Compression::None | Compression::Bzip2 | Compression::Xz => "application/vnd.oci.image.layer.v1.tar",
+    }
+}
+
+impl ImageStore {
+    /// Brings a layer in on top of `parent`: the blob is kept as it comes, and unpacked while it comes.
+    ///
+    /// `lease` keeps what came in until the image that needs it is on record. `expected` is what the layer's bytes must
+    /// hash to once uncompressed.
+    pub fn ingest_layer(
+        &self,
+        lease: &Lease,
+        parent: Option<&ChainId>,
+        expected: Option<&DiffId>,
+        mut input: impl Read,
+    ) -> Result<Layer> {
+        let (mut to_unpack, from_blob) = pipe();
+        let below = parent.map(ToString::to_string);
+        let (blob, blob_size, unpacked) = std::thread::scope(|scope| {
+            let unpacking = scope.spawn(move || self.unpack_stream(from_blob, below.as_deref()));
+            let taken = self.take_blob(&mut input, &mut to_unpack);
+            match &taken {
+                Ok(_) => drop(to_unpack.finish()),
+                Err(_) => to_unpack.fail(io::Error::other("the layer's stream broke off")),
+            }
+            let unpacked = join(unpacking);
+            // The first cause is the one to tell: a stream that broke off also fails to unpack, and a layer that fails to
+            // unpack breaks the stream.
+            match (taken, unpacked) {
+                (Ok((digest, size)), Ok(unpacked)) => Ok((digest, size, unpacked)),
+                (Err(Error::Io(error)), Err(cause)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Err(cause)
+                }
+                (Err(error), Ok(unpacked)) => {
+                    self.discard(&unpacked.key);
+                    Err(error)
+                }
+                (Err(error), Err(_)) | (Ok(_), Err(error)) => Err(error),
+            }
+        })?;
+        self.place(lease, unpacked, (blob, blob_size), Place { parent, expected, index: 0, apart: false })
+    }
+
+    /// Unpacks a blob that is here on top of `parent`.
+    pub fn unpack_layer(
+        &self,
+        lease: &Lease,
+        parent: Option<&ChainId>,
+        layer: &Layer,
+        index: usize,
+    ) -> Result<()> {
+        let chain = ChainId::extend(parent, &layer.diff_id);
+        lease.hold(&chain);
+        if self.inner.snapshots.stat(&chain.to_string()).is_ok() {
+            return Ok(());
+        }
+        let below = parent.map(ToString::to_string);
+        let unpacked = self.unpack_stream(self.inner.content.open_blob(&layer.blob)?, below.as_deref())?;
+        let blob = (layer.blob.clone(), layer.blob_size);
+        let place = Place { parent, expected: Some(&layer.diff_id), index, apart: false };
+        self.place(lease, unpacked, blob, place).map(|_| ())
+    }
+
+    /// Turns the changes of an active snapshot into a layer on `parent`. With `consume` the snapshot itself becomes the
+    /// layer; without, it stays (a container that is committed runs on) and the layer is a copy. `None` where nothing
+    /// changed; a consumed snapshot is removed then.
+    pub fn layer_of_snapshot(
+        &self,
+        lease: &Lease,
+        key: &str,
+        parent: Option<&ChainId>,
+        consume: bool,
+    ) -> Result<Option<Layer>> {
+        if self.inner.snapshots.changes(key)?.is_empty() {
+            if consume {
+                self.inner.snapshots.remove(key)?;
+            }
+            return Ok(None);
+        }
+        if !consume {
+            let (mut writer, reader) = pipe();
+            return std::thread::scope(|scope| {
+                let packing = scope.spawn(move || match self.inner.snapshots.diff_tar(key, &mut writer) {
+                    Ok(()) => writer.finish().map_err(Error::from),
+                    Err(error) => {
+                        writer.fail(io::Error::other("packing the changes failed"));
+                        Err(error.into())
+                    }
+                });
+                let layer = self.ingest_layer(lease, parent, None, reader);
+                join(packing).and(layer).map(Some)
+            });
+        }
+        let mut ingest = self.inner.content.ingest_nameless()?;
+        self.inner.snapshots.diff_tar(key, &mut ingest)?;
+        let blob_size = ingest.offset();
+        let blob = ingest.commit(None, None)?;
+        let diff_id = DiffId(blob.clone());
+        let size = self.inner.snapshots.usage(key)?.bytes;
+        let chain = ChainId::extend(parent, &diff_id);
+        lease.hold(&chain);
+        match self.inner.snapshots.commit(&chain.to_string(), key) {
+            Ok(()) => {}
+            Err(gantry_snapshots::Error::Exists(_)) => self.discard(key),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(Layer { diff_id, blob, media_type: media_type(Compression::None).into(), blob_size, size }))
+    }
+
+    /// Writes a stream to the content store and to `also`; gives the blob's digest and size.
+    pub(crate) fn take_blob(&self, input: &mut dyn Read, also: &mut dyn Write) -> Result<(Digest, u64)> {
+        let mut ingest = self.inner.content.ingest_nameless()?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let count = match input.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            also.write_all(&buffer[..count])?;
+            ingest.write_all(&buffer[..count])?;
+        }
+        let size = ingest.offset();
+        Ok((ingest.commit(None, None)?, size))
+    }
+
+    /// Unpacks a layer's stream into a fresh snapshot on `below`. Nothing is left where it fails.
+    pub(crate) fn unpack_stream(
+        &self,
+        input: impl Read + Send + 'static,
+        below: Option<&str>,
+    ) -> Result<Unpacked> {
+        let key = format!("unpack-{}", gantry_names::ContainerId::random().short());
+        self.inner.snapshots.prepare(&key, below)?;
+        let unpacked = self.unpack_into(&key, input);
+        if unpacked.is_err() {
+            self.discard(&key);
+        }
+        unpacked
+    }
+
+    fn unpack_into(&self, key: &str, input: impl Read + Send + 'static) -> Result<Unpacked> {
+        let decoder = Decoder::new(input)?;
+        let compression = decoder.compression();
+        let mut hashed = Hashed { inner: decoder, hasher: Hasher::new() };
+        let root = Root::open(&self.inner.snapshots.layer_dir(key)?)?;
+        let options =
+            ExtractOptions { whiteouts: self.inner.snapshots.whiteouts(), ..ExtractOptions::default() };
+        let mut reader = Reader::new(&mut hashed);
+        let extracted = extract(&mut reader, &root, &options)?;
+        // What stands behind the end of the archive belongs to the layer's digest as well.
+        reader.drain()?;
+        drop(reader);
+        io::copy(&mut hashed, &mut io::sink())?;
+        Ok(Unpacked { key: key.to_owned(), diff_id: DiffId(hashed.hasher.finish()), compression, extracted })
+    }
+
+    /// Gives an unpacked layer its place and its name.
+    pub(crate) fn place(
+        &self,
+        lease: &Lease,
+        unpacked: Unpacked,
+        (blob, blob_size): (Digest, u64),
+        place: Place<'_>,
+    ) -> Result<Layer> {
+        let snapshots = &self.inner.snapshots;
+        let Place { parent, expected, index, apart } = place;
+        let placed = || -> Result<()> {
+            if let Some(expected) = expected.filter(|expected| **expected != unpacked.diff_id) {
+                let (expected, found) = (expected.to_string(), unpacked.diff_id.to_string());
+                return Err(Error::DiffId { index, expected, found });
+            }
+            let chain = ChainId::extend(parent, &unpacked.diff_id);
+            lease.hold(&chain);
+            let below = parent.map(ToString::to_string);
+            let roots = snapshots.lower_dirs(below.as_deref())?;
+            let roots: Vec<Root> = roots.iter().map(|path| Root::open(path)).collect::<io::Result<_>>()?;
+            let root = Root::open(&snapshots.layer_dir(&unpacked.key)?)?;
+            settle(&root, &roots, &unpacked.extracted, snapshots.whiteouts())?;
+            let committed = if apart {
+                snapshots.commit_on(&chain.to_string(), &unpacked.key, below.as_deref())
+            } else {
+                snapshots.commit(&chain.to_string(), &unpacked.key)
+            };
+            match committed {
+                Ok(()) => Ok(()),
+                // Somebody else brought the same layer in meanwhile, or it was here all along.
+                Err(gantry_snapshots::Error::Exists(_)) => {
+                    self.discard(&unpacked.key);
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        if let Err(error) = placed() {
+            self.discard(&unpacked.key);
+            return Err(error);
+        }
+        Ok(Layer {
+            diff_id: unpacked.diff_id,
+            blob,
+            media_type: media_type(unpacked.compression).to_owned(),
+            blob_size,
+            size: unpacked.extracted.bytes,
+        })
+    }
+
+    /// Removes a snapshot that became of no use. One that cannot be removed is swept at the next start.
+    pub(crate) fn discard(&self, key: &str) {
+        let _swept_later = self.inner.snapshots.remove(key);
+    }
+}
+
+/// The result of a scoped thread; its panic goes on here.
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// A layer unpacked on a thread of its own while its bytes are handed to `writer`.
+pub(crate) type Unpacking = std::thread::JoinHandle<Result<Unpacked>>;
+
+impl ImageStore {
+    /// Begins to unpack, apart from any parent, what will be written to the pipe that `reader` is the end of.
+    pub(crate) fn unpack_apart(&self, reader: PipeReader) -> Unpacking {
+        let store = self.clone();
+        std::thread::spawn(move || store.unpack_stream(reader, None))
+    }
+}

@@ -1,0 +1,171 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use gantry_archive::{Entry, Writer};
+use gantry_names::{Digest, ImageId, Platform, Reference};
+use serde_json::{Value, json};
+
+use crate::resolve::resolve_in;
+use crate::{Error, Image, ImageStore, Result};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// An image to be saved, and the names it goes by in the archive.
+struct Item {
+    image: Image,
+    names: BTreeSet<Reference>,
+}
+
+impl ImageStore {
+    /// `docker save`: writes images to a tar stream that is an OCI image layout and a docker-archive at once. A name
+    /// without a tag stands for all tags of its repository; an id brings no names.
+    ///
+    /// Layers' blobs are written as they are here, compressed or not; every reader tells by their first bytes.
+    pub fn save(&self, names: &[String], platform: Option<&Platform>, out: &mut dyn Write) -> Result<()> {
+        let items = self.chosen(names, platform)?;
+        let mut archive = Writer::new(out);
+        let mut written: BTreeSet<Digest> = BTreeSet::new();
+        folder(&mut archive, "blobs")?;
+        folder(&mut archive, "blobs/sha256")?;
+        let (mut descriptors, mut docker) = (Vec::new(), Vec::new());
+        let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for item in items.values() {
+            let image = &item.image;
+            let config = self.config_bytes(&image.id)?;
+            for layer in &image.record.layers {
+                if written.insert(layer.blob.clone()) {
+                    self.write_blob(&mut archive, image, &layer.blob)?;
+                }
+            }
+            if written.insert(image.id.0.clone()) {
+                archive.append_bytes(&Entry::file(path(&image.id.0), config.len() as u64), &config)?;
+            }
+            let manifest = self.manifest_of(image, config.len())?;
+            let digest = Digest::sha256_of(&manifest);
+            if written.insert(digest.clone()) {
+                archive.append_bytes(&Entry::file(path(&digest), manifest.len() as u64), &manifest)?;
+            }
+            descriptors.extend(described(item, &digest, manifest.len()));
+            docker.push(json!({
+                "Config": path(&image.id.0),
+                "RepoTags": if item.names.is_empty() { Value::Null } else { item.names.iter().map(Reference::familiar).collect() },
+                "Layers": image.record.layers.iter().map(|layer| path(&layer.blob)).collect::<Vec<_>>(),
+            }));
+            if let Some(top) = image.record.layers.last() {
+                for name in &item.names {
+                    let tags = repositories.entry(name.familiar_name()).or_default();
+                    tags.insert(name.tag().unwrap_or_default().to_owned(), top.blob.hex().to_owned());
+                }
+            }
+        }
+        let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": descriptors });
+        document(&mut archive, "index.json", &index)?;
+        document(&mut archive, "manifest.json", &Value::Array(docker))?;
+        document(&mut archive, "oci-layout", &json!({ "imageLayoutVersion": "1.0.0" }))?;
+        if !repositories.is_empty() {
+            document(&mut archive, "repositories", &json!(repositories))?;
+        }
+        archive.finish()?;
+        Ok(())
+    }
+
+    /// Everything the names stand for, before a byte is written: one wrong name and nothing is.
+    fn chosen(&self, names: &[String], platform: Option<&Platform>) -> Result<BTreeMap<ImageId, Item>> {
+        let catalog = self.catalog()?;
+        let mut items: BTreeMap<ImageId, Item> = BTreeMap::new();
+        let mut add = |id: &ImageId, name: Option<&Reference>| -> Result<()> {
+            let image = self.image_in(&catalog, id)?;
+            let found = image.config.platform();
+            if let Some(wanted) = platform.filter(|wanted| !found.matches(wanted)) {
+                let shown = name.map_or_else(|| id.to_string(), Reference::familiar);
+                return Err(Error::Platform {
+                    name: shown,
+                    found: found.to_string(),
+                    wanted: wanted.to_string(),
+                });
+            }
+            let item = items.entry(id.clone()).or_insert_with(|| Item { image, names: BTreeSet::new() });
+            item.names.extend(name.cloned());
+            Ok(())
+        };
+        for name in names {
+            let reference = Reference::parse(name).ok();
+            let bare = reference
+                .as_ref()
+                .filter(|reference| reference.tag().is_none() && reference.digest().is_none());
+            let of_repository: Vec<_> = bare
+                .map(|bare| {
+                    catalog.references.iter().filter(|(r, _)| r.digest().is_none() && r.name() == bare.name())
+                })
+                .into_iter()
+                .flatten()
+                .collect();
+            if of_repository.is_empty() {
+                let id = resolve_in(&catalog, name)?;
+                let tagged = reference
+                    .filter(|reference| reference.digest().is_none())
+                    .map(|reference| reference.or_latest())
+                    .filter(|reference| catalog.references.iter().any(|(r, i)| r == reference && *i == id));
+                add(&id, tagged.as_ref())?;
+            }
+            for (reference, id) in of_repository {
+                add(id, Some(reference))?;
+            }
+        }
+        Ok(items)
+    }
+
+    fn write_blob(&self, archive: &mut Writer<&mut dyn Write>, image: &Image, blob: &Digest) -> Result<()> {
+        let missing = || Error::LayerMissing { image: image.id.clone(), blob: blob.clone() };
+        let info = self.inner.content.stat(blob).map_err(|_| missing())?;
+        let mut file = self.inner.content.open_blob(blob)?;
+        archive.append(&Entry::file(path(blob), info.size), &mut file)?;
+        Ok(())
+    }
+
+    /// The manifest an image came by, or the one it gets: always the same for the same image.
+    pub fn manifest_of(&self, image: &Image, config_size: usize) -> Result<Vec<u8>> {
+        if let Some(digest) = &image.record.manifest
+            && self.inner.content.contains(digest)
+        {
+            return Ok(self.inner.content.read(digest, crate::store::MAX_DOCUMENT)?);
+        }
+        let layer = |layer: &crate::Layer| json!({ "mediaType": layer.media_type, "digest": layer.blob, "size": layer.blob_size });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": { "mediaType": CONFIG, "digest": image.id, "size": config_size },
+            "layers": image.record.layers.iter().map(layer).collect::<Vec<_>>(),
+        });
+        Ok(serde_json::to_vec(&manifest).map_err(std::io::Error::other)?)
+    }
+}
+
+/// The index's entries of one image: one a name, or one without a name.
+fn described(item: &Item, digest: &Digest, size: usize) -> Vec<Value> {
+    let platform = item.image.config.platform();
+    let plain = json!({ "mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform });
+    let named = |name: &Reference| {
+        let mut descriptor = plain.clone();
+        descriptor["annotations"] = json!({
+            "io.containerd.image.name": name.to_string(),
+            "org.opencontainers.image.ref.name": name.tag().unwrap_or_default(),
+        });
+        descriptor
+    };
+    if item.names.is_empty() { vec![plain] } else { item.names.iter().map(named).collect() }
+}
+
+fn path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+fn folder(archive: &mut Writer<&mut dyn Write>, name: &str) -> Result<()> {
+    Ok(archive.append_bytes(&Entry::dir(name), b"")?)
+}
+
+fn document(archive: &mut Writer<&mut dyn Write>, name: &str, value: &Value) -> Result<()> {
+    let bytes = serde_json::to_vec(value).map_err(std::io::Error::other)?;
+    Ok(archive.append_bytes(&Entry::file(name, bytes.len() as u64), &bytes)?)
+}
