@@ -26,9 +26,9 @@ pub enum Error {
     #[error("{0}")]
     WrongState(String),
     /// A step of the set-up failed; `step` says which, in words.
-    #[error("{step}: {source}")]
+    #[error("{step}: {}", plain(source))]
     Setup {
-        /// What was being done, as a clause: `mounting "proc" to rootfs at "/proc"`.
+        /// What was being done, as a clause: `error mounting "proc" to rootfs at "/proc"`.
         step: String,
         /// What the kernel said.
         source: io::Error,
@@ -37,7 +37,7 @@ pub enum Error {
     #[error("error running {stage} hook #{index}: {message}")]
     Hook {
         /// `prestart`, `createRuntime`, ...
-        stage: &'static str,
+        stage: String,
         /// Which of the stage's hooks, from 0.
         index: usize,
         /// What happened, with what it wrote on stderr.
@@ -69,7 +69,9 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Error::CommandNotFound(_) | Error::CommandNotExecutable(_) | Error::InvalidSpec(_) => Class::InvalidArgument,
+            Error::CommandNotFound(_) | Error::CommandNotExecutable(_) | Error::InvalidSpec(_) => {
+                Class::InvalidArgument
+            }
             Error::Unsupported(_) => Class::NotImplemented,
             Error::WrongState(_) => Class::Conflict,
             Error::Setup { source, .. } => source.class(),
@@ -77,5 +79,28 @@ impl Classified for Error {
             Error::Cgroup(e) => e.class(),
             Error::Seccomp(_) => Class::InvalidArgument,
         }
+    }
+}
+
+/// The kernel's word as Go prints it, which clients match on: `no such file or directory`.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match (error.raw_os_error(), letters.next()) {
+        (Some(_), Some(first)) => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Adds the step to a system call's result.
+pub(crate) trait Step<T> {
+    /// The clause is only made when it is needed.
+    fn step<S: Into<String>>(self, step: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Step<T> for std::result::Result<T, E> {
+    fn step<S: Into<String>>(self, step: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|e| Error::setup(step(), e))
     }
 }

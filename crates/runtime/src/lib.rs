@@ -10,17 +10,35 @@
 //!
 //! Start reading at [`create`](fn@create), then `init/` for what the new process does to itself.
 
+mod caps;
 mod container;
 mod create;
 mod error;
+mod exec;
+mod gate;
+mod hooks;
+mod init;
+mod inside;
+mod lookup;
+mod mount_api;
+mod mounts;
+mod namespaces;
+mod notify;
+mod options;
+mod process;
+mod reap;
 mod record;
 mod root;
 pub mod spec;
 mod stdio;
+mod time;
+mod user_namespace;
+mod wire;
 
-pub use container::{Container, Exec, Session, Status};
+pub use container::{Container, Status};
 pub use create::{Create, Gate, create};
 pub use error::{Error, Result};
+pub use exec::{Exec, Session};
 pub use record::Record;
 pub use root::RootMount;
 pub use stdio::Stdio;

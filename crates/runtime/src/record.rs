@@ -20,9 +20,17 @@ pub struct Record {
     /// Bits of `CLONE_NEW*`: the namespaces that are not the runtime's own.
     pub namespaces: u32,
     pub cgroup: Saved,
-    /// Defaults of exec sessions: the container's own process without its arguments.
+    /// The container's own process: what exec sessions start from.
     pub process: Process,
     pub seccomp: Option<crate::spec::Seccomp>,
     pub hooks: Hooks,
     pub rootfs: PathBuf,
+    pub oci_version: String,
+}
+
+/// When the process was born, in clock ticks since boot; `None` when there is none.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in brackets and may hold anything.
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }

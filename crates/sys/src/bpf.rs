@@ -81,7 +81,8 @@ pub fn device_programs(cgroup: impl AsFd) -> io::Result<Vec<OwnedFd>> {
     attr.words[2] = ids.as_mut_ptr() as u64;
     attr.words[3] = low_high(MOST as u32, 0);
     bpf(PROG_QUERY, &mut attr)?;
-    let count = if cfg!(target_endian = "little") { attr.words[3] as u32 } else { (attr.words[3] >> 32) as u32 };
+    let count =
+        if cfg!(target_endian = "little") { attr.words[3] as u32 } else { (attr.words[3] >> 32) as u32 };
     let mut programs = Vec::new();
     for &id in &ids[..(count as usize).min(MOST)] {
         let mut attr = Attr::default();

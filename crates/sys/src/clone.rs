@@ -77,6 +77,15 @@ pub fn clone3(ask: Clone<'_>) -> io::Result<Cloned> {
     }
 }
 
+/// Moves the calling thread into new namespaces (`CLONE_NEW*` bits; nothing that unshares descriptors or memory).
+pub fn unshare(namespaces: u32) -> io::Result<()> {
+    if u64::from(namespaces) & !(ALLOWED & !(libc::CLONE_PARENT as u64)) != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: only namespaces are left behind; descriptors and memory stay shared as they were.
+    super::check(unsafe { libc::unshare(namespaces as libc::c_int) }.into()).map(drop)
+}
+
 /// The kernel keeps one folder for each thread; a link count of 3 is one of them.
 fn single_threaded() -> io::Result<bool> {
     let stat = rustix::fs::stat("/proc/self/task")?;

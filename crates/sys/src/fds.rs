@@ -5,13 +5,16 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 /// Marks every descriptor from `first` on to be closed by execve.
 pub fn cloexec_from(first: u32) -> io::Result<()> {
     // SAFETY: close_range with CLOEXEC only sets a flag; no descriptor is closed and no memory is touched.
-    super::check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+    super::check(unsafe {
+        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    })?;
     Ok(())
 }
 
@@ -37,6 +40,40 @@ pub fn dup_onto(fd: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     // SAFETY: dup2 onto a number closes what was there. It is used for 0, 1 and 2, which no OwnedFd of ours owns.
     super::check(unsafe { libc::dup2(fd.as_raw_fd(), to) }.into())?;
     Ok(())
+}
+
+/// Keeps 0, 1, 2, whatever lies below `first`, and these descriptors, which move to `first` and the following
+/// numbers, close-on-exec. Every other descriptor is closed, whoever owns it: this is for a child that will
+/// only execute a program or end, and never drops what it inherited.
+pub fn keep_only<const N: usize>(first: u32, keep: [OwnedFd; N]) -> io::Result<[OwnedFd; N]> {
+    use std::os::fd::{AsRawFd, IntoRawFd};
+    let after = first + N as u32;
+    // Out of the way of the target numbers first, so that moving one does not run over another.
+    let parked: [io::Result<OwnedFd>; N] = keep.map(|fd| {
+        rustix::io::fcntl_dupfd_cloexec(&fd, after as RawFd)
+            .map(|new| (fd.into_raw_fd(), new).1)
+            .map_err(Into::into)
+    });
+    let mut slot = first as RawFd;
+    let moved: [io::Result<OwnedFd>; N] = parked.map(|fd| {
+        let fd = fd?;
+        // SAFETY: dup3 touches no memory. What it closes at `slot` belongs to an owner that never drops it (see above).
+        super::check(unsafe { libc::dup3(fd.as_raw_fd(), slot, libc::O_CLOEXEC) }.into())?;
+        slot += 1;
+        let _ = fd.into_raw_fd();
+        // SAFETY: dup3 made this descriptor just now; nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(slot - 1) })
+    });
+    // SAFETY: close_range touches no memory. The owners of what it closes never use or drop it (see above).
+    super::check(unsafe { libc::syscall(libc::SYS_close_range, after, u32::MAX, 0) })?;
+    if let Some(at) = moved.iter().position(Result::is_err) {
+        return Err(moved
+            .into_iter()
+            .nth(at)
+            .and_then(Result::err)
+            .unwrap_or_else(|| io::ErrorKind::Other.into()));
+    }
+    Ok(moved.map(|fd| fd.unwrap_or_else(|_| unreachable!("every error was returned above"))))
 }
 
 /// Sends bytes and descriptors in one message.
@@ -83,6 +120,9 @@ pub fn sealed_copy(name: &str, from: impl AsFd) -> io::Result<OwnedFd> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    rustix::fs::fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    rustix::fs::fcntl_add_seals(
+        &copy,
+        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+    )?;
     Ok(copy)
 }

@@ -23,7 +23,12 @@ struct MountAttr {
 }
 
 /// Changes the mount that `dir` and `path` name (an empty path is `dir` itself), and with `recursive` every one below.
-pub fn set_attributes(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, ask: Attributes<'_>) -> io::Result<()> {
+pub fn set_attributes(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+    ask: Attributes<'_>,
+) -> io::Result<()> {
     let mut attr =
         MountAttr { attr_set: ask.set, attr_clr: ask.clear, propagation: ask.propagation, userns_fd: 0 };
     if let Some(fd) = ask.user_namespace {

@@ -56,6 +56,7 @@ pub fn install(program: &[Instruction], flags: u64) -> io::Result<Option<OwnedFd
 /// Whether this kernel knows the action (`SECCOMP_RET_*`).
 pub fn knows_action(action: u32) -> bool {
     // SAFETY: SECCOMP_GET_ACTION_AVAIL reads one u32.
-    let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
     answer == 0
 }

@@ -18,7 +18,8 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
 pub fn reset() -> io::Result<()> {
     let none = set_of(&[]);
     // SAFETY: SIG_SETMASK reads one set and writes none.
-    super::check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) }.into())?;
+    let set = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    super::check(set.into())?;
     for signal in 1..=64 {
         if signal == libc::SIGKILL || signal == libc::SIGSTOP || signal == 32 || signal == 33 {
             continue; // Not changeable, or the C library's own.
@@ -33,7 +34,8 @@ pub fn reset() -> io::Result<()> {
 pub fn block(signals: &[i32]) -> io::Result<()> {
     let set = set_of(signals);
     // SAFETY: SIG_BLOCK reads one set and writes none.
-    super::check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) }.into()).map(drop)
+    let done = unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
+    super::check(done.into()).map(drop)
 }
 
 /// Blocked signals, read from a descriptor.
@@ -85,7 +87,8 @@ impl AsFd for SignalFd {
 pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     let fd = pidfd.as_fd().as_raw_fd();
     // SAFETY: the signal is a plain number and no siginfo is given.
-    super::check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, std::ptr::null::<u8>(), 0) }).map(drop)
+    super::check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, std::ptr::null::<u8>(), 0) })
+        .map(drop)
 }
 
 /// Sends any signal number to a process by its number.

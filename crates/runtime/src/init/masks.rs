@@ -1,0 +1,74 @@
+//! Paths that a container sees empty, and paths that it may only read.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use crate::error::Step;
+use crate::inside::{self, Inside};
+use crate::{Error, Result, mount_api, options, process};
+
+/// Below these the kernel has no links that could be meant, and an image's links must not lead a mask astray.
+fn find(inside: &Inside<'_>, path: &Path) -> std::result::Result<Option<OwnedFd>, Errno> {
+    let kernels = path.starts_with("/proc") || path.starts_with("/sys");
+    let found = if kernels { inside.find_plain(path) } else { inside.find(path) };
+    match found {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+pub(crate) fn read_only(inside: &Inside<'_>, paths: &[String]) -> Result<()> {
+    for path in paths {
+        let doing = || format!("error making {path} read-only");
+        let Some(target) = find(inside, absolute(path)?).step(doing)? else { continue };
+        let copy = mount_api::copy_of_fd(&target, true).step(doing)?;
+        mount_api::change(copy.as_fd(), options::RDONLY, 0, true).step(doing)?;
+        mount_api::attach(&copy, &target).step(doing)?;
+    }
+    Ok(())
+}
+
+/// A file is covered by the host's real null device, a folder by an empty read-only tmpfs; one of each is made and
+/// copied.
+pub(crate) fn hide(inside: &Inside<'_>, paths: &[String], label: Option<&str>) -> Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let null = inside::host_null().step(|| "opening the host's /dev/null")?;
+    let mut empty: Option<OwnedFd> = None;
+    for path in paths {
+        let doing = || format!("can't mask path \"{path}\"");
+        let Some(target) = find(inside, absolute(path)?).step(doing)? else { continue };
+        if inside::kind(&target).step(doing)? == FileType::Directory {
+            let copy = match &empty {
+                Some(tmpfs) => mount_api::copy_of_fd(tmpfs, false).step(doing)?,
+                None => {
+                    let data = match label.filter(|l| !l.is_empty() && process::has_selinux()) {
+                        Some(label) => vec![format!("context={label}")],
+                        None => Vec::new(),
+                    };
+                    let made = mount_api::new("tmpfs", Some("tmpfs"), &data, options::RDONLY).step(doing)?;
+                    let copy = mount_api::copy_of_fd(&made, false).step(doing)?;
+                    empty = Some(made);
+                    copy
+                }
+            };
+            mount_api::attach(&copy, &target).step(doing)?;
+        } else {
+            let copy = mount_api::copy_of_fd(&null, false).step(doing)?;
+            mount_api::attach(&copy, &target).step(doing)?;
+        }
+    }
+    Ok(())
+}
+
+fn absolute(path: &str) -> Result<&Path> {
+    match path.starts_with('/') {
+        true => Ok(Path::new(path)),
+        false => Err(Error::InvalidSpec(format!("masked and read-only paths must be absolute: {path}"))),
+    }
+}
