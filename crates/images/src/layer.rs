@@ -93,7 +93,7 @@ impl ImageStore {
     ) -> Result<()> {
         let chain = ChainId::extend(parent, &layer.diff_id);
         lease.hold(&chain);
-        if self.inner.snapshots.stat(&chain.to_string()).is_ok() {
+        if self.inner.snapshots.stat(chain.as_ref()).is_ok() {
             return Ok(());
         }
         let below = parent.map(ToString::to_string);
@@ -141,7 +141,7 @@ impl ImageStore {
         let size = self.inner.snapshots.usage(key)?.bytes;
         let chain = ChainId::extend(parent, &diff_id);
         lease.hold(&chain);
-        match self.inner.snapshots.commit(&chain.to_string(), key) {
+        match self.inner.snapshots.commit(chain.as_ref(), key) {
             Ok(()) => {}
             Err(gantry_snapshots::Error::Exists(_)) => self.discard(key),
             Err(error) => return Err(error.into()),
@@ -221,9 +221,9 @@ impl ImageStore {
             let root = Root::open(&snapshots.layer_dir(&unpacked.key)?)?;
             settle(&root, &roots, &unpacked.extracted, snapshots.whiteouts())?;
             let committed = if apart {
-                snapshots.commit_on(&chain.to_string(), &unpacked.key, below.as_deref())
+                snapshots.commit_on(chain.as_ref(), &unpacked.key, below.as_deref())
             } else {
-                snapshots.commit(&chain.to_string(), &unpacked.key)
+                snapshots.commit(chain.as_ref(), &unpacked.key)
             };
             match committed {
                 Ok(()) => Ok(()),

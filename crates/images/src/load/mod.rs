@@ -273,7 +273,7 @@ impl Archive<'_> {
             blob_size: piece.size,
             size: piece.bytes,
         };
-        if let Ok(info) = self.store.inner.snapshots.stat(&chain.to_string()) {
+        if let Ok(info) = self.store.inner.snapshots.stat(chain.as_ref()) {
             layer.size = self.store.inner.snapshots.usage(&info.name)?.bytes;
             return Ok(layer); // It is here already; what was unpacked is dropped with the archive.
         }
@@ -284,7 +284,7 @@ impl Archive<'_> {
             }
             None => {
                 self.store.unpack_layer(self.lease, parent, &layer, index)?;
-                layer.size = self.store.inner.snapshots.usage(&chain.to_string())?.bytes;
+                layer.size = self.store.inner.snapshots.usage(chain.as_ref())?.bytes;
                 Ok(layer)
             }
         }

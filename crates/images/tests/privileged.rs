@@ -1,0 +1,304 @@
+//! Whole images through real layers: needs root, for device nodes and overlay attributes.
+
+use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use gantry_archive::{Entry, GzipWriter, Kind, Reader, Writer};
+use gantry_content::ContentStore;
+use gantry_images::{
+    CommitRequest, Error, ImageStore, ImportOptions, LoadOptions, Loaded, RemoveOptions, RunConfig,
+    parse_changes,
+};
+use gantry_names::{Digest, Platform, Reference};
+use gantry_snapshots::{RootView, Snapshotter};
+use gantry_store::Store;
+use serde_json::json;
+
+struct House {
+    images: ImageStore,
+    snapshots: Arc<dyn Snapshotter>,
+    _folder: tempfile::TempDir,
+}
+
+fn house(driver: &str) -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = gantry_snapshots::open(driver, &folder.path().join("snapshots")).unwrap();
+    let content = ContentStore::open(&folder.path().join("content")).unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let images = ImageStore::open(store, content, Arc::clone(&snapshots)).unwrap();
+    House { images, snapshots, _folder: folder }
+}
+
+impl House {
+    fn load(&self, archive: Vec<u8>) -> Result<Vec<Loaded>, Error> {
+        self.images.load(Cursor::new(archive), &LoadOptions::default(), &mut |_| {})
+    }
+
+    /// All paths of an image, each with what a file holds.
+    fn seen(&self, name: &str) -> BTreeSet<String> {
+        let image = self.images.inspect(name, None).unwrap();
+        let chain = image.chain_id().map(|chain| chain.to_string());
+        let rootfs = self.snapshots.view("look", chain.as_deref()).unwrap();
+        let mut tar = Vec::new();
+        RootView::of(&rootfs).unwrap().export(&mut tar).unwrap();
+        self.snapshots.remove("look").unwrap();
+        let mut reader = Reader::new(Cursor::new(tar));
+        let mut seen = BTreeSet::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            let mut text = String::new();
+            if entry.kind == Kind::File {
+                (&mut reader).take(100).read_to_string(&mut text).unwrap();
+            }
+            seen.insert(format!("{}={text}", String::from_utf8_lossy(&entry.name).trim_end_matches('/')));
+        }
+        seen
+    }
+
+    fn save(&self, names: &[&str]) -> Vec<u8> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut out = Vec::new();
+        self.images.save(&names, None, &mut out).unwrap();
+        out
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let infos = self.snapshots.walk().unwrap();
+        infos.into_iter().map(|info| info.name).filter(|name| !name.starts_with("sha256:")).collect()
+    }
+}
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    for (name, text) in files {
+        match name.strip_suffix('/') {
+            Some(folder) => writer.append_bytes(&Entry::dir(folder), b"").unwrap(),
+            None => writer.append_bytes(&Entry::file(*name, text.len() as u64), text.as_bytes()).unwrap(),
+        }
+    }
+    writer.finish().unwrap()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = GzipWriter::new(Vec::new(), 6);
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn config(layers: &[&[u8]]) -> Vec<u8> {
+    let diff_ids: Vec<Digest> = layers.iter().map(|layer| Digest::sha256_of(layer)).collect();
+    json!({ "architecture": Platform::host().architecture, "os": "linux", "config": { "Cmd": ["sh"] },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids } })
+    .to_string()
+    .into_bytes()
+}
+
+/// A docker-archive of one image; `stored` is what stands in the archive for each layer.
+fn docker_archive(config: &[u8], stored: &[Vec<u8>], tags: &[&str]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    let mut put = |name: &str, bytes: &[u8]| {
+        writer.append_bytes(&Entry::file(name, bytes.len() as u64), bytes).unwrap();
+    };
+    put("config.json", config);
+    let names: Vec<String> = (0..stored.len()).map(|number| format!("{number}/layer.tar")).collect();
+    for (name, layer) in names.iter().zip(stored) {
+        put(name, layer);
+    }
+    put(
+        "manifest.json",
+        json!([{ "Config": "config.json", "RepoTags": tags, "Layers": names }]).to_string().as_bytes(),
+    );
+    writer.finish().unwrap()
+}
+
+fn two_layers() -> (Vec<u8>, Vec<u8>) {
+    let lower = tar(&[("etc/", ""), ("etc/a", "one"), ("etc/b", "two"), ("gone/", ""), ("gone/x", "x")]);
+    let upper = tar(&[("etc/", ""), ("etc/.wh.b", ""), ("etc/c", "three"), (".wh.gone", "")]);
+    (lower, upper)
+}
+
+fn each_driver(test: impl Fn(&House)) {
+    for driver in ["overlay", "native"] {
+        let house = house(driver);
+        test(&house);
+        assert_eq!(house.leftovers(), Vec::<String>::new(), "{driver}");
+    }
+}
+
+#[test]
+fn a_docker_archive_becomes_an_image_whatever_its_layers_are_compressed_with() {
+    let (lower, upper) = two_layers();
+    each_driver(|house| {
+        for (stored, whole) in [
+            (vec![lower.clone(), upper.clone()], false),
+            (vec![gzip(&lower), gzip(&upper)], false),
+            (vec![lower.clone(), upper.clone()], true),
+        ] {
+            let archive = docker_archive(&config(&[&lower, &upper]), &stored, &["app:1"]);
+            let loaded = house.load(if whole { gzip(&archive) } else { archive }).unwrap();
+            assert_eq!(loaded[0].reference.as_ref().unwrap().familiar(), "app:1");
+            let expected = ["etc=", "etc/a=one", "etc/c=three"].map(String::from);
+            assert_eq!(house.seen("app:1"), BTreeSet::from(expected));
+        }
+    });
+}
+
+#[test]
+fn what_is_saved_is_loaded_again_as_the_same_image() {
+    let (lower, upper) = two_layers();
+    let archive = docker_archive(&config(&[&lower, &upper]), &[lower, upper], &["app:1", "app:2", "other:x"]);
+    each_driver(|house| {
+        let loaded = house.load(archive.clone()).unwrap();
+        let saved = house.save(&["app", "other:x"]);
+        assert_eq!(saved, house.save(&["app", "other:x"]), "saving is the same each time");
+        let second = self::house("overlay");
+        let again = second.load(gzip(&saved)).unwrap();
+        let names: BTreeSet<String> =
+            again.iter().map(|l| l.reference.as_ref().unwrap().familiar()).collect();
+        assert_eq!(names, ["app:1", "app:2", "other:x"].map(String::from).into());
+        assert!(again.iter().all(|l| l.id == loaded[0].id));
+        assert_eq!(second.seen("app:2"), house.seen("app:1"));
+        assert_eq!(second.leftovers(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn the_first_format_of_archives_is_read() {
+    let (lower, upper) = two_layers();
+    let mut writer = Writer::new(Vec::new());
+    let mut put = |name: &str, bytes: &[u8]| {
+        writer.append_bytes(&Entry::file(name, bytes.len() as u64), bytes).unwrap();
+    };
+    let arch = Platform::host().architecture;
+    put(
+        "aa/json",
+        json!({ "id": "aa", "architecture": arch, "os": "linux", "created": "2014-01-01T00:00:00Z" })
+            .to_string()
+            .as_bytes(),
+    );
+    put("aa/layer.tar", &lower);
+    let top = json!({ "id": "bb", "parent": "aa", "architecture": arch, "os": "linux", "config": { "Cmd": ["old"] },
+        "container_config": { "Cmd": ["/bin/sh", "-c", "make"] } });
+    put("bb/json", top.to_string().as_bytes());
+    put("bb/layer.tar", &upper);
+    put("repositories", json!({ "old/app": { "v1": "bb" } }).to_string().as_bytes());
+    let archive = writer.finish().unwrap();
+    each_driver(|house| {
+        house.load(archive.clone()).unwrap();
+        let image = house.images.inspect("old/app:v1", None).unwrap();
+        assert_eq!(image.config.config.as_ref().unwrap().cmd.as_deref(), Some(&["old".to_owned()][..]));
+        assert_eq!(image.config.history[1].created_by, "/bin/sh -c make");
+        assert!(house.seen("old/app:v1").contains("etc/c=three"));
+    });
+}
+
+#[test]
+fn broken_archives_are_refused_and_leave_nothing() {
+    let (lower, upper) = two_layers();
+    let good = config(&[&lower, &upper]);
+    each_driver(|house| {
+        let refuse = |archive: Vec<u8>, words: &str| {
+            let told = house.load(archive).unwrap_err().to_string();
+            assert!(told.contains(words), "{told}");
+        };
+        refuse(docker_archive(&good, &[upper.clone(), lower.clone()], &[]), "invalid diffID for layer 0");
+        refuse(docker_archive(&good, &[lower.clone()], &[]), "layers length mismatch: expected 2, got 1");
+        refuse(tar(&[("README", "hello")]), "it has neither a manifest.json");
+        refuse(tar(&[("manifest.json", "{")]), "manifest.json:");
+        refuse(tar(&[("manifest.json", r#"[{"Config":"c","Layers":[]}]"#)]), "c is missing");
+        refuse(b"this is no tar at all".to_vec(), "");
+        let escape = tar(&[("../../escape", "x")]);
+        refuse(docker_archive(&config(&[&escape]), &[escape.clone()], &[]), "");
+        assert!(house.images.list(&Default::default()).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn an_import_is_an_image_of_one_layer_with_its_changes() {
+    each_driver(|house| {
+        let changes = parse_changes(&["CMD [\"hello\"]", "ENV A=1"], &RunConfig::default()).unwrap();
+        let reference = Some(Reference::parse("mine").unwrap());
+        let options =
+            ImportOptions { changes, message: "by hand".into(), reference, ..ImportOptions::default() };
+        house.images.import(Cursor::new(gzip(&tar(&[("hello", "x")]))), &options).unwrap();
+        let image = house.images.inspect("mine:latest", None).unwrap();
+        assert_eq!(image.config.config.as_ref().unwrap().cmd.as_deref(), Some(&["hello".to_owned()][..]));
+        assert_eq!(image.comment(), "by hand");
+        assert_eq!(house.seen("mine"), ["hello=x".to_owned()].into());
+    });
+}
+
+#[test]
+fn a_commit_adds_one_layer_and_an_unchanged_container_adds_none() {
+    let (lower, upper) = two_layers();
+    each_driver(|house| {
+        let archive = docker_archive(&config(&[&lower, &upper]), &[lower.clone(), upper.clone()], &["base"]);
+        let base = house.load(archive).unwrap().remove(0).id;
+        let chain = house.images.get(&base).unwrap().chain_id().unwrap().to_string();
+        let rootfs = house.snapshots.prepare("container", Some(&chain)).unwrap();
+        let request = CommitRequest {
+            snapshot: "container".into(),
+            parent: Some(base.clone()),
+            author: "me".into(),
+            comment: "why".into(),
+            created_by: "sh".into(),
+            reference: Some(Reference::parse("next").unwrap()),
+            ..CommitRequest::default()
+        };
+        let unchanged = house.images.commit(&request).unwrap();
+        assert_eq!(house.images.get(&unchanged).unwrap().record.layers.len(), 2);
+        assert!(house.images.get(&unchanged).unwrap().config.history.last().unwrap().empty_layer);
+        let view = RootView::of(&rootfs).unwrap();
+        view.untar("/", Cursor::new(tar(&[("etc/new", "fresh"), ("etc/a", "changed")])), &Default::default())
+            .unwrap();
+        drop(view);
+        let changed = house.images.commit(&request).unwrap();
+        assert_eq!(house.images.get(&changed).unwrap().record.layers.len(), 3);
+        let seen = house.seen("next");
+        assert!(seen.contains("etc/new=fresh") && seen.contains("etc/a=changed"), "{seen:?}");
+        house.snapshots.remove("container").unwrap();
+    });
+}
+
+#[test]
+fn removal_takes_layers_and_blobs_along() {
+    let (lower, upper) = two_layers();
+    each_driver(|house| {
+        let archive = docker_archive(&config(&[&lower, &upper]), &[lower.clone(), upper.clone()], &["app"]);
+        house.load(archive).unwrap();
+        house.images.remove("app", RemoveOptions::default(), &|_| Vec::new()).unwrap();
+        house.images.sweep(|_| false).unwrap();
+        assert!(house.snapshots.walk().unwrap().is_empty());
+        assert!(house.images.content().list().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn archives_of_an_original_tool_are_read() {
+    if Command::new("skopeo").arg("--version").output().is_err() {
+        println!("skopeo is not installed: nothing to read");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (lower, upper) = two_layers();
+    std::fs::write(at("in.tar"), docker_archive(&config(&[&lower, &upper]), &[lower, upper], &["app:1"]))
+        .unwrap();
+    let copy = |to: &str| {
+        let from = format!("docker-archive:{}", at("in.tar").display());
+        let done =
+            Command::new("skopeo").args(["--insecure-policy", "copy", "-q", &from, to]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    copy(&format!("oci-archive:{}:example.org/app:2", at("oci.tar").display()));
+    copy(&format!("docker-archive:{}:app:3", at("docker.tar").display()));
+    each_driver(|house| {
+        let oci = house.load(read(&at("oci.tar"))).unwrap();
+        assert_eq!(oci[0].reference.as_ref().unwrap().familiar(), "example.org/app:2");
+        house.load(read(&at("docker.tar"))).unwrap();
+        assert_eq!(house.seen("example.org/app:2"), house.seen("app:3"));
+    });
+}
