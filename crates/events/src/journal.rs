@@ -66,6 +66,13 @@ impl Journal {
         written.map(|()| event)
     }
 
+    /// How many follow now.
+    pub fn followers(&self) -> usize {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.followers.retain(|(_, queue)| !queue.is_closed());
+        inner.followers.len()
+    }
+
     /// What was and what comes, without a gap and without a repetition between the two.
     pub fn subscribe(&self, query: Query) -> io::Result<Subscription> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -170,6 +170,13 @@ pub struct ContainerSpec {
     pub isolation: String,
 }
 
+impl ContainerSpec {
+    /// It lives in another container's network namespace.
+    pub fn network_mode_is_container(&self) -> bool {
+        matches!(self.network_mode, NetworkMode::Container(_))
+    }
+}
+
 /// A log driver and its options, as asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -1,0 +1,118 @@
+//! The engine's own settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::spec::{IpcMode, LogConfig, Ulimit};
+
+/// What the daemon decides once. Everything has Docker's default.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// What must survive a reboot.
+    pub data_root: PathBuf,
+    /// Bundles and sockets; gone after a reboot.
+    pub exec_root: PathBuf,
+    /// The shim's program; also bound into containers as their init.
+    pub shim: PathBuf,
+    /// OCI runtimes by name, beside our own (which is called `gantry`): program and arguments.
+    pub runtimes: BTreeMap<String, ForeignRuntime>,
+    /// The runtime of containers that ask for none.
+    pub default_runtime: String,
+    /// The parent of containers' cgroups.
+    pub cgroup_parent: String,
+    /// `--init` for containers that do not say.
+    pub init: bool,
+    /// The log of containers that ask for none.
+    pub log: LogConfig,
+    /// `--default-ulimit`.
+    pub default_ulimits: Vec<Ulimit>,
+    /// `--default-shm-size` in bytes.
+    pub default_shm_size: i64,
+    /// `--default-ipc-mode`.
+    pub default_ipc_mode: IpcMode,
+    /// `--seccomp-profile`: its text, or `unconfined`; `None` is the built-in one.
+    pub seccomp_profile: Option<String>,
+    /// `--no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// `--live-restore`: containers run on when the engine is told to end.
+    pub live_restore: bool,
+    /// How long the engine's end waits for its containers.
+    pub shutdown_timeout: Duration,
+    /// `--label`.
+    pub labels: Vec<String>,
+    /// For `info`.
+    pub facts: InfoFacts,
+}
+
+/// An OCI runtime with runc's command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRuntime {
+    /// The program.
+    pub path: PathBuf,
+    /// Arguments before the command.
+    pub args: Vec<String>,
+}
+
+/// Settings that only `info` shows here; others act on them.
+#[derive(Debug, Clone, Default)]
+pub struct InfoFacts {
+    /// `-D`.
+    pub debug: bool,
+    /// `--experimental`.
+    pub experimental: bool,
+    /// `--insecure-registry`.
+    pub insecure_registries: Vec<String>,
+    /// `--registry-mirror`.
+    pub mirrors: Vec<String>,
+    /// `--default-address-pool`: base and size.
+    pub address_pools: Vec<(String, u8)>,
+    /// `nftables` or `iptables`.
+    pub firewall: String,
+    /// Proxies for the engine's own requests.
+    pub http_proxy: String,
+    /// See `http_proxy`.
+    pub https_proxy: String,
+    /// See `http_proxy`.
+    pub no_proxy: String,
+}
+
+/// The name of our own runtime.
+pub const OWN_RUNTIME: &str = "gantry";
+
+impl EngineConfig {
+    /// Defaults, for these folders and this shim.
+    pub fn new(data_root: PathBuf, exec_root: PathBuf, shim: PathBuf) -> EngineConfig {
+        EngineConfig {
+            data_root,
+            exec_root,
+            shim,
+            runtimes: BTreeMap::new(),
+            default_runtime: OWN_RUNTIME.to_owned(),
+            cgroup_parent: "/gantry".to_owned(),
+            init: false,
+            log: LogConfig { driver: "json-file".to_owned(), options: BTreeMap::new() },
+            default_ulimits: Vec::new(),
+            default_shm_size: 64 << 20,
+            default_ipc_mode: IpcMode::Private,
+            seccomp_profile: None,
+            no_new_privileges: false,
+            live_restore: false,
+            shutdown_timeout: Duration::from_secs(15),
+            labels: Vec::new(),
+            facts: InfoFacts::default(),
+        }
+    }
+}
+
+/// Finds the shim: `GANTRY_SHIM`, else beside the running program, else on the `PATH`.
+pub fn find_shim() -> Option<PathBuf> {
+    const NAME: &str = "gantry-shim";
+    if let Some(named) = std::env::var_os("GANTRY_SHIM") {
+        return Some(named.into());
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(NAME)));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|dir| dir.join(NAME));
+    beside.into_iter().chain(on_path).find(|candidate| candidate.is_file())
+}

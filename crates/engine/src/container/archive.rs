@@ -1,0 +1,252 @@
+//! `cp`: files of a container as a tar, both ways.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use gantry_archive::{ExtractOptions, Owner, PackOptions, Root};
+use jiff::Timestamp;
+use rustix::fs::{FileType, OFlags};
+
+use super::mounts::clean;
+use super::root::{self, Access};
+use crate::admission::Verb;
+use crate::engine::{Engine, blocking};
+use crate::error::{Error, Result};
+use crate::record::{ContainerRecord, MountPoint, MountPointKind};
+use crate::spec::ReadOnly;
+
+/// Writes a tar when it is called; blocking.
+pub type TarWriter = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
+/// What `HEAD archive` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathStat {
+    /// The last part of the path.
+    pub name: String,
+    /// Bytes.
+    pub size: i64,
+    /// Go's `os.FileMode`.
+    pub mode: u32,
+    /// When it was changed.
+    pub mtime: Timestamp,
+    /// Where a link leads, as an absolute path in the container; empty for others.
+    pub link_target: String,
+}
+
+/// A root to work in and the path in it.
+struct Place {
+    root: OwnedFd,
+    path: String,
+}
+
+impl Engine {
+    /// What is at a path of a container.
+    pub async fn container_path_stat(&self, name: &str, path: &str) -> Result<PathStat> {
+        let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
+        blocking(move || {
+            let (record, place) = engine.place(&who, &path, Access::Read)?;
+            stat(&record, &place, &path)
+        })
+        .await
+    }
+
+    /// What is at a path, as a tar whose members' names begin with the last part of the path.
+    pub async fn container_archive(&self, name: &str, path: &str) -> Result<(PathStat, TarWriter)> {
+        let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
+        blocking(move || {
+            let (record, place) = engine.place(&who, &path, Access::Read)?;
+            let stat = stat(&record, &place, &path)?;
+            engine.container_event(&record, "archive-path", &[]);
+            let rename = stat.name.clone();
+            let write: TarWriter = Box::new(move |out| {
+                let root = Root::from_fd(place.root);
+                let options = PackOptions { rename: rename.into_bytes(), ..PackOptions::default() };
+                let mut writer = gantry_archive::Writer::new(out);
+                let inner = place.path.trim_start_matches('/');
+                gantry_archive::pack(&root, inner.as_bytes(), &options, &mut writer)
+                    .map_err(io::Error::other)?;
+                writer.finish().map(drop).map_err(io::Error::other)
+            });
+            Ok((stat, write))
+        })
+        .await
+    }
+
+    /// Unpacks a tar into a folder of a container.
+    pub async fn container_extract(
+        &self,
+        name: &str,
+        path: &str,
+        no_overwrite: bool,
+        copy_ids: bool,
+        tar: Box<dyn Read + Send>,
+    ) -> Result<()> {
+        let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
+        blocking(move || {
+            let (record, place) = engine.place(&who, &path, Access::Write)?;
+            if record.spec.read_only_rootfs && !below_writable_mount(&record, &path) {
+                return Err(Error::Forbidden("container rootfs is marked read-only".to_owned()));
+            }
+            let found = root::open_inside(place.root.as_fd(), &place.path, OFlags::PATH);
+            let folder = found.map_err(|_| not_found(&path, &record))?;
+            let stat = rustix::fs::fstat(&folder).map_err(|err| Error::io(path.clone())(err.into()))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                return Err(Error::Invalid("extraction point is not a directory".to_owned()));
+            }
+            // `cp -a` keeps the owners of the archive; without it the client has put in the container's own.
+            let _ = copy_ids;
+            let options = ExtractOptions {
+                keep_kinds: no_overwrite,
+                owner: Owner::Archive,
+                ..ExtractOptions::default()
+            };
+            let decoded = gantry_archive::Decoder::new(tar).map_err(archive_error)?;
+            let mut reader = gantry_archive::Reader::new(decoded);
+            let readable = root::open_inside(folder.as_fd(), ".", OFlags::RDONLY | OFlags::DIRECTORY);
+            let target = Root::from_fd(readable.map_err(Error::io(path.clone()))?);
+            let done = gantry_archive::extract(&mut reader, &target, &options).map_err(archive_error)?;
+            done.refuse_links().map_err(archive_error)?;
+            engine.container_event(&record, "extract-to-dir", &[]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// The root a path of a container is seen in: its process', its volume's when it does not run and the path is on
+    /// one, else its snapshot's.
+    fn place(
+        &self,
+        who: &str,
+        path: &str,
+        access: Access,
+    ) -> Result<(std::sync::Arc<ContainerRecord>, Place)> {
+        let container = self.find(who)?;
+        let record = container.admit(Verb::Archive)?;
+        let open = |result: io::Result<OwnedFd>| {
+            result.map_err(Error::io(format!("open the root of container {}", record.id)))
+        };
+        if path.is_empty() {
+            return Err(Error::Invalid("path cannot be empty".to_owned()));
+        }
+        let clean_path = clean(path);
+        if let Some(process) = record.state.process() {
+            let root = open(root::of_process(process.pid))?;
+            return Ok((record, Place { root, path: clean_path }));
+        }
+        let on = record.mounts.iter().filter(|point| inside(&clean_path, &point.target).is_some());
+        if let Some(point) = on.max_by_key(|point| point.target.len()) {
+            let rest = inside(&clean_path, &point.target).unwrap_or_default().to_owned();
+            if access == Access::Write && point.read_only != ReadOnly::No {
+                return Err(Error::Forbidden("mounted volume is marked read-only".to_owned()));
+            }
+            if matches!(point.kind, MountPointKind::Volume | MountPointKind::Bind)
+                && Path::new(&point.source).is_dir()
+            {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let root = rustix::fs::open(&point.source, flags, rustix::fs::Mode::empty())
+                    .map_err(io::Error::from);
+                return Ok((std::sync::Arc::clone(&record), Place { root: open(root)?, path: rest }));
+            }
+        }
+        let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
+        let root = open(root::of_snapshot(&rootfs, access))?;
+        Ok((record, Place { root, path: clean_path }))
+    }
+}
+
+/// The rest of a path below a mount.
+fn inside<'a>(path: &'a str, target: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(target)?;
+    if rest.is_empty() {
+        return Some("/");
+    }
+    rest.starts_with('/').then_some(rest)
+}
+
+fn below_writable_mount(record: &ContainerRecord, path: &str) -> bool {
+    let path = clean(path);
+    let on = |point: &&MountPoint| inside(&path, &point.target).is_some();
+    record.mounts.iter().filter(on).any(|point| point.read_only == ReadOnly::No)
+}
+
+fn not_found(path: &str, record: &ContainerRecord) -> Error {
+    Error::NotFound(format!("Could not find the file {path} in container {}", record.name))
+}
+
+fn archive_error(err: gantry_archive::Error) -> Error {
+    use gantry_errdefs::{Class, Classified};
+    match err.class() {
+        Class::Internal | Class::Unavailable => Error::Unavailable(gantry_errdefs::chain(&err)),
+        _ => Error::Invalid(gantry_errdefs::chain(&err)),
+    }
+}
+
+fn stat(record: &ContainerRecord, place: &Place, asked: &str) -> Result<PathStat> {
+    // A trailing slash or dot asks for the folder a link leads to; without, for the link itself.
+    let follow = asked.ends_with('/') || asked.ends_with("/.");
+    let flags = if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW };
+    let file = root::open_inside(place.root.as_fd(), &place.path, flags).map_err(|err| match err.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => not_found(asked, record),
+        _ => Error::Io { what: asked.to_owned(), cause: err },
+    })?;
+    let stat = rustix::fs::fstat(&file).map_err(|err| Error::io(asked)(err.into()))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let mut link_target = String::new();
+    if kind == FileType::Symlink {
+        let goal =
+            rustix::fs::readlinkat(&file, "", Vec::new()).map_err(|err| Error::io(asked)(err.into()))?;
+        let goal = goal.to_string_lossy();
+        let parent = place.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        link_target = if goal.starts_with('/') { clean(&goal) } else { clean(&format!("{parent}/{goal}")) };
+    }
+    let name = clean(asked).rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+    let mtime = Timestamp::new(stat.st_mtime, i32::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    Ok(PathStat {
+        name: if name.is_empty() { "/".to_owned() } else { name },
+        size: stat.st_size,
+        mode: go_mode(stat.st_mode),
+        mtime: mtime.unwrap_or(Timestamp::UNIX_EPOCH),
+        link_target,
+    })
+}
+
+/// The kernel's mode bits as Go's `os.FileMode` has them.
+fn go_mode(mode: u32) -> u32 {
+    let mut go = mode & 0o777;
+    go |= match FileType::from_raw_mode(mode) {
+        FileType::Directory => 1 << 31,
+        FileType::Symlink => 1 << 27,
+        FileType::Fifo => 1 << 25,
+        FileType::Socket => 1 << 24,
+        FileType::BlockDevice => 1 << 26,
+        FileType::CharacterDevice => 1 << 26 | 1 << 21,
+        _ => 0,
+    };
+    for (bit, theirs) in [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)] {
+        if mode & bit != 0 {
+            go |= theirs;
+        }
+    }
+    go
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_gos() {
+        assert_eq!(go_mode(0o100_755), 0o755);
+        assert_eq!(go_mode(0o040_755), 0o755 | 1 << 31);
+        assert_eq!(go_mode(0o120_777), 0o777 | 1 << 27);
+        assert_eq!(go_mode(0o104_755), 0o755 | 1 << 23);
+    }
+
+    #[test]
+    fn a_path_is_below_its_mount_only_whole() {
+        assert_eq!(inside("/data/x", "/data"), Some("/x"));
+        assert_eq!(inside("/data", "/data"), Some("/"));
+        assert_eq!(inside("/database", "/data"), None);
+    }
+}

@@ -1,0 +1,290 @@
+//! `create`: everything is checked and decided first, then made; a failure undoes what was made.
+
+use gantry_images::Image;
+use gantry_names::{ContainerId, ContainerName, generated_name};
+use gantry_snapshots::{PrepareOptions, Rootfs};
+use jiff::Timestamp;
+
+use super::{Container, validate};
+use crate::config::OWN_RUNTIME;
+use crate::engine::{CONTAINERS, Engine, blocking};
+use crate::error::{Error, Result};
+use crate::record::{ContainerRecord, State};
+use crate::spec::{CgroupnsMode, ContainerSpec, IpcMode, NetworkMode, PidMode, UtsMode};
+use crate::{bundle, host, merge};
+
+/// A new container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its id.
+    pub id: ContainerId,
+    /// What will not be as asked.
+    pub warnings: Vec<String>,
+}
+
+/// How often a generated name is drawn before an id is taken for a name.
+const NAME_ATTEMPTS: u32 = 6;
+
+impl Engine {
+    /// Makes a container. Without a name, one is generated.
+    pub async fn container_create(&self, spec: ContainerSpec, name: Option<&str>) -> Result<Created> {
+        let name = name.filter(|name| !name.is_empty()).map(ContainerName::parse).transpose();
+        let name = name.map_err(|err| Error::Invalid(err.to_string()))?;
+        validate::spec(&spec, host::cpus())?;
+        let (images, asked, platform) =
+            (self.inner.images.clone(), spec.image.clone(), spec.platform.clone());
+        let image = blocking(move || images.inspect(&asked, platform.as_ref())).await?;
+        let id = ContainerId::random();
+        let (spec, warnings) = self.resolve(spec, &id, &image)?;
+        validate::spec(&spec, host::cpus())?;
+
+        let name = self.reserve(name, &id)?;
+        let made = self.make(&id, &name, spec, &image).await;
+        let record = match made {
+            Ok(record) => record,
+            Err(err) => {
+                self.registry_mut().release(&name);
+                return Err(err);
+            }
+        };
+        self.container_event(&record, "create", &[]);
+        self.registry_mut().add(Container::new(record));
+        Ok(Created { id, warnings })
+    }
+
+    fn reserve(&self, asked: Option<ContainerName>, id: &ContainerId) -> Result<ContainerName> {
+        let mut registry = self.registry_mut();
+        if let Some(name) = asked {
+            registry.reserve(&name, id)?;
+            return Ok(name);
+        }
+        for attempt in 0..NAME_ATTEMPTS {
+            let parsed = ContainerName::parse(&generated_name(attempt));
+            if let Some(name) = parsed.ok().filter(|name| registry.reserve(name, id).is_ok()) {
+                return Ok(name);
+            }
+        }
+        let name = ContainerName::parse(id.short()).expect("twelve digits are a name");
+        registry.reserve(&name, id)?;
+        Ok(name)
+    }
+
+    /// Merges the image in and fixes every default, so that the record says what will be.
+    fn resolve(
+        &self,
+        spec: ContainerSpec,
+        id: &ContainerId,
+        image: &Image,
+    ) -> Result<(ContainerSpec, Vec<String>)> {
+        let mut spec = spec;
+        let config = &self.inner.config;
+        let mut warnings = Vec::new();
+        if let Some(run) = &image.config.config {
+            merge::merge(&mut spec, run)?;
+        }
+        if bundle::arguments(&spec, false).is_empty() {
+            return Err(Error::Invalid("no command specified".to_owned()));
+        }
+        if spec.network_mode == NetworkMode::Default {
+            spec.network_mode = self.inner.network.default_mode();
+        }
+        let full = |who: &str| self.find(who).map(|container| container.id.to_string());
+        if let NetworkMode::Container(who) = &spec.network_mode {
+            spec.network_mode = NetworkMode::Container(full(who)?);
+        }
+        if let PidMode::Container(who) = &spec.pid_mode {
+            spec.pid_mode = PidMode::Container(full(who)?);
+        }
+        match &spec.ipc_mode {
+            IpcMode::Default => spec.ipc_mode = config.default_ipc_mode.clone(),
+            IpcMode::Container(who) => {
+                let owner = self.find(who)?.record();
+                if !matches!(owner.spec.ipc_mode, IpcMode::Shareable) {
+                    return Err(Error::Invalid(format!(
+                        "can't join IPC of container {who}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
+                         container)"
+                    )));
+                }
+                spec.ipc_mode = IpcMode::Container(owner.id.to_string());
+            }
+            _ => {}
+        }
+        if spec.cgroupns_mode == CgroupnsMode::Default {
+            let private = self.inner.host.cgroup_v2 && !spec.privileged;
+            spec.cgroupns_mode = if private { CgroupnsMode::Private } else { CgroupnsMode::Host };
+        }
+        if spec.hostname.is_empty() {
+            let hosts = spec.network_mode == NetworkMode::Host || spec.uts_mode == UtsMode::Host;
+            spec.hostname = if hosts { self.inner.host.hostname.clone() } else { id.short().to_owned() };
+        }
+        if spec.shm_size == 0 && !matches!(spec.ipc_mode, IpcMode::Host | IpcMode::Container(_)) {
+            spec.shm_size = config.default_shm_size;
+        }
+        if spec.log.driver.is_empty() {
+            spec.log.driver.clone_from(&config.log.driver);
+        }
+        if spec.log.driver == config.log.driver {
+            for (key, value) in &config.log.options {
+                spec.log.options.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        if !matches!(spec.log.driver.as_str(), "json-file" | "local" | "none") {
+            return Err(Error::Invalid(format!(
+                "logger: no log driver named '{}' is registered",
+                spec.log.driver
+            )));
+        }
+        if spec.runtime.is_empty() {
+            spec.runtime.clone_from(&config.default_runtime);
+        }
+        if spec.runtime != OWN_RUNTIME && !config.runtimes.contains_key(&spec.runtime) {
+            return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", spec.runtime)));
+        }
+        if !spec.privileged && spec.masked_paths.is_none() {
+            spec.masked_paths = Some(bundle::default_masked_paths());
+        }
+        if !spec.privileged && spec.readonly_paths.is_none() {
+            spec.readonly_paths = Some(bundle::default_readonly_paths());
+        }
+        if matches!(spec.network_mode, NetworkMode::Host) && !spec.port_bindings.is_empty() {
+            warnings.push("Published ports are discarded when using host network mode".to_owned());
+        }
+        if spec.resources.memory > 0 && spec.resources.memory_swap == 0 {
+            spec.resources.memory_swap = spec.resources.memory.saturating_mul(2);
+        }
+        if spec.resources.kernel_memory > 0 {
+            warnings
+                .push("Kernel memory limit is no longer supported by the kernel and is ignored".to_owned());
+        }
+        let wanted = spec.platform.as_ref().map_or_else(gantry_names::Platform::host, Clone::clone);
+        let found = image.config.platform();
+        if !found.architecture.is_empty() && !found.matches(&wanted) && spec.platform.is_none() {
+            warnings.push(format!(
+                "The requested image's platform ({found}) does not match the detected host platform ({wanted}) and no \
+                 specific platform was requested"
+            ));
+        }
+        Ok((spec, warnings))
+    }
+
+    /// Makes snapshot, mounts and folder; undoes them all when one fails.
+    async fn make(
+        &self,
+        id: &ContainerId,
+        name: &ContainerName,
+        spec: ContainerSpec,
+        image: &Image,
+    ) -> Result<ContainerRecord> {
+        let mut record = ContainerRecord {
+            id: id.clone(),
+            name: name.clone(),
+            created: Timestamp::now(),
+            image: image.id.clone(),
+            platform: image.config.platform(),
+            spec,
+            mounts: Vec::new(),
+            snapshot_driver: self.inner.images.snapshots().driver().to_owned(),
+            state: State::Created { failure: None },
+            restart_count: 0,
+            stopped_by_hand: false,
+            health: None,
+            network: Default::default(),
+        };
+        self.inner.network.check(&record)?;
+        let engine = self.clone();
+        let image = image.clone();
+        blocking(move || {
+            let result = engine.make_blocking(&mut record, &image);
+            if let Err(err) = result {
+                engine.unmake_blocking(&record, true);
+                return Err(err);
+            }
+            Ok(record)
+        })
+        .await
+    }
+
+    fn make_blocking(&self, record: &mut ContainerRecord, image: &Image) -> Result<()> {
+        // A mount may make an anonymous volume: the intent is written first, so that a crash cannot lose track of it.
+        if !record.spec.volumes.is_empty() || !record.spec.mounts.is_empty() {
+            let intent = ContainerRecord { state: State::Creating, ..record.clone() };
+            self.inner.store.write(|tx| tx.put(CONTAINERS, &intent.id, &intent))?;
+        }
+        // The image cannot go while it is leased; from the record's writing on, the record keeps it.
+        let lease = self.inner.images.lease();
+        let chain = image.chain_id();
+        if let Some(chain) = &chain {
+            lease.hold(chain);
+        }
+        let rootfs = self.prepare_root(record, chain.map(|chain| chain.to_string()))?;
+        let dir = self.container_dir(&record.id);
+        std::fs::create_dir_all(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
+        std::fs::set_permissions(&dir, mode).map_err(Error::io(format!("protect {}", dir.display())))?;
+        record.mounts = self.make_mounts(&record.id, &record.spec, &rootfs)?;
+        self.inner.store.write(|tx| tx.put(CONTAINERS, &record.id, record))?;
+        drop(lease);
+        Ok(())
+    }
+
+    fn prepare_root(&self, record: &ContainerRecord, parent: Option<String>) -> Result<Rootfs> {
+        let size = record.spec.storage_opts.get("size").map(|text| parse_size(text)).transpose()?;
+        let options = PrepareOptions { size };
+        Ok(self.inner.images.snapshots().prepare_with(record.id.as_str(), parent.as_deref(), &options)?)
+    }
+
+    /// Takes away everything a container has on disk, and with `row` its record at last. What is not there is fine.
+    /// Blocking.
+    pub(crate) fn unmake_blocking(&self, record: &ContainerRecord, row: bool) {
+        let told =
+            |what: &str, err: &dyn std::fmt::Display| tracing::warn!(%err, container = %record.id, "{what}");
+        match self.inner.images.snapshots().remove(record.id.as_str()) {
+            Ok(()) | Err(gantry_snapshots::Error::NotFound(_)) => {}
+            Err(err) => told("remove snapshot", &err),
+        }
+        match std::fs::remove_dir_all(self.container_dir(&record.id)) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => told("remove folder", &err),
+            _ => {}
+        }
+        self.inner.volumes.release_all(&record.id);
+        for point in record.mounts.iter().filter(|point| point.anonymous) {
+            if let Err(err) = self.inner.volumes.remove(&point.name, true) {
+                told("remove anonymous volume", &err);
+            }
+        }
+        if !row {
+            return;
+        }
+        let id = record.id.clone();
+        if let Err(err) = self.inner.store.write_freeing(|tx| tx.remove(CONTAINERS, &id)) {
+            told("remove record", &err);
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<u64> {
+    let wrong = || Error::Invalid(format!("invalid size: '{text}'"));
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let shift = match text[digits.len()..].to_ascii_lowercase().trim_end_matches(['b', 'i']) {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(parse_size("10G").unwrap(), 10 << 30);
+        assert_eq!(parse_size("512mb").unwrap(), 512 << 20);
+        assert!(parse_size("many").is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! `rename`.
+
+use gantry_names::ContainerName;
+
+use crate::admission::Verb;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+impl Engine {
+    /// Gives a container another name.
+    pub async fn container_rename(&self, name: &str, new: &str) -> Result<()> {
+        if new.is_empty() {
+            return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
+        }
+        let container = self.find(name)?;
+        let new = ContainerName::parse(new).map_err(|err| Error::Invalid(err.to_string()))?;
+        let _gate = container.gate.lock().await;
+        let record = container.admit(Verb::Rename)?;
+        let old = record.name.clone();
+        if old == new {
+            return Err(Error::Invalid(
+                "Renaming a container with the same name as its current name".to_owned(),
+            ));
+        }
+        self.registry_mut().reserve(&new, &container.id)?;
+        let renamed = new.clone();
+        if let Err(err) = self.change(&container, |record| record.name = renamed).await {
+            self.registry_mut().release(&new);
+            return Err(err);
+        }
+        self.registry_mut().release(&old);
+        self.inner.network.rename(&container.id, &new);
+        self.container_event(&container.record(), "rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+}

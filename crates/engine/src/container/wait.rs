@@ -1,0 +1,59 @@
+//! `wait`.
+
+use tokio::sync::oneshot;
+
+use crate::engine::Engine;
+use crate::error::Result;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitCondition {
+    /// It does not run: at once if it does not run now.
+    NotRunning,
+    /// Its next exit, even if it does not run yet.
+    NextExit,
+    /// It is gone.
+    Removed,
+}
+
+/// What was waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waited {
+    /// The exit code.
+    pub code: i32,
+    /// Why there is none, or why the removal failed.
+    pub error: Option<String>,
+}
+
+impl Engine {
+    /// Begins to wait; the answer comes through the channel. Whatever happens after this returns is seen.
+    pub async fn container_wait(
+        &self,
+        name: &str,
+        condition: WaitCondition,
+    ) -> Result<oneshot::Receiver<Waited>> {
+        let container = self.find(name)?;
+        let mut moment = container.moment();
+        let exits = moment.borrow().exits;
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            let met = moment.wait_for(|moment| {
+                moment.removed
+                    || match condition {
+                        WaitCondition::NotRunning => !moment.alive,
+                        WaitCondition::NextExit => moment.exits > exits,
+                        WaitCondition::Removed => false,
+                    }
+            });
+            let mut answer = answer;
+            tokio::select! {
+                () = answer.closed() => {}
+                met = met => {
+                    let waited = met.map(|moment| Waited { code: moment.code, error: moment.error.clone() });
+                    let _ = answer.send(waited.unwrap_or(Waited { code: 0, error: None }));
+                }
+            }
+        });
+        Ok(answered)
+    }
+}

@@ -1,0 +1,41 @@
+//! The host's facts, looked up once.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use gantry_names::Platform;
+
+use crate::bundle::{Host, capabilities, seccomp};
+
+/// Looks.
+pub(crate) fn look() -> Host {
+    let uname = rustix::system::uname();
+    Host {
+        capabilities: own_capabilities(),
+        cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        apparmor: fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+            .is_ok_and(|text| text.starts_with('Y')),
+        kernel: seccomp::kernel_version(&uname.release().to_string_lossy()).unwrap_or((0, 0)),
+        architecture: Platform::host().architecture,
+        hostname: uname.nodename().to_string_lossy().into_owned(),
+    }
+}
+
+fn own_capabilities() -> BTreeSet<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    capabilities::of_mask(mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0))
+}
+
+/// CPUs that are online.
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Memory in bytes.
+pub(crate) fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}

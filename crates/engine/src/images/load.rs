@@ -1,0 +1,83 @@
+//! `load` and `save`.
+
+use std::io::{self, Read};
+
+use gantry_images::{LoadEvent, LoadOptions};
+use gantry_names::{ImageId, Platform, Reference};
+use tokio::sync::mpsc;
+
+use super::Progress;
+use crate::container::TarWriter;
+use crate::engine::{Engine, blocking};
+use crate::error::{Error, Result};
+
+impl Engine {
+    /// Brings in the images of an archive; what it does goes to the channel in Docker's words.
+    pub async fn image_load(
+        &self,
+        tar: Box<dyn Read + Send>,
+        quiet: bool,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<()> {
+        let images = self.inner.images.clone();
+        let said = progress.clone();
+        let loaded = blocking(move || {
+            images.load(tar, &LoadOptions::default(), &mut |event| {
+                let LoadEvent::Layer { id, current, total } = event;
+                if quiet {
+                    return;
+                }
+                let message = Progress {
+                    status: "Loading layer".to_owned(),
+                    id,
+                    current,
+                    total,
+                    ..Progress::default()
+                };
+                // A bar that skips a step is still a bar; a client that does not read does not hold the load.
+                let _ = said.try_send(message);
+            })
+        })
+        .await?;
+        for one in loaded {
+            let (stream, name) = match &one.reference {
+                Some(reference) => {
+                    (format!("Loaded image: {}\n", reference.familiar()), reference.familiar())
+                }
+                None => (format!("Loaded image ID: {}\n", one.id), one.id.to_string()),
+            };
+            self.image_event(&one.id.to_string(), "load", &name);
+            let _ = progress.send(Progress { stream, ..Progress::default() }).await;
+        }
+        Ok(())
+    }
+
+    /// An archive of images; the names are resolved before this returns.
+    pub async fn image_save(&self, names: Vec<String>, platform: Option<Platform>) -> Result<TarWriter> {
+        let (engine, asked) = (self.clone(), names.clone());
+        let ids = blocking(move || {
+            let each = asked.iter().map(|name| engine.inner.images.resolve(name).map_err(Error::from));
+            each.collect::<Result<Vec<_>>>()
+        })
+        .await?;
+        for (id, name) in ids.iter().zip(&names) {
+            self.image_event(&id.to_string(), "save", name);
+        }
+        let images = self.inner.images.clone();
+        Ok(Box::new(move |out| images.save(&names, platform.as_ref(), out).map_err(io::Error::other)))
+    }
+
+    /// Loads an archive that is in memory and gives it this name.
+    pub(super) async fn load_bytes(&self, archive: Vec<u8>, name: &Reference) -> Result<ImageId> {
+        let (images, name) = (self.inner.images.clone(), name.clone());
+        blocking(move || {
+            let loaded = images.load(io::Cursor::new(archive), &LoadOptions::default(), &mut |_| ())?;
+            let id = loaded.into_iter().next().map(|one| one.id);
+            let id =
+                id.ok_or_else(|| Error::Unavailable("the embedded archive holds no image".to_owned()))?;
+            images.tag_image(&id, &name)?;
+            Ok(id)
+        })
+        .await
+    }
+}
