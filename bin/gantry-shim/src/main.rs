@@ -1,2 +1,7 @@
-//! One per container: stdio, log, exit.
-fn main() {}
+//! One per container: stdio, log, exec sessions, exit. And, called as `docker-init`, the tiny init of `--init`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gantry_shim_lib::run(std::env::args_os())
+}

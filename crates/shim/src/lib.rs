@@ -1,1 +1,103 @@
-//! One container's keeper: stdio, log, exec sessions, exit.
+//! One container's keeper: it makes the container, holds its stdio, writes its log, runs its exec sessions, reaps it and
+//! records its exit. It outlives the engine.
+//!
+//! One program with four faces ([`run`]):
+//!
+//! | called as | is |
+//! |---|---|
+//! | `gantry-shim --bundle DIR` | the keeper of the container in that bundle |
+//! | `gantry-shim --bundle DIR --clean` | the undertaker: ends what a killed keeper left |
+//! | `gantry-shim --compress LOG` | the keeper's helper that compresses old log files |
+//! | `docker-init -- cmd args`, `gantry-init ...` | the tiny init inside a container (`--init`) |
+//!
+//! The keeper is one thread around `poll`: no async runtime, nothing allocated that is not needed just now, for
+//! there is one of it per container. It has no opinion: what runs is in `config.json`, how it is kept in `shim.json`
+//! ([`gantry_shim_protocol::ShimConfig`]), what to do next comes over the socket.
+//!
+//! What a signal does: SIGTERM, SIGINT and SIGHUP are noted in `shim.log` and otherwise ignored. A keeper that went away
+//! would lose the container's exit, and whoever shuts the machine down signals the container's processes, too;
+//! their end is the keeper's end. Only SIGKILL takes a keeper away, and then the engine calls the undertaker.
+//!
+//! Start reading at [`keeper`].
+
+mod clean;
+mod init;
+pub mod keeper;
+mod log;
+mod oom;
+mod runtime;
+mod settle;
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Face {
+    Keep(PathBuf),
+    Clean(PathBuf),
+    Compress(PathBuf),
+    Init(Vec<OsString>),
+    Unknown,
+}
+
+/// The program: `args` with the program's own name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let done = match face(args.into_iter().collect()) {
+        Face::Keep(bundle) => keeper::keep(&bundle),
+        Face::Clean(bundle) => clean::clean(&bundle),
+        Face::Compress(log) => log::compress(&log),
+        Face::Init(args) => return init::run(&args),
+        Face::Unknown => {
+            eprintln!("usage: gantry-shim --bundle DIR [--clean]");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("{}", gantry_errdefs::chain(&*err));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What went wrong in a way that ends the program.
+type Fatal = Box<dyn std::error::Error>;
+
+fn face(args: Vec<OsString>) -> Face {
+    let mut args = args.into_iter();
+    let name = args.next().unwrap_or_default();
+    let name = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    if matches!(name, "docker-init" | "gantry-init" | "tini") {
+        return Face::Init(args.collect());
+    }
+    let rest: Vec<OsString> = args.collect();
+    let words: Vec<&str> = rest.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    match words[..] {
+        ["--bundle", _] => Face::Keep(PathBuf::from(&rest[1])),
+        ["--bundle", _, "--clean"] => Face::Clean(PathBuf::from(&rest[1])),
+        ["--compress", _] => Face::Compress(PathBuf::from(&rest[1])),
+        ["init", ..] => Face::Init(rest[1..].to_vec()),
+        _ => Face::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(args: &[&str]) -> Face {
+        face(args.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_name_and_the_first_words_choose_the_face() {
+        assert_eq!(of(&["gantry-shim", "--bundle", "/b"]), Face::Keep("/b".into()));
+        assert_eq!(of(&["gantry-shim", "--bundle", "/b", "--clean"]), Face::Clean("/b".into()));
+        assert_eq!(of(&["/sbin/docker-init", "--", "sh"]), Face::Init(vec!["--".into(), "sh".into()]));
+        assert_eq!(of(&["gantry-shim"]), Face::Unknown);
+        assert_eq!(of(&[]), Face::Unknown);
+    }
+}
