@@ -2,13 +2,18 @@
 //!
 //! The graph is decided first ([`plan`]); then its stages are built, several at once, each instruction looked up in
 //! the cache by what goes into it, and run only when it is not there. A step is a container like any other: it runs
-//! through a trait that the daemon provides; nothing here knows the engine.
+//! through a trait that the daemon provides ([`step::Outside`]); nothing here knows the engine.
 //!
 //! Start reading at [`request::BuildRequest`] and [`plan::plan`].
 
+pub mod build;
+pub mod cache;
 pub mod files;
 pub mod key;
+mod place;
 pub mod plan;
 pub mod progress;
 pub mod request;
 pub mod scope;
+mod stage;
+pub mod step;

@@ -34,6 +34,10 @@ pub struct BuildRequest {
     pub pull: bool,
     /// One layer for all steps: `--squash`.
     pub squash: bool,
+    /// `--secret`: values by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// `--ssh`: sockets of the caller's agents by id.
+    pub agents: BTreeMap<String, PathBuf>,
     /// How steps run.
     pub limits: StepLimits,
 }

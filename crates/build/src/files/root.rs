@@ -123,6 +123,11 @@ impl Root {
         Ok(folder)
     }
 
+    /// Another descriptor of the same folder.
+    pub fn reopened(&self) -> Result<OwnedFd, FileError> {
+        self.0.try_clone().map_err(FileError::io("/"))
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

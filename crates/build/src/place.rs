@@ -1,0 +1,255 @@
+//! COPY and ADD: which files go where.
+
+use std::io::{Read, Seek};
+
+use gantry_archive::{Decoder, ExtractOptions, Reader, extract};
+use gantry_dockerfile::ignore::Ignore;
+use gantry_names::Digest;
+
+use crate::files::{Chmod, CopyOptions, EntryKind, FileError, Owner, Root, Selected, copy, digest, select};
+use crate::stage::Digests;
+
+/// One COPY or ADD with all its words expanded.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    /// `COPY` or `ADD`.
+    pub(crate) name: &'static str,
+    /// Where files come from.
+    pub(crate) root: Root,
+    /// What of it stays behind.
+    pub(crate) ignore: Ignore,
+    /// Source words.
+    pub(crate) words: Vec<String>,
+    /// Inline files: name and text.
+    pub(crate) inline: Vec<(String, String)>,
+    /// Absolute; ends in a slash where a folder is meant.
+    pub(crate) target: String,
+    /// `--chown`, by name or number; resolved in the target's own root.
+    pub(crate) chown: String,
+    /// Owners as in the source.
+    pub(crate) keep_owner: bool,
+    /// `--chmod`.
+    pub(crate) chmod: Option<Chmod>,
+    /// `--exclude`.
+    pub(crate) exclude: Vec<String>,
+    /// `--parents`.
+    pub(crate) parents: bool,
+    /// Archives are unpacked.
+    pub(crate) unpack: bool,
+}
+
+/// Whether a source word is not a path but an address.
+pub(crate) fn is_remote(word: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| word.starts_with(scheme))
+}
+
+/// `path` below `folder`, cleaned, without a slash at the end.
+pub(crate) fn absolute(path: &str, folder: &str) -> String {
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The same, with the slash at the end kept: `COPY a dir/` and `COPY a .` mean a folder.
+pub(crate) fn absolute_folder(path: &str, folder: &str) -> String {
+    let clean = absolute(path, folder);
+    let means_folder = path.ends_with('/') || path.ends_with("/.") || matches!(path, "." | ".." | "");
+    if means_folder && !clean.ends_with('/') { format!("{clean}/") } else { clean }
+}
+
+impl Placed {
+    fn ignored(&self) -> Result<Ignore, FileError> {
+        // What .dockerignore hides was hidden when the context was read; --exclude comes on top.
+        if self.exclude.is_empty() {
+            return Ok(self.ignore.clone());
+        }
+        Ignore::of(self.exclude.iter().map(String::as_str))
+            .map_err(|error| FileError::Pattern(error.to_string()))
+    }
+
+    fn selected(&self) -> Result<Vec<(String, Selected)>, FileError> {
+        let mut all = Vec::new();
+        let mut many = false;
+        for word in &self.words {
+            let found = select(&self.root, &self.ignore, word)?;
+            many |= found.pattern && found.paths.len() > 1;
+            all.extend(found.paths.into_iter().map(|path| (word.clone(), path)));
+        }
+        many |= all.len() + self.inline.len() > 1;
+        if many && !self.target.ends_with('/') {
+            return Err(FileError::TargetNotFolder(self.name));
+        }
+        Ok(all)
+    }
+
+    /// What goes into the key: each source by what it holds.
+    pub(crate) fn digests(&self) -> Digests {
+        let ignore = self.ignored()?;
+        let mut all = Vec::new();
+        for (word, selected) in self.selected()? {
+            all.push((format!("{word} {}", selected.path), digest(&self.root, &ignore, &selected.path)?));
+        }
+        for (name, text) in &self.inline {
+            all.push((format!("<<{name}"), Digest::sha256_of(text.as_bytes())));
+        }
+        if let Some(chmod) = &self.chmod {
+            all.push(("--chmod".into(), Digest::sha256_of(format!("{chmod:?}").as_bytes())));
+        }
+        Ok(all)
+    }
+
+    /// Copies everything below `to`.
+    pub(crate) fn copy_into(&self, to: &Root) -> Result<(), FileError> {
+        let owner = match (self.keep_owner, self.chown.as_str()) {
+            (true, _) => Owner::Kept,
+            (false, "") => Owner::Set { uid: 0, gid: 0 },
+            (false, chown) => owner_of(to, chown)?,
+        };
+        let options = CopyOptions { owner, chmod: self.chmod.clone(), ignore: self.ignored()?, newest: None };
+        for (_, selected) in self.selected()? {
+            if self.unpack && !selected.folder && self.unpacked(&selected.path, to)? {
+                continue;
+            }
+            let base = selected.path.rsplit('/').next().unwrap_or_default();
+            let target = if self.parents {
+                format!("{}/{}", self.target.trim_end_matches('/'), selected.path)
+            } else if selected.folder || !self.is_folder(to)? {
+                self.target.clone()
+            } else {
+                format!("{}/{base}", self.target.trim_end_matches('/'))
+            };
+            copy(&self.root, &selected.path, to, &target, &options)?;
+        }
+        for (name, text) in &self.inline {
+            self.write_inline(name, text, to, &options)?;
+        }
+        Ok(())
+    }
+
+    /// A target without a slash is a folder all the same where one stands there.
+    fn is_folder(&self, to: &Root) -> Result<bool, FileError> {
+        Ok(self.target.ends_with('/')
+            || to.stat(&self.target, true)?.is_some_and(|entry| entry.kind == EntryKind::Folder))
+    }
+
+    fn write_inline(
+        &self,
+        name: &str,
+        text: &str,
+        to: &Root,
+        options: &CopyOptions,
+    ) -> Result<(), FileError> {
+        let folder = tempfile::tempdir().map_err(FileError::io(name))?;
+        std::fs::write(folder.path().join("inline"), text).map_err(FileError::io(name))?;
+        let from = Root::open(folder.path())?;
+        let target = if self.is_folder(to)? {
+            format!("{}/{name}", self.target.trim_end_matches('/'))
+        } else {
+            self.target.clone()
+        };
+        let chmod = options.chmod.clone().or_else(|| Chmod::parse("644").ok());
+        copy(
+            &from,
+            "inline",
+            to,
+            &target,
+            &CopyOptions { chmod, ignore: Ignore::default(), ..options.clone() },
+        )
+    }
+
+    /// ADD unpacks a local tar archive into the target folder, whatever it is compressed with.
+    fn unpacked(&self, path: &str, to: &Root) -> Result<bool, FileError> {
+        let mut file = self.root.file(path)?;
+        let is_archive = {
+            let peek = file.try_clone().map_err(FileError::io(path))?;
+            Decoder::new(peek).ok().is_some_and(|decoder| {
+                let mut header = Vec::new();
+                let read = decoder.take(512).read_to_end(&mut header);
+                read.is_ok() && header.len() == 512 && header[257..262] == *b"ustar"
+            })
+        };
+        file.rewind().map_err(FileError::io(path))?;
+        if !is_archive {
+            return Ok(false);
+        }
+        let folder = to.make_folders(&self.target, 0, 0)?;
+        let wrong = |error: gantry_archive::Error| FileError::io(path)(std::io::Error::other(error));
+        let mut reader = Reader::new(Decoder::new(file).map_err(wrong)?);
+        let root = gantry_archive::Root::from_fd(folder.reopened()?);
+        extract(&mut reader, &root, &ExtractOptions::default())
+            .and_then(|done| done.refuse_links())
+            .map_err(wrong)?;
+        Ok(true)
+    }
+}
+
+/// `user[:group]`, by name or number, as the root's own `/etc/passwd` and `/etc/group` have them.
+fn owner_of(root: &Root, chown: &str) -> Result<Owner, FileError> {
+    let (user, group) = chown.split_once(':').map_or((chown, None), |(user, group)| (user, Some(group)));
+    let unknown = |what: &str, name: &str| {
+        let message = format!("unable to convert {what} {name} to a number: not in the image");
+        FileError::io(name)(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
+    };
+    let uid = match user.parse() {
+        Ok(uid) => uid,
+        Err(_) => number_of(root, "etc/passwd", user)?.ok_or_else(|| unknown("user", user))?,
+    };
+    let gid = match group {
+        // A user alone stands for its group of the same number.
+        None => uid,
+        Some(group) => match group.parse() {
+            Ok(gid) => gid,
+            Err(_) => number_of(root, "etc/group", group)?.ok_or_else(|| unknown("group", group))?,
+        },
+    };
+    Ok(Owner::Set { uid, gid })
+}
+
+fn number_of(root: &Root, path: &str, name: &str) -> Result<Option<u32>, FileError> {
+    /// No list of users is larger.
+    const LIMIT: u64 = 4 << 20;
+    if root.stat(path, true)?.is_none_or(|entry| entry.kind != EntryKind::File) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    root.file(path)?.take(LIMIT).read_to_end(&mut bytes).map_err(FileError::io(path))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)).flatten()?.parse().ok()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_below_the_working_folder_and_keep_their_slash() {
+        assert_eq!(absolute_folder("a", "/srv"), "/srv/a");
+        assert_eq!(absolute_folder("a/", "/srv"), "/srv/a/");
+        assert_eq!(absolute_folder(".", "/srv"), "/srv/");
+        assert_eq!(absolute_folder("/x/../y", "/srv"), "/y");
+        assert_eq!(absolute("../../..", "/srv"), "/");
+    }
+
+    #[test]
+    fn owners_are_looked_up_in_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("etc/passwd"), "web:x:33:44::/:/bin/sh\n").unwrap();
+        std::fs::write(folder.path().join("etc/group"), "www:x:55:\n").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        assert_eq!(owner_of(&root, "web:www").unwrap(), Owner::Set { uid: 33, gid: 55 });
+        assert_eq!(owner_of(&root, "7:8").unwrap(), Owner::Set { uid: 7, gid: 8 });
+        assert_eq!(owner_of(&root, "9").unwrap(), Owner::Set { uid: 9, gid: 9 });
+        assert!(owner_of(&root, "nobody-here").is_err());
+    }
+}
