@@ -361,7 +361,7 @@ impl Config {
                 return bad(format!("runtime {name}: either a runtimeType or a path must be configured"));
             }
         }
-        if self.bridge != "" && self.bip != "" {
+        if !self.bridge.is_empty() && !self.bip.is_empty() {
             return bad(
                 "You specified -b & --bip, mutually exclusive options. Please specify only one".into()
             );

@@ -7,6 +7,7 @@
 //! Start reading at [`run`], then `start.rs`: the life of the engine from top to bottom. Every setting is one line
 //! of `options/table.rs`.
 
+mod build;
 pub mod config;
 mod log;
 mod notify;

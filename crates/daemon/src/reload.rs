@@ -3,10 +3,12 @@
 //! Docker's list: labels, debug, live-restore, shutdown-timeout, max-concurrent-*, max-download-attempts,
 //! insecure registries, mirrors, runtimes, default runtime. Only settings that the file names change; flags stay.
 
+use crate::build;
 use crate::config::{self, Config};
 use crate::log::LogLevel;
 use crate::options::flags::Flags;
 use crate::start::Boot;
+use gantry_engine::Engine;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a reload needs to know.
@@ -14,15 +16,17 @@ pub(crate) struct Reloader {
     flags: Flags,
     drop_in: bool,
     level: LogLevel,
+    engine: Engine,
     current: Mutex<Arc<Config>>,
 }
 
 impl Reloader {
-    pub(crate) fn new(boot: &Boot, level: LogLevel) -> Reloader {
+    pub(crate) fn new(boot: &Boot, level: LogLevel, engine: Engine) -> Reloader {
         Reloader {
             flags: boot.flags.clone(),
             drop_in: boot.drop_in,
             level,
+            engine,
             current: Mutex::new(Arc::new(boot.loaded.config.clone())),
         }
     }
@@ -40,6 +44,10 @@ pub(crate) fn reload(reloader: &Reloader) {
         Err(err) => return tracing::error!(%err, "reloading the configuration: nothing is changed"),
     };
     let merged = Arc::new(merge(&reloader.current(), &loaded.config));
+    match build::engine_config(&merged) {
+        Ok(_) => {}
+        Err(err) => return tracing::error!("reloading the configuration: nothing is changed: {err:#}"),
+    }
     reloader.level.set(&merged);
     *reloader.current.lock().unwrap_or_else(PoisonError::into_inner) = merged;
     tracing::info!("Reloaded configuration");

@@ -6,8 +6,9 @@ use crate::options::flags::Flags;
 use crate::pidfile::PidFile;
 use crate::reload::Reloader;
 use crate::signals::{Signals, Told};
-use crate::{log, reload};
+use crate::{build, log, reload};
 use anyhow::{Context, Result};
+use gantry_engine::Engine;
 use gantry_server::{App, ListenOptions, Listener, TlsFiles};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -60,11 +61,13 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
     };
     let listeners = listeners(config).await.context("failed to load listeners")?;
 
-    let app = Arc::new(App::new());
-    let reloader = Reloader::new(&boot, level);
+    let engine = build::engine(config)?;
+    engine.restore().await.context("restoring containers")?;
+    let app = Arc::new(App::new(engine.clone()).experimental(config.experimental));
+    let reloader = Reloader::new(&boot, level, engine.clone());
 
     let drain = CancellationToken::new();
-    let serving = tokio::spawn(gantry_server::serve(app, listeners, drain.clone()));
+    let serving = tokio::spawn(gantry_server::serve(app.clone(), listeners, drain.clone()));
     notify("READY=1");
     tracing::info!("Daemon has completed initialization");
 
@@ -72,16 +75,23 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
         match signals.next().await {
             Told::Stop => break,
             Told::Reload => reload::reload(&reloader),
-            Told::Dump => dump(),
+            Told::Dump => dump(&engine).await,
         }
     }
 
     notify("STOPPING=1");
     tracing::info!("Processing signal: shutting down");
     drain.cancel();
+    let ending = async {
+        engine.shutdown().await;
+        app.end_streams();
+        if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
+            tracing::warn!("some requests are still under way; their clients are cut off");
+        }
+    };
     // A second signal means: now.
     tokio::select! {
-        _ = tokio::time::timeout(LAST_ANSWERS, serving) => {}
+        () = ending => {}
         told = signals.next() => tracing::warn!(?told, "not waiting any longer"),
     }
     tracing::info!("Daemon shutdown complete");
@@ -132,7 +142,19 @@ fn private_dir(path: &Path, mode: u32) -> Result<()> {
 }
 
 /// SIGUSR1: how things stand, in the log.
-fn dump() {
+async fn dump(engine: &Engine) {
     let metrics = tokio::runtime::Handle::current().metrics();
-    tracing::info!(workers = metrics.num_workers(), tasks = metrics.num_alive_tasks(), "state of the engine");
+    let (tasks, workers) = (metrics.num_alive_tasks(), metrics.num_workers());
+    match engine.info().await {
+        Ok(info) => tracing::info!(
+            containers = info.containers,
+            running = info.running,
+            images = info.images,
+            listeners = info.events_listeners,
+            tasks,
+            workers,
+            "state of the engine"
+        ),
+        Err(err) => tracing::error!(%err, tasks, workers, "state of the engine"),
+    }
 }

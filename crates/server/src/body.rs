@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Any response body.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
@@ -49,14 +50,7 @@ impl BodySender {
         self.0.blocking_send(Ok(chunk.into())).map_err(|_| Gone)
     }
 
-    /// Breaks the stream off: the client sees a cut body, not a whole one.
-    pub async fn abort(&self, cause: io::Error) {
-        if self.0.send(Err(cause)).await.is_err() {
-            tracing::debug!("client gone before its stream was broken off");
-        }
-    }
-
-    /// Like [`BodySender::abort`], from a thread that may block.
+    /// Breaks the stream off, from a thread that may block: the client sees a cut body, not a whole one.
     pub fn blocking_abort(&self, cause: io::Error) {
         if self.0.blocking_send(Err(cause)).is_err() {
             tracing::debug!("client gone before its stream was broken off");
@@ -66,6 +60,14 @@ impl BodySender {
     /// Resolves when the client has gone.
     pub async fn closed(&self) {
         self.0.closed().await;
+    }
+
+    /// Resolves when the client has gone or the engine ends.
+    pub(crate) async fn over(&self, ending: &CancellationToken) {
+        tokio::select! {
+            () = self.0.closed() => {}
+            () = ending.cancelled() => {}
+        }
     }
 }
 

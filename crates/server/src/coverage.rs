@@ -21,6 +21,10 @@ const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swar
 const NO_SWARM: &str = "This node is not part of a swarm";
 const NO_CLUSTER: &str = "this engine does not form swarms yet";
 const NO_PLUGINS: &str = "this engine has no managed plugins: volume, network and log drivers are built in";
+const NO_NETWORKS: &str =
+    "this engine has no networks of its own yet: use --network none, host or container:NAME";
+const NO_REGISTRY: &str = "this engine does not speak with registries yet";
+const NO_BUILD: &str = "this engine does not build images yet";
 const NO_CHECKPOINTS: &str = "this engine does not checkpoint containers";
 
 macro_rules! refusals {
@@ -62,6 +66,18 @@ refusals! {
     POST "/configs/{}/update" => Unavailable NOT_A_MANAGER,
     GET "/configs/{}" => Unavailable NOT_A_MANAGER,
     DELETE "/configs/{}" => Unavailable NOT_A_MANAGER,
+
+    POST "/networks/create" => NotImplemented NO_NETWORKS,
+    POST "/networks/{}/connect" => NotImplemented NO_NETWORKS,
+    POST "/networks/{}/disconnect" => NotImplemented NO_NETWORKS,
+    GET "/images/search" => NotImplemented NO_REGISTRY,
+    POST "/images/{}/push" => NotImplemented NO_REGISTRY,
+    GET "/distribution/{}/json" => NotImplemented NO_REGISTRY,
+    POST "/auth" => NotImplemented NO_REGISTRY,
+    POST "/build" => NotImplemented NO_BUILD,
+    POST "/build/cancel" => NotImplemented NO_BUILD,
+    POST "/session" => NotImplemented NO_BUILD,
+    POST "/grpc" => NotImplemented NO_BUILD,
 
     GET "/plugins/privileges" => NotImplemented NO_PLUGINS,
     POST "/plugins/pull" => NotImplemented NO_PLUGINS,

@@ -8,6 +8,7 @@ use crate::session::{self, End, Streams, Wire};
 use crate::websocket;
 use crate::{detach::Watch, failure::Failure};
 use gantry_api::stream::{MULTIPLEXED_STREAM, RAW_STREAM};
+use gantry_api::version::ApiVersion;
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -20,7 +21,8 @@ use tokio::io::AsyncWriteExt;
 /// What is needed of a request to answer it with a session.
 pub(crate) struct Door {
     upgrade: Option<OnUpgrade>,
-    body: Incoming,
+    /// What is still to come of the request; taken when a document was read from it.
+    body: Option<Incoming>,
     headers: HeaderMap,
     content_type: &'static str,
     framing: Framing,
@@ -33,11 +35,24 @@ impl Door {
         let framed = framing == Framing::Frames && call.version.since(42) && call.upgrade.is_some();
         Door {
             upgrade: call.upgrade,
-            body: call.body,
+            body: Some(call.body),
             headers: call.headers,
             content_type: if framed { MULTIPLEXED_STREAM } else { RAW_STREAM },
             framing,
         }
+    }
+
+    /// The door of a request whose body was a document: what follows on the connection is input.
+    pub(crate) fn after_body(
+        upgrade: Option<OnUpgrade>,
+        headers: HeaderMap,
+        version: ApiVersion,
+        tty: bool,
+    ) -> Door {
+        let framing = Framing::of(tty);
+        let framed = framing == Framing::Frames && version.since(42) && upgrade.is_some();
+        let content_type = if framed { MULTIPLEXED_STREAM } else { RAW_STREAM };
+        Door { upgrade, body: None, headers, content_type, framing }
     }
 
     /// Answers with the streams. `ended` runs when the session is over.
@@ -102,10 +117,13 @@ impl Door {
 }
 
 /// A session inside of one request and its response: the request's body is the input.
-async fn plain(mut body: Incoming, sender: BodySender, streams: Streams, framing: Framing) -> End {
+async fn plain(body: Option<Incoming>, sender: BodySender, streams: Streams, framing: Framing) -> End {
     let Streams { mut output, stdin } = streams;
     let input = async {
         let Some(mut pipe) = stdin else { return };
+        // Without a body there is nobody who could type: the process may wait for input that never comes, as it
+        // does behind Docker.
+        let Some(mut body) = body else { return std::future::pending().await };
         while let Some(Ok(frame)) = body.frame().await {
             let Ok(data) = frame.into_data() else { continue };
             if pipe.write_all(&data).await.is_err() || pipe.flush().await.is_err() {

@@ -17,8 +17,10 @@ mod convert;
 mod coverage;
 mod detach;
 mod failure;
+mod fetch;
 mod hijack;
 mod listen;
+mod machine;
 mod mux;
 mod query;
 mod reply;
@@ -39,8 +41,10 @@ pub use listen::{
 pub use serve::serve;
 
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
+use gantry_engine::Engine;
 use http::header::HeaderValue;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// What a client may take of us before it has shown that it means well.
 #[derive(Debug, Clone)]
@@ -61,6 +65,7 @@ impl Default for Limits {
 
 /// Everything the routers need.
 pub struct App {
+    pub(crate) engine: Engine,
     pub(crate) limits: Limits,
     pub(crate) oldest: ApiVersion,
     pub(crate) newest: ApiVersion,
@@ -68,13 +73,16 @@ pub struct App {
     pub(crate) server_header: HeaderValue,
     pub(crate) api_version_header: HeaderValue,
     pub(crate) routes: &'static [&'static [route::Route]],
+    /// Cancelled when streams that would never end must.
+    pub(crate) ending: CancellationToken,
 }
 
 impl App {
-    /// An API.
-    pub fn new() -> App {
+    /// The API of an engine.
+    pub fn new(engine: Engine) -> App {
         let header = |text: String| HeaderValue::from_str(&text).expect("versions are plain ASCII");
         App {
+            engine,
             limits: Limits::default(),
             oldest: OLDEST,
             newest: NEWEST,
@@ -82,6 +90,24 @@ impl App {
             server_header: header(format!("Docker/{} (linux)", env!("CARGO_PKG_VERSION"))),
             api_version_header: header(NEWEST.to_string()),
             routes: routers::ALL,
+            ending: CancellationToken::new(),
         }
+    }
+
+    /// Ends followed events, logs and stats, once there is nothing more to tell.
+    pub fn end_streams(&self) {
+        self.ending.cancel();
+    }
+
+    /// With other limits than the usual ones.
+    pub fn with_limits(mut self, limits: Limits) -> App {
+        self.limits = limits;
+        self
+    }
+
+    /// Says that features may change.
+    pub fn experimental(mut self, on: bool) -> App {
+        self.experimental = on;
+        self
     }
 }

@@ -10,7 +10,7 @@ mod mounts;
 mod spec;
 mod validate;
 
-pub(crate) use spec::{resources, run_config};
+pub(crate) use spec::{resources, restart, run_config};
 
 use crate::failure::Failure;
 use gantry_api::container::{ContainerCreate, HostConfig};
@@ -84,6 +84,7 @@ mod tests {
     use super::*;
     use gantry_api::version::NEWEST;
     use gantry_engine::spec::{BindSource, NetworkMode, RestartPolicy};
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn ask(body: Value) -> Result<Asked, Failure> {
@@ -176,5 +177,76 @@ mod tests {
         let two = json!({"Image": "a", "NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": null}}});
         assert!(asked(two.clone(), ApiVersion::new(1, 43), None).is_err());
         assert_eq!(ask(two).unwrap().spec.endpoints.len(), 2);
+    }
+
+    /// JSON that looks like a body: real keys, values of any kind in any place.
+    fn any_body() -> impl Strategy<Value = Value> {
+        let full = json!({
+            "Config": gantry_api::container::Config::default(),
+            "HostConfig": gantry_api::container::HostConfig::default(),
+            "NetworkingConfig": gantry_api::network::NetworkingConfig::default(),
+            "Endpoint": gantry_api::network::EndpointSettings::default(),
+            "More": {"Type": "", "Source": "", "Target": "", "ReadOnly": "", "BindOptions": "", "VolumeOptions": "",
+                     "TmpfsOptions": "", "Subpath": "", "Options": "", "Mounts": "", "Healthcheck": "", "Test": "",
+                     "Interval": "", "ExposedPorts": "", "MacAddress": "", "Sysctls": "", "HostIp": "", "HostPort": "",
+                     "Name": "", "MaximumRetryCount": "", "80/tcp": "", "net.ipv4.conf.eth0.x": "", "bridge": ""},
+        });
+        let mut keys = Vec::new();
+        for (key, group) in full.as_object().unwrap() {
+            keys.push(key.clone());
+            keys.extend(group.as_object().unwrap().keys().cloned());
+        }
+        let words = [
+            "",
+            "/",
+            "/a:/b:ro",
+            "v:/c",
+            "bind",
+            "volume",
+            "tmpfs",
+            "container:",
+            "host",
+            "80/tcp",
+            "1-0",
+            "::1",
+            "none",
+            "\u{0}",
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            prop::sample::select(words.to_vec()).prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        let key = prop::sample::select(keys);
+        leaf.prop_recursive(5, 64, 8, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(key.clone(), inner, 0..8)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_body_is_too_strange(mut body in any_body(), host in any_body(), minor in 24_u16..=51) {
+            if let Some(body) = body.as_object_mut() {
+                body.insert("Image".into(), "a".into());
+                body.insert("HostConfig".into(), host);
+            }
+            if let Ok(asked) = asked(body, ApiVersion::new(1, minor), None) {
+                // What is taken can be shown, and taken again.
+                let host = crate::convert::host_config::host_config(&asked.spec);
+                let config = crate::convert::config::config(&asked.spec);
+                let again = gantry_api::container::ContainerCreate {
+                    config, host_config: Some(host), networking_config: None,
+                };
+                let again = ask(serde_json::to_value(again).unwrap());
+                prop_assert!(again.is_ok(), "{:?}", again.err());
+            }
+        }
     }
 }

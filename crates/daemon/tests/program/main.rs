@@ -1,0 +1,19 @@
+//! The whole program under the original `docker` client: one engine per test, with folders and a socket of its own.
+//!
+//! The client is Docker's, unmodified; what it prints and how it exits is what is compared. Where a test needs what
+//! no command line shows (a hijacked connection, an old version's fields), it speaks HTTP by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
+
+mod container;
+mod crash;
+mod exec;
+mod files;
+mod harness;
+mod image;
+mod program;
+mod settings;
+mod streams;
+mod system;
+mod versions;
+mod volume;

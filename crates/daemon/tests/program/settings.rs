@@ -1,0 +1,53 @@
+//! What the engine is told at its start reaches the containers.
+
+use crate::harness::Engine;
+
+#[test]
+fn labels_log_driver_and_limits() {
+    let engine = Engine::with(&[
+        "--label",
+        "rack=7",
+        "--log-opt",
+        "max-size=5m",
+        "--default-ulimit",
+        "nofile=100:200",
+        "--default-shm-size",
+        "1m",
+        "--init",
+    ]);
+    assert_eq!(engine.docker(["info", "-f", "{{json .Labels}}"]).ok(), r#"["rack=7"]"#);
+    let said = engine.docker([
+        "run",
+        "--name",
+        "c",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "ulimit -n; df -k /dev/shm | tail -1; cat /proc/1/comm",
+    ]);
+    let said = said.ok();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "100");
+    assert!(lines[1].contains(" 1024 "), "{said}");
+    assert_ne!(lines[2], "sh", "an init is the first process: {said}");
+    assert_eq!(
+        engine.inspect("c", "{{json .HostConfig.LogConfig}}"),
+        r#"{"Type":"json-file","Config":{"max-size":"5m"}}"#
+    );
+}
+
+#[test]
+fn json_logs_are_json() {
+    let engine = Engine::empty(&["--log-format", "json", "--log-level", "debug"]);
+    engine.docker(["ps"]).ok();
+    let log = engine.log();
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    }
+    assert!(
+        log.lines().any(|line| line.contains("\"status\":200") && line.contains("/containers/json")),
+        "{log}"
+    );
+}

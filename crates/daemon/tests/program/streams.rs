@@ -1,0 +1,174 @@
+//! Attach, detach and logs: by the client, and by hand where a terminal would be needed.
+
+use crate::harness::{Engine, PATIENCE};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+/// Takes a connection over; the answer's head is read, what follows is the stream.
+fn hijack(engine: &Engine, path: &str, body: &str) -> (String, UnixStream) {
+    let mut stream = engine.connect();
+    let len = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: {len}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&head));
+        head.push(byte[0]);
+    }
+    (String::from_utf8(head).unwrap(), stream)
+}
+
+/// Reads until these bytes have come.
+fn read_until(stream: &mut UnixStream, wanted: &str) -> String {
+    let mut all = Vec::new();
+    let mut piece = [0; 1024];
+    while !String::from_utf8_lossy(&all).contains(wanted) {
+        let n = stream.read(&mut piece).unwrap();
+        assert_ne!(n, 0, "ended before {wanted:?}: {:?}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&piece[..n]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn attached_output_is_framed_and_said_so() {
+    let engine = Engine::start();
+    engine
+        .docker([
+            "create",
+            "--name",
+            "c",
+            "--network",
+            "none",
+            "busybox",
+            "sh",
+            "-c",
+            "echo out; echo err >&2",
+        ])
+        .ok();
+    let (head, mut stream) = hijack(&engine, "/v1.51/containers/c/attach?stream=1&stdout=1&stderr=1", "");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(
+        head.to_lowercase().contains("content-type: application/vnd.docker.multiplexed-stream"),
+        "{head}"
+    );
+    engine.docker(["start", "c"]).ok();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let frame = |kind: u8, text: &[u8]| [&[kind, 0, 0, 0, 0, 0, 0, text.len() as u8], text].concat();
+    assert!(
+        all == [frame(1, b"out\n"), frame(2, b"err\n")].concat()
+            || all == [frame(2, b"err\n"), frame(1, b"out\n")].concat(),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn a_terminal_is_left_by_its_keys_and_lives_on() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "-it", "--name", "c", "--network", "none", "busybox", "sh"]).ok();
+    let (head, mut stream) =
+        hijack(&engine, "/v1.51/containers/c/attach?stream=1&stdin=1&stdout=1&stderr=1", "");
+    assert!(head.to_lowercase().contains("content-type: application/vnd.docker.raw-stream"), "{head}");
+    stream.write_all(b"echo $((6*7))\n").unwrap();
+    read_until(&mut stream, "42");
+    assert_eq!(engine.http("POST", "/containers/c/resize?h=33&w=111", "").0, 200);
+    stream.write_all(b"stty size\n").unwrap();
+    read_until(&mut stream, "33 111");
+    stream.write_all(b"\x10\x11").unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(engine.inspect("c", "{{.State.Status}}"), "running");
+    let events = engine
+        .docker(["events", "--since", "1", "--until", "0s", "-f", "event=detach", "--format", "{{.Action}}"])
+        .ok();
+    assert_eq!(events, "detach");
+}
+
+#[test]
+fn exec_with_a_terminal_by_hand() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    let (_, made) = engine.http(
+        "POST",
+        "/containers/c/exec",
+        r#"{"Cmd": ["sh"], "Tty": true, "AttachStdin": true, "AttachStdout": true, "AttachStderr": true}"#,
+    );
+    let id = made["Id"].as_str().unwrap();
+    let (head, mut stream) =
+        hijack(&engine, &format!("/v1.51/exec/{id}/start"), r#"{"Tty": true, "ConsoleSize": [20, 90]}"#);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    stream.write_all(b"stty size; exit 4\n").unwrap();
+    read_until(&mut stream, "20 90");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    let (_, after) = engine.http("GET", &format!("/exec/{id}/json"), "");
+    assert_eq!(after["ExitCode"], 4);
+}
+
+#[test]
+fn a_websocket_is_a_door_too() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "-i", "--name", "c", "--network", "none", "busybox", "cat"]).ok();
+    let mut stream = engine.connect();
+    stream
+        .write_all(b"GET /v1.51/containers/c/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        .unwrap();
+    let head = read_until(&mut stream, "\r\n\r\n");
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    // A masked binary message with an empty mask.
+    stream.write_all(&[0x82, 0x83, 0, 0, 0, 0, b'h', b'i', b'\n']).unwrap();
+    let mut message = [0; 5];
+    stream.read_exact(&mut message).unwrap();
+    assert_eq!(message, [0x82, 3, b'h', b'i', b'\n']);
+}
+
+#[test]
+fn logs_are_kept_and_followed() {
+    let engine = Engine::start();
+    engine
+        .docker([
+            "run",
+            "-d",
+            "--name",
+            "c",
+            "--network",
+            "none",
+            "busybox",
+            "sh",
+            "-c",
+            "for i in 1 2 3; do echo line $i; done; echo err >&2; read go; echo after",
+        ])
+        .ok();
+    engine.until(&["logs", "--tail", "1", "c"], "line 3");
+    let said = engine.docker(["logs", "c"]);
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("line 1\nline 2\nline 3\nafter\n", "err\n"));
+    assert_eq!(engine.docker(["logs", "-n", "0", "c"]).ok(), "");
+    let stamped = engine.docker(["logs", "-t", "--tail", "1", "c"]).ok();
+    let (time, line) = stamped.split_once(' ').unwrap();
+    assert_eq!((time.len(), line), ("2006-01-02T15:04:05.000000000Z".len(), "after"));
+    assert_eq!(engine.docker(["logs", "--since", time, "c"]).ok(), "after");
+    let err = engine.docker(["logs", "nonsense"]).failed();
+    assert!(err.contains("No such container: nonsense"), "{err}");
+}
+
+#[test]
+fn followed_logs_come_as_they_are_written() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "-i", "--name", "c", "--network", "none", "busybox", "cat"]).ok();
+    let mut follow = engine.client().args(["logs", "-f", "c"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let (_, mut stream) = hijack(&engine, "/containers/c/attach?stream=1&stdin=1", "");
+    for word in ["one", "two"] {
+        stream.write_all(format!("{word}\n").as_bytes()).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), word);
+    }
+    engine.docker(["kill", "c"]).ok();
+    assert!(lines.next().is_none());
+    assert!(follow.wait().unwrap().success());
+    assert!(PATIENCE.as_secs() > 0);
+}
