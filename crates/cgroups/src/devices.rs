@@ -31,6 +31,28 @@ fn access(rule: &DeviceRule) -> Result<&str> {
     }
 }
 
+/// The rules of a new container: nothing is allowed, then the configuration's rules, then what every container
+/// may use (making nodes, the default devices, terminals), as runc and crun have it.
+pub fn for_container(asked: &[DeviceRule]) -> Vec<DeviceRule> {
+    let rule = |kind: &str, major: Option<i64>, minor: Option<i64>, access: &str| DeviceRule {
+        allow: true,
+        kind: Some(kind.to_owned()),
+        major,
+        minor,
+        access: Some(access.to_owned()),
+    };
+    let nothing = DeviceRule { allow: false, access: Some("rwm".into()), ..Default::default() };
+    let mut rules = vec![nothing];
+    rules.extend(asked.iter().cloned());
+    rules.push(rule("c", None, None, "m"));
+    rules.push(rule("b", None, None, "m"));
+    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)] {
+        rules.push(rule("c", Some(major), Some(minor), "rwm"));
+    }
+    rules.push(rule("c", Some(136), None, "rwm"));
+    rules
+}
+
 /// Writes the rules in order.
 pub(crate) fn set_v1(folder: &Path, rules: &[DeviceRule]) -> Result<()> {
     for rule in rules {
@@ -51,7 +73,7 @@ pub(crate) fn set_v2(folder: &Path, rules: &[DeviceRule]) -> Result<()> {
     use rustix::fs::{Mode, OFlags};
     let told = |what: &str| {
         let what = format!("{what} the device program of {}", folder.display());
-        move |source: std::io::Error| Error::Io { what, source }
+        move |cause: std::io::Error| Error::Io { what, cause }
     };
     let group = rustix::fs::open(folder, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| told("opening the folder for")(e.into()))?;

@@ -8,12 +8,12 @@ use gantry_errdefs::{Class, Classified};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder of the hierarchy refused.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", plain(cause))]
     Io {
         /// What was being done, with the file's name and the value.
         what: String,
         /// What the kernel said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// This host has not what was asked for.
     #[error("{0}")]
@@ -26,10 +26,18 @@ pub enum Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Error::Io { source, .. } if source.raw_os_error() == Some(22) => Class::InvalidArgument,
-            Error::Io { source, .. } => source.class(),
+            Error::Io { cause, .. } if cause.raw_os_error() == Some(22) => Class::InvalidArgument,
+            Error::Io { cause, .. } => cause.class(),
             Error::Unsupported(_) => Class::NotImplemented,
             Error::Invalid(_) => Class::InvalidArgument,
         }
     }
+}
+
+/// The kernel's word as Go prints it: `no such file or directory`. Part of the text, so it is no `source` too.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -13,18 +13,16 @@ pub(crate) fn write_raw(folder: &Path, file: &str, value: &str) -> io::Result<()
 
 /// As [`write_raw`], with an error that says what was tried.
 pub(crate) fn write(folder: &Path, file: &str, value: &str) -> Result<()> {
-    write_raw(folder, file, value).map_err(|source| Error::Io {
+    write_raw(folder, file, value).map_err(|cause| Error::Io {
         what: format!("failed to write \"{value}\" to {}", folder.join(file).display()),
-        source,
+        cause,
     })
 }
 
 /// The text of a file, without the newline.
 pub(crate) fn read(folder: &Path, file: &str) -> Result<String> {
-    read_raw(&folder.join(file)).map_err(|source| Error::Io {
-        what: format!("failed to read {}", folder.join(file).display()),
-        source,
-    })
+    read_raw(&folder.join(file))
+        .map_err(|cause| Error::Io { what: format!("failed to read {}", folder.join(file).display()), cause })
 }
 
 /// The text of a file; `None` where this kernel has no such file.
@@ -54,9 +52,9 @@ pub(crate) fn pids_of(folder: &Path) -> Result<Vec<i32>> {
     match read_raw(&folder.join("cgroup.procs")) {
         Ok(text) => Ok(text.lines().filter_map(|l| l.parse().ok()).collect()),
         Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(19) => Ok(Vec::new()),
-        Err(source) => Err(Error::Io {
+        Err(cause) => Err(Error::Io {
             what: format!("failed to read {}", folder.join("cgroup.procs").display()),
-            source,
+            cause,
         }),
     }
 }

@@ -128,7 +128,7 @@ impl Cgroup {
         let folder = below(folder, sub)?;
         rustix::fs::open(&folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map(Some)
-            .map_err(|e| Error::Io { what: format!("failed to open {}", folder.display()), source: e.into() })
+            .map_err(|e| Error::Io { what: format!("failed to open {}", folder.display()), cause: e.into() })
     }
 
     /// Puts a process into the group.
@@ -176,7 +176,7 @@ fn make(folder: &Path) -> Result<()> {
         Err(_) => {}
     }
     fs::create_dir_all(folder)
-        .map_err(|source| Error::Io { what: format!("failed to make cgroup {}", folder.display()), source })
+        .map_err(|cause| Error::Io { what: format!("failed to make cgroup {}", folder.display()), cause })
 }
 
 fn below(folder: &Path, sub: Option<&str>) -> Result<PathBuf> {
@@ -211,7 +211,7 @@ fn remove(folder: &Path, deadline: Instant) -> Result<()> {
             Some(e) => {
                 return Err(Error::Io {
                     what: format!("failed to remove cgroup {}", folder.display()),
-                    source: e.into(),
+                    cause: e.into(),
                 });
             }
         }

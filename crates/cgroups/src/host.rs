@@ -33,7 +33,7 @@ impl Host {
     pub fn detect() -> Result<Host> {
         let read = |path: &str| {
             fs::read_to_string(path)
-                .map_err(|source| Error::Io { what: format!("failed to read {path}"), source })
+                .map_err(|cause| Error::Io { what: format!("failed to read {path}"), cause })
         };
         let host = Host::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
         if host.v1.is_empty() && host.v2.is_none() {

@@ -25,7 +25,7 @@ impl Cgroup {
         let sent = self.processes().and_then(|pids| {
             pids.into_iter().try_for_each(|pid| match signals::kill(pid, signal) {
                 Err(e) if e.raw_os_error() != Some(3) => {
-                    Err(Error::Io { what: format!("failed to signal process {pid}"), source: e })
+                    Err(Error::Io { what: format!("failed to signal process {pid}"), cause: e })
                 }
                 _ => Ok(()),
             })

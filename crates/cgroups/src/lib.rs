@@ -22,6 +22,7 @@ mod path;
 pub mod spec;
 mod stats;
 
+pub use devices::for_container as device_rules_for_container;
 pub use error::Error;
 pub use group::{Cgroup, Saved};
 pub use host::{Hierarchy, Host};

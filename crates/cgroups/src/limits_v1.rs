@@ -117,15 +117,15 @@ fn memory(folder: &Path, ask: &Memory, warnings: &mut Vec<String>) -> Result<()>
         }
     }
     for (file, value) in steps {
-        write_raw(folder, file, &value.to_string()).map_err(|source| {
+        write_raw(folder, file, &value.to_string()).map_err(|cause| {
             let usage = number(folder, "memory.usage_in_bytes").unwrap_or_default();
             let peak = number(folder, "memory.max_usage_in_bytes").unwrap_or_default();
-            let what = if source.raw_os_error() == Some(16) {
+            let what = if cause.raw_os_error() == Some(16) {
                 format!("unable to set memory limit to {value} (current usage: {usage}, peak usage: {peak})")
             } else {
                 format!("failed to write \"{value}\" to {}", folder.join(file).display())
             };
-            Error::Io { what, source }
+            Error::Io { what, cause }
         })?;
     }
     if let Some(r) = ask.reservation.filter(|r| *r != 0) {
@@ -184,7 +184,7 @@ fn cpu(folder: &Path, ask: &Cpu) -> Result<()> {
         if e.raw_os_error() != Some(22) || quota.is_none() {
             return Err(Error::Io {
                 what: format!("failed to write \"{period}\" to cpu.cfs_period_us"),
-                source: e,
+                cause: e,
             });
         }
         period_later = true;

@@ -29,8 +29,8 @@ pub(crate) fn make(mount: &Path, folder: &Path) -> Result<()> {
             }
         }
         match fs::create_dir(&level) {
-            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::Io { what: format!("failed to make cgroup {}", level.display()), source });
+            Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::Io { what: format!("failed to make cgroup {}", level.display()), cause });
             }
             _ => parent = level,
         }
@@ -75,12 +75,12 @@ pub(crate) fn set(folder: &Path, ask: &Resources, warnings: &mut Vec<String>) ->
         }
         // A file like io.max takes one line a write.
         for line in value.split('\n').filter(|l| !l.is_empty()) {
-            write_raw(folder, file, line).map_err(|source| {
+            write_raw(folder, file, line).map_err(|cause| {
                 let controller = file.split('.').next().unwrap_or_default();
                 let available = read_maybe(folder, "cgroup.controllers").unwrap_or_default();
                 let known = controller == "cgroup" || available.split_whitespace().any(|c| c == controller);
                 if known {
-                    Error::Io { what: format!("unable to set unified resource \"{file}\""), source }
+                    Error::Io { what: format!("unable to set unified resource \"{file}\""), cause }
                 } else {
                     Error::Unsupported(format!(
                         "unified resource \"{file}\" can't be set: controller \"{controller}\" not available"

@@ -27,7 +27,7 @@ impl Cgroup {
         })?;
         let told = |e: rustix::io::Errno| Error::Io {
             what: "failed to watch for out of memory".into(),
-            source: e.into(),
+            cause: e.into(),
         };
         match self.place {
             Place::V1(_) => {

@@ -232,9 +232,9 @@ impl Newborn<'_> {
     fn make_cgroup(&mut self, host: &Host, spec: &Spec, warnings: &mut Vec<String>) -> Result<()> {
         self.cgroup.create(host)?;
         self.made_cgroup = true;
-        if let Some(resources) = &spec.linux().resources {
-            warnings.extend(self.cgroup.set(resources)?);
-        }
+        let mut resources = spec.linux().resources.clone().unwrap_or_default();
+        resources.devices = gantry_cgroups::device_rules_for_container(&resources.devices);
+        warnings.extend(self.cgroup.set(&resources)?);
         Ok(())
     }
 

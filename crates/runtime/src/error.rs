@@ -26,12 +26,12 @@ pub enum Error {
     #[error("{0}")]
     WrongState(String),
     /// A step of the set-up failed; `step` says which, in words.
-    #[error("{step}: {}", plain(source))]
+    #[error("{step}: {}", plain(cause))]
     Setup {
         /// What was being done, as a clause: `error mounting "proc" to rootfs at "/proc"`.
         step: String,
-        /// What the kernel said.
-        source: io::Error,
+        /// What the kernel said; part of the text, so it is no `source` too.
+        cause: io::Error,
     },
     /// A hook failed or took too long.
     #[error("error running {stage} hook #{index}: {message}")]
@@ -61,8 +61,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn setup(step: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Error::Setup { step: step.into(), source: source.into() }
+    pub(crate) fn setup(step: impl Into<String>, cause: impl Into<io::Error>) -> Self {
+        Error::Setup { step: step.into(), cause: cause.into() }
     }
 }
 
@@ -74,7 +74,7 @@ impl Classified for Error {
             }
             Error::Unsupported(_) => Class::NotImplemented,
             Error::WrongState(_) => Class::Conflict,
-            Error::Setup { source, .. } => source.class(),
+            Error::Setup { cause, .. } => cause.class(),
             Error::Hook { .. } => Class::Internal,
             Error::Cgroup(e) => e.class(),
             Error::Seccomp(_) => Class::InvalidArgument,

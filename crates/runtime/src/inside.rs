@@ -30,7 +30,7 @@ impl<'fd> Inside<'fd> {
 
     /// What is there, with no link anywhere on the way.
     pub(crate) fn find_plain(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        self.open(path, OFlags::PATH | OFlags::NOFOLLOW, ResolveFlags::NO_SYMLINKS)
+        self.open(path, OFlags::PATH, ResolveFlags::NO_SYMLINKS)
     }
 
     pub(crate) fn open(&self, path: &Path, flags: OFlags, more: ResolveFlags) -> Result<OwnedFd, Errno> {

@@ -26,6 +26,7 @@ mod namespaces;
 mod notify;
 mod options;
 mod process;
+pub mod protect;
 mod reap;
 mod record;
 mod root;
@@ -42,3 +43,8 @@ pub use exec::{Exec, Session};
 pub use record::Record;
 pub use root::RootMount;
 pub use stdio::Stdio;
+
+/// Every capability this build knows by name, in the kernel's order.
+pub fn capability_names() -> &'static [&'static str] {
+    &caps::NAMES
+}

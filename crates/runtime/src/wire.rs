@@ -103,9 +103,9 @@ pub(crate) fn encode(error: &Error) -> Vec<u8> {
         Error::CommandNotExecutable(t) => (1, 0, t.clone()),
         Error::InvalidSpec(t) => (2, 0, t.clone()),
         Error::Unsupported(t) => (3, 0, t.clone()),
-        Error::Setup { step, source } => match source.raw_os_error() {
+        Error::Setup { step, cause } => match cause.raw_os_error() {
             Some(errno) => (4, errno, step.clone()),
-            None => (4, libc_eio(), format!("{step}: {source}")),
+            None => (4, libc_eio(), format!("{step}: {cause}")),
         },
         Error::Hook { stage, index, message } => (5, *index as i32, format!("{stage}\n{message}")),
         other => (4, libc_eio(), other.to_string()),
