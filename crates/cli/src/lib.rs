@@ -1,1 +1,206 @@
 //! The commands a person types.
+//!
+//! What it is: Docker's command line (flags, tables, prompts, texts, exit codes) over the Engine API, against any
+//! engine that speaks it. Called as `docker` it is `docker`.
+//! What it is not: an engine. Nothing here knows how a container is made; everything goes through `gantry-client`.
+//!
+//! Start reading at [`run`], then `commands/mod.rs` (the tree) and any `commands/<noun>/<verb>.rs`. `flags/` takes a
+//! command line apart, `parse/` knows the small languages in it, `format/` shows rows, `terminal/` streams bytes,
+//! `config/` reads what the person configured.
+
+// One `json!` names all settings of a container.
+#![recursion_limit = "256"]
+
+mod command;
+mod commands;
+mod completion;
+mod config;
+mod failure;
+mod flags;
+mod format;
+mod help;
+mod parse;
+mod plugins;
+mod print;
+mod session;
+mod suggest;
+mod tarball;
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use command::Command;
+use failure::{Failure, Outcome};
+use flags::{Asked, FlagError, Matches};
+use session::Session;
+
+/// Runs the command line `argv` (with the program's name first).
+pub fn run(argv: Vec<OsString>) -> ExitCode {
+    let mut words = argv.into_iter().map(|w| w.to_string_lossy().into_owned());
+    let called = words.next().unwrap_or_default();
+    let program = match Path::new(&called).file_name().and_then(|n| n.to_str()) {
+        Some("docker") => "docker",
+        _ => "gantry",
+    };
+    let args: Vec<String> = words.collect();
+    match dispatch(program, &args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let text = failure.to_string();
+            if !text.is_empty() {
+                print::err(&text);
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Every command with its path (without the program's name), for tests of coverage and for references.
+pub fn command_paths() -> Vec<String> {
+    fn walk(command: &Command, path: &str, out: &mut Vec<String>) {
+        for entry in command.below {
+            for name in entry.names {
+                let path = if path.is_empty() { (*name).to_owned() } else { format!("{path} {name}") };
+                out.push(path.clone());
+                walk(entry.command, &path, out);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&commands::ROOT, "", &mut out);
+    out
+}
+
+/// The long names of a command's flags (for the same tests); `None` when there is no such command.
+pub fn command_flags(path: &str) -> Option<Vec<&'static str>> {
+    let mut command: &Command = &commands::ROOT;
+    for name in path.split_whitespace() {
+        command = command.find(name)?.command;
+    }
+    Some(command.flags.iter().flat_map(|t| t.iter()).map(|f| f.long).collect())
+}
+
+fn dispatch(program: &str, args: &[String]) -> Outcome {
+    let root = &commands::ROOT;
+    let parsed = flags::parse(root.flags, false, args)
+        .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
+    let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new(), program.to_owned());
+    if parsed.asked == Asked::Help {
+        print::out(&help::page(root, program, true));
+        return Ok(());
+    }
+    if globals.on("version") {
+        print::line(&commands::version_line(program));
+        return Ok(());
+    }
+    let session = Session::new(program.to_owned(), globals);
+    let words = parsed.words;
+    if words.is_empty() {
+        print::out(&help::page(root, program, true));
+        return Ok(());
+    }
+    if words[0] == "help" {
+        return help_topic(program, &words[1..]);
+    }
+    if words[0] == "__complete" {
+        return block_on(completion::complete(&session, &words[1..]));
+    }
+    descend(&session, root, program, &words)
+}
+
+/// Finds the command that `words` begin with, and does it.
+fn descend(session: &Session, root: &'static Command, program: &str, words: &[String]) -> Outcome {
+    let (mut command, mut path, mut at) = (root, program.to_owned(), 0);
+    while let Some(word) = words.get(at) {
+        match command.find(word) {
+            Some(entry) => {
+                command = entry.command;
+                path = format!("{path} {word}");
+                at += 1;
+                if command.below.is_empty() {
+                    break;
+                }
+            }
+            None => break,
+        }
+    }
+    let rest = &words[at..];
+    if command.below.is_empty() || command.work.is_some() {
+        return perform(session, command, &path, rest);
+    }
+    match rest.first().map(String::as_str) {
+        None => {
+            print::out(&help::page(command, &path, at == 0));
+            Ok(())
+        }
+        Some("--help" | "-h") => {
+            print::out(&help::page(command, &path, at == 0));
+            Ok(())
+        }
+        Some(word) if at == 0 && plugins::find(session, word).is_some() => plugins::run(session, word, rest),
+        Some(word) if word.starts_with('-') => {
+            // A noun has no flags of its own: let the parser find the words for it.
+            command.matches(&path, rest).map(drop)
+        }
+        Some(word) => Err(unknown(command, &path, word, at == 0)),
+    }
+}
+
+fn perform(session: &Session, command: &'static Command, path: &str, args: &[String]) -> Outcome {
+    let Some(matches) = command.matches(path, args)? else {
+        print::out(&help::page(command, path, false));
+        return Ok(());
+    };
+    match command.work {
+        Some(work) => block_on(work(session, &matches)),
+        None => Ok(()),
+    }
+}
+
+/// One thread is enough for a client, and it starts at once.
+fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(future);
+    // A thread that still reads the terminal must not keep us.
+    runtime.shutdown_background();
+    done
+}
+
+fn unknown(command: &Command, path: &str, word: &str, root: bool) -> Failure {
+    let program = path.split(' ').next().unwrap_or(path);
+    let mut text = format!("{program}: unknown command: {path} {word}\n");
+    if let Some(meant) = suggest::nearest(word, command.below.iter().flat_map(|e| e.names.iter().copied())) {
+        text.push_str(&format!("\nDid you mean '{path} {meant}'?\n"));
+    }
+    if !root {
+        text.push_str(&format!("\nUsage:  {path}\n"));
+    }
+    text.push_str(&format!("\nRun '{path} --help' for more information"));
+    Failure::text(1, text)
+}
+
+fn global_failure(program: &str, text: &str) -> Failure {
+    Failure::text(
+        125,
+        format!(
+            "{text}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
+        ),
+    )
+}
+
+fn help_topic(program: &str, words: &[String]) -> Outcome {
+    let (mut command, mut path): (&Command, String) = (&commands::ROOT, program.to_owned());
+    for word in words {
+        match command.find(word) {
+            Some(entry) => {
+                command = entry.command;
+                path = format!("{path} {word}");
+            }
+            None => return Err(Failure::text(1, format!("unknown help topic: {}", words.join(" ")))),
+        }
+    }
+    print::out(&help::page(command, &path, words.is_empty()));
+    Ok(())
+}

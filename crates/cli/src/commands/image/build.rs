@@ -1,0 +1,319 @@
+//! `build`: the classic builder. The context travels as a tar, the engine builds, we show what it says.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use gantry_archive::{Entry, PackOptions, Root, Writer, pack};
+use gantry_client::{Body, Query};
+use gantry_dockerfile::ignore::Ignore;
+use serde_json::{Map, Value, json};
+
+use super::progress;
+use crate::command::{Arity, COMMAND, Command, Names};
+use crate::config;
+use crate::failure::{Failure, Outcome};
+use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
+use crate::parse::{env, hosts, ulimits};
+use crate::print;
+use crate::session::Session;
+use crate::tarball;
+use crate::terminal;
+use crate::work;
+
+static FLAGS: &[Flag] = &[
+    list("add-host", "Add a line name:ip to the hosts file").check(hosts::check_extra_host),
+    list("build-arg", "Value of a build argument").check(env::validate_env),
+    flag("cache-from", Kind::Strings, "Images to take the cache from"),
+    text("cgroup-parent", "Cgroup of the containers that build"),
+    switch("compress", "Compress the context"),
+    flag("cpu-period", Kind::Int, "Length of the scheduler's CFS period in microseconds"),
+    flag("cpu-quota", Kind::Int, "CPU time in one CFS period in microseconds"),
+    flag("cpu-shares", Kind::Int, "Share of CPU time, relative to others").short('c'),
+    text("cpuset-cpus", "CPUs to run on (0-3, 0,1)"),
+    text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
+    switch("disable-content-trust", "Skip verification of images").default("true").hidden(),
+    text("file", "Name of the Dockerfile (default is PATH/Dockerfile)").short('f'),
+    switch("force-rm", "Remove the containers that built even after a failure"),
+    text("iidfile", "File to write the image's id to"),
+    text("isolation", "Isolation technology"),
+    list("label", "Label of the image").check(env::validate_label),
+    flag("memory", Kind::Bytes, "Limit of memory").short('m'),
+    flag("memory-swap", Kind::Swap, "Limit of memory and swap together, -1 for unlimited swap"),
+    text("network", "Network of RUN instructions").default("default"),
+    switch("no-cache", "Do not use the cache"),
+    text("platform", "Platform to build for"),
+    text("progress", "How to show progress (auto, plain, quiet)").default("auto"),
+    switch("pull", "Look for newer images of FROM"),
+    switch("quiet", "Only the image's id").short('q'),
+    switch("rm", "Remove the containers that built").default("true"),
+    flag("security-opt", Kind::Strings, "Security option"),
+    flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
+    switch("squash", "Make one layer of the new ones"),
+    list("tag", "Name of the image (name:tag)").short('t'),
+    text("target", "Stage to build"),
+    flag("ulimit", Kind::Named("ulimit"), "Resource limit").default("[]").check(ulimits::check),
+    switch("load", "Accepted: images are always in the engine").hidden(),
+];
+
+pub static BUILD: Command = Command {
+    usage: "[OPTIONS] PATH | URL | -",
+    short: "Build an image from a Dockerfile",
+    aliases: &["image build", "build", "builder build"],
+    flags: &[FLAGS],
+    arity: Arity::Exactly(1),
+    names: Names::Files,
+    work: work!(run),
+    ..COMMAND
+};
+
+/// The Dockerfile's name inside a context that has none of its own.
+const OUTSIDE_NAME: &str = ".dockerfile.outside-of-context";
+
+async fn run(s: &Session, m: &Matches) -> Outcome {
+    let mut query = query(s, m)?;
+    let word = m.word(0);
+    let remote = ["http://", "https://", "git://", "git@", "github.com/"].iter().any(|p| word.starts_with(p));
+    let body = if word == "-" {
+        if m.text("file") == "-" {
+            return Err("invalid argument: can't use stdin for both build context and dockerfile".into());
+        }
+        let (dockerfile, body) = from_stdin()?;
+        let name = if dockerfile.is_empty() { m.text("file") } else { &dockerfile };
+        query = query.with_some("dockerfile", name);
+        body
+    } else if remote {
+        query = query.with("remote", word).with_some("dockerfile", m.text("file"));
+        Body::empty()
+    } else {
+        let (name, body) = from_folder(word, m.text("file"))?;
+        query = query.with("dockerfile", name);
+        body
+    };
+    let client = s.client()?;
+    let mut stream = client.build(query, registry_configs(s), body).await?;
+    let quiet = m.on("quiet") || m.text("progress") == "quiet";
+    let (mut id, mut told) = (String::new(), String::new());
+    let mut screen = progress::Screen::stdout(quiet);
+    loop {
+        let message = match stream.next().await? {
+            Some(message) => message,
+            None => break,
+        };
+        if let Some(failure) = progress::failure_in(&message) {
+            if quiet {
+                // What led to the failure was held back until now.
+                print::err(&told);
+            }
+            return Err(failure);
+        }
+        if let Some(made) = message["aux"]["ID"].as_str() {
+            id = made.to_owned();
+        }
+        if quiet {
+            told.push_str(message["stream"].as_str().unwrap_or_default());
+            continue;
+        }
+        if message["aux"].is_null() {
+            screen.show(&message);
+        }
+    }
+    if quiet {
+        print::line(if id.is_empty() { told.trim() } else { &id });
+    }
+    if m.changed("iidfile") {
+        if id.is_empty() {
+            return Err(
+                format!("server did not provide an image ID. Cannot write {}", m.text("iidfile")).into()
+            );
+        }
+        fs::write(m.text("iidfile"), &id)?;
+    }
+    Ok(())
+}
+
+fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
+    let mut q = Query::new();
+    for tag in m.all("tag") {
+        gantry_names::Reference::parse(&tag)
+            .map_err(|e| format!("invalid argument {tag:?} for \"-t, --tag\" flag: {e}"))?;
+        q = q.with("t", tag);
+    }
+    let mut args = Map::new();
+    for (name, value) in s.config().proxies(&s.client()?.endpoint().host()) {
+        args.insert(name, json!(value));
+    }
+    for arg in m.all("build-arg") {
+        match arg.split_once('=') {
+            Some((name, value)) => drop(args.insert(name.to_owned(), json!(value))),
+            // A name alone takes its value from our environment.
+            None => drop(args.insert(arg.clone(), std::env::var(&arg).map_or(Value::Null, Value::from))),
+        }
+    }
+    q = q
+        .flag("q", m.on("quiet"))
+        .flag("nocache", m.on("no-cache"))
+        .with("rm", if m.on("rm") { "1" } else { "0" })
+        .flag("forcerm", m.on("force-rm"))
+        .flag("pull", m.on("pull"))
+        .flag("squash", m.on("squash"))
+        .with("cpusetcpus", m.text("cpuset-cpus"))
+        .with("cpusetmems", m.text("cpuset-mems"))
+        .with("cpushares", m.int("cpu-shares").to_string())
+        .with("cpuquota", m.int("cpu-quota").to_string())
+        .with("cpuperiod", m.int("cpu-period").to_string())
+        .with("memory", m.bytes("memory").to_string())
+        .with("memswap", m.bytes("memory-swap").to_string())
+        .with("cgroupparent", m.text("cgroup-parent"))
+        .with("shmsize", m.bytes("shm-size").to_string())
+        .with("networkmode", m.text("network"))
+        .with("target", m.text("target"))
+        .with("buildargs", Value::Object(args).to_string())
+        .with("labels", Value::Object(m.map("label")).to_string())
+        .with("cachefrom", json!(m.all("cache-from")).to_string())
+        .with_some("platform", m.text("platform").to_lowercase())
+        .with_some("isolation", m.text("isolation"))
+        .with("version", "1");
+    let limits: Vec<Value> = m.all("ulimit").iter().map(|u| ulimits::parse(u)).collect::<Result<_, _>>()?;
+    q = q.with("ulimits", json!(limits).to_string());
+    for host in m.all("add-host") {
+        q = q.with("extrahosts", hosts::extra_host(&host)?);
+    }
+    for option in m.all("security-opt") {
+        q = q.with("securityopt", option);
+    }
+    Ok(q)
+}
+
+/// Standard input: a tar of the context, or a Dockerfile alone. Answers the Dockerfile's name for the latter.
+fn from_stdin() -> Result<(String, Body), Failure> {
+    let mut start = vec![0u8; 512];
+    let mut have = 0;
+    let mut stdin = io::stdin();
+    while have < start.len() {
+        match stdin.read(&mut start[have..])? {
+            0 => break,
+            n => have += n,
+        }
+    }
+    start.truncate(have);
+    let tar = have > 262 && &start[257..262] == b"ustar";
+    let packed =
+        [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"].iter().any(|m| start.starts_with(m));
+    if tar || packed {
+        let body = tarball::body(move |out| {
+            out.write_all(&start)?;
+            io::copy(&mut io::stdin(), out).map(drop)
+        });
+        return Ok((String::new(), body));
+    }
+    stdin.read_to_end(&mut start)?;
+    let body = tarball::body(move |out| {
+        let mut writer = Writer::new(out);
+        append(&mut writer, "Dockerfile", &start)?;
+        writer.finish().map_err(io::Error::other).map(drop)
+    });
+    Ok(("Dockerfile".into(), body))
+}
+
+fn append<W: Write>(writer: &mut Writer<W>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let entry = Entry::file(name, bytes.len() as u64);
+    writer.append_bytes(&entry, bytes).map_err(io::Error::other)
+}
+
+/// A folder: the Dockerfile's name inside the context and the context, without what `.dockerignore` names.
+fn from_folder(folder: &str, file: &str) -> Result<(String, Body), Failure> {
+    let root = fs::canonicalize(folder).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::text(1, format!("unable to prepare context: path {folder:?} not found"))
+        }
+        _ => Failure::text(1, format!("unable to prepare context: {}", terminal::io_text(&e))),
+    })?;
+    if !root.is_dir() {
+        return Err(format!("unable to prepare context: context must be a directory: {folder}").into());
+    }
+    let mut outside: Option<Vec<u8>> = None;
+    let name = if file == "-" {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes)?;
+        outside = Some(bytes);
+        OUTSIDE_NAME.to_owned()
+    } else {
+        let wanted = if file.is_empty() { root.join("Dockerfile") } else { PathBuf::from(file) };
+        let missing = |e: io::Error| {
+            let shown = wanted.display();
+            Failure::text(
+                1,
+                format!(
+                    "unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat {shown}: {}",
+                    terminal::io_text(&e)
+                ),
+            )
+        };
+        let whole = fs::canonicalize(&wanted).map_err(missing)?;
+        match whole.strip_prefix(&root) {
+            Ok(inside) => inside.to_string_lossy().into_owned(),
+            Err(_) => {
+                outside = Some(fs::read(&whole)?);
+                OUTSIDE_NAME.to_owned()
+            }
+        }
+    };
+    let ignore = match fs::read_to_string(root.join(".dockerignore")) {
+        Ok(text) => Ignore::parse(&text).map_err(|e| Failure::text(1, e.to_string()))?,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ignore::default(),
+        Err(err) => return Err(format!("error checking context: {}", terminal::io_text(&err)).into()),
+    };
+    let kept = name.clone();
+    let body = tarball::body(move |out| context(&root, &ignore, &kept, outside.as_deref(), out));
+    Ok((name, body))
+}
+
+fn context(
+    root: &Path,
+    ignore: &Ignore,
+    kept: &str,
+    outside: Option<&[u8]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let skip = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name);
+        let name = name.trim_matches('/');
+        // The builder needs these two even when they are named; it leaves them out of copies itself.
+        if name == kept
+            || name == ".dockerignore"
+            || kept.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
+        {
+            return false;
+        }
+        ignore.excludes(name) && !ignore.may_take_back_below(name)
+    };
+    let options = PackOptions { skip: Some(&skip), owner: Some((0, 0)), ..PackOptions::default() };
+    let mut writer = Writer::new(out);
+    pack(&Root::open(root)?, b"", &options, &mut writer).map_err(io::Error::other)?;
+    if let Some(bytes) = outside {
+        append(&mut writer, OUTSIDE_NAME, bytes)?;
+    }
+    writer.finish().map_err(io::Error::other).map(drop)
+}
+
+/// All credentials, for whatever FROM names: `X-Registry-Config`.
+fn registry_configs(s: &Session) -> String {
+    use base64::Engine as _;
+    let mut all = Map::new();
+    let mut keys: Vec<String> =
+        s.config().object("auths").map(|a| a.keys().cloned().collect()).unwrap_or_default();
+    keys.extend(
+        s.config().object("credHelpers").map(|a| a.keys().cloned().collect::<Vec<_>>()).unwrap_or_default(),
+    );
+    for key in keys {
+        if let Ok(Some(auth)) = config::lookup(s.config(), &key) {
+            let entry = json!({
+                "username": auth.username, "password": auth.password,
+                "identitytoken": auth.identity_token, "serveraddress": key,
+            });
+            all.insert(key, entry);
+        }
+    }
+    base64::engine::general_purpose::URL_SAFE.encode(Value::Object(all).to_string())
+}

@@ -1,0 +1,23 @@
+//! The engine itself: a verb is a file.
+
+pub mod completion;
+mod df;
+mod dial_stdio;
+pub mod events;
+pub mod info;
+mod prune;
+pub mod version;
+
+use crate::command::{COMMAND, Command, Shelf, entry, shelved};
+
+pub static SYSTEM: Command = Command {
+    short: "Manage Docker",
+    below: &[
+        entry(&["df"], &df::DF),
+        shelved(&["dial-stdio"], &dial_stdio::DIAL_STDIO, Shelf::Hidden),
+        entry(&["events"], &events::EVENTS),
+        entry(&["info"], &info::INFO),
+        entry(&["prune"], &prune::PRUNE),
+    ],
+    ..COMMAND
+};

@@ -1,0 +1,194 @@
+//! Credentials of registries: in the file, or with a helper program (`docker-credential-<name>`).
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::{Value, json};
+
+use super::file::ConfigFile;
+
+/// The key of Docker Hub's credentials.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// The user name that marks an identity token.
+const TOKEN_USER: &str = "<token>";
+
+/// Somebody's credentials for one registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// The login name.
+    pub username: String,
+    /// The password or a personal token.
+    pub password: String,
+    /// A token of the registry instead of a password.
+    pub identity_token: String,
+}
+
+/// The registry of an image's name: `docker.io` or its host.
+pub fn registry_of(image: &str) -> String {
+    match gantry_names::Reference::parse(image) {
+        Ok(reference) => reference.domain().to_owned(),
+        Err(_) => "docker.io".into(),
+    }
+}
+
+/// The key of a registry in the file.
+pub fn server_key(registry: &str) -> String {
+    match registry {
+        "" | "docker.io" | "index.docker.io" | "registry-1.docker.io" => HUB_KEY.into(),
+        other => other.trim_start_matches("https://").trim_start_matches("http://").to_owned(),
+    }
+}
+
+/// The credentials for a registry, when there are any.
+pub fn lookup(config: &ConfigFile, registry: &str) -> Result<Option<Auth>, String> {
+    let key = server_key(registry);
+    if let Some(helper) = helper_for(config, &key) {
+        return match run_helper(&helper, "get", &key) {
+            Ok(text) => {
+                let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+                let (user, secret) = (word(&value, "Username"), word(&value, "Secret"));
+                Ok(Some(match user == TOKEN_USER {
+                    true => Auth { identity_token: secret, ..Auth::default() },
+                    false => Auth { username: user, password: secret, ..Auth::default() },
+                }))
+            }
+            Err(why) if why.contains("credentials not found") => Ok(None),
+            Err(why) => Err(format!("error getting credentials - err: {why}")),
+        };
+    }
+    let host = |k: &str| -> String {
+        let k = k.trim_start_matches("https://").trim_start_matches("http://");
+        k.split('/').next().unwrap_or_default().to_owned()
+    };
+    let found = config.object("auths").and_then(|auths| {
+        auths.get(&key).or_else(|| auths.iter().find(|(k, _)| host(k) == host(&key)).map(|(_, v)| v))
+    });
+    let Some(entry) = found else { return Ok(None) };
+    let mut auth = Auth {
+        username: word(entry, "username"),
+        password: word(entry, "password"),
+        identity_token: word(entry, "identitytoken"),
+    };
+    if let Some(text) = entry["auth"].as_str().filter(|a| !a.is_empty()) {
+        let decoded = STANDARD.decode(text).map_err(|e| format!("invalid auth configuration file: {e}"))?;
+        let text = String::from_utf8_lossy(&decoded).into_owned();
+        let (user, password) = text.split_once(':').ok_or("invalid auth configuration file")?;
+        auth.username = user.to_owned();
+        auth.password = password.trim_end_matches('\0').to_owned();
+    }
+    Ok((auth != Auth::default()).then_some(auth))
+}
+
+/// Keeps credentials. The answer says where: a helper's name, or `None` for the file itself.
+pub fn save(config: &mut ConfigFile, registry: &str, auth: &Auth) -> Result<Option<String>, String> {
+    let key = server_key(registry);
+    if let Some(helper) = helper_for(config, &key) {
+        let (user, secret) = match auth.identity_token.is_empty() {
+            true => (auth.username.as_str(), auth.password.as_str()),
+            false => (TOKEN_USER, auth.identity_token.as_str()),
+        };
+        let input = json!({"ServerURL": key, "Username": user, "Secret": secret}).to_string();
+        run_helper(&helper, "store", &input)
+            .map_err(|why| format!("error storing credentials - err: {why}"))?;
+        config.object_mut("auths").insert(key, json!({}));
+        config.save().map_err(|e| crate::terminal::io_text(&e))?;
+        return Ok(Some(helper));
+    }
+    let mut entry = json!({"auth": STANDARD.encode(format!("{}:{}", auth.username, auth.password))});
+    if !auth.identity_token.is_empty() {
+        entry = json!({"auth": STANDARD.encode(format!("{}:", auth.username)), "identitytoken": auth.identity_token});
+    }
+    config.object_mut("auths").insert(key, entry);
+    config.save().map_err(|e| crate::terminal::io_text(&e))?;
+    Ok(None)
+}
+
+/// Forgets credentials; whether there were any.
+pub fn erase(config: &mut ConfigFile, registry: &str) -> Result<bool, String> {
+    let key = server_key(registry);
+    let known = config.object("auths").is_some_and(|a| a.contains_key(&key));
+    if let Some(helper) = helper_for(config, &key) {
+        run_helper(&helper, "erase", &key)?;
+    }
+    if known {
+        config.object_mut("auths").shift_remove(&key);
+        config.save().map_err(|e| crate::terminal::io_text(&e))?;
+    }
+    Ok(known)
+}
+
+/// The `X-Registry-Auth` header for credentials, or for none.
+pub fn registry_header(auth: Option<&Auth>, registry: &str) -> String {
+    let value = match auth {
+        None => json!({}),
+        Some(auth) if !auth.identity_token.is_empty() => {
+            json!({"identitytoken": auth.identity_token, "serveraddress": server_key(registry)})
+        }
+        Some(auth) => json!({
+            "username": auth.username,
+            "password": auth.password,
+            "serveraddress": server_key(registry),
+        }),
+    };
+    URL_SAFE.encode(value.to_string())
+}
+
+fn word(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn helper_for(config: &ConfigFile, key: &str) -> Option<String> {
+    let special = config.object("credHelpers").and_then(|h| h.get(key)).and_then(Value::as_str);
+    let name = special.unwrap_or_else(|| config.text("credsStore"));
+    // The name becomes part of a program's name: nothing that leaves it.
+    let well = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    well.then(|| name.to_owned())
+}
+
+fn run_helper(name: &str, verb: &str, input: &str) -> Result<String, String> {
+    let program = format!("docker-credential-{name}");
+    let mut child = Command::new(&program)
+        .arg(verb)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("exec: {program:?}: {}", crate::terminal::io_text(&e)))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that does not read says why with its exit status.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(|e| e.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text),
+        false => Err(format!("{}, out: `{text}`", output.status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_the_file_come_back_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut config, _) = ConfigFile::load(dir.path());
+        let auth = Auth { username: "me".into(), password: "a:b".into(), ..Auth::default() };
+        assert_eq!(save(&mut config, "r.example:5000", &auth), Ok(None));
+        assert_eq!(lookup(&config, "r.example:5000"), Ok(Some(auth)));
+        assert_eq!(lookup(&config, "docker.io"), Ok(None));
+        assert_eq!(erase(&mut config, "https://r.example:5000"), Ok(true));
+        assert_eq!(erase(&mut config, "r.example:5000"), Ok(false));
+    }
+
+    #[test]
+    fn registries_have_one_key() {
+        assert_eq!(server_key("docker.io"), HUB_KEY);
+        assert_eq!(server_key("https://r.example"), "r.example");
+        assert_eq!(registry_of("ubuntu:14.04"), "docker.io");
+        assert_eq!(registry_of("r.example:5000/x"), "r.example:5000");
+    }
+}

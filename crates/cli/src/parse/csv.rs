@@ -1,0 +1,57 @@
+//! One line of CSV, as Go's `encoding/csv` reads it.
+
+/// The fields of one line; quotes may hold commas, a doubled quote is a quote.
+pub fn fields(line: &str) -> Result<Vec<String>, String> {
+    if line.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut out = Vec::new();
+    let mut chars = line.chars().peekable();
+    loop {
+        let mut field = String::new();
+        if chars.peek() == Some(&'"') {
+            chars.next();
+            loop {
+                match chars.next() {
+                    None => {
+                        return Err("parse error on line 1: extraneous or missing \" in quoted-field".into());
+                    }
+                    Some('"') if chars.peek() == Some(&'"') => {
+                        chars.next();
+                        field.push('"');
+                    }
+                    Some('"') => break,
+                    Some(c) => field.push(c),
+                }
+            }
+            if !matches!(chars.peek(), None | Some(',')) {
+                return Err("parse error on line 1: extraneous or missing \" in quoted-field".into());
+            }
+        } else {
+            while let Some(&c) = chars.peek() {
+                match c {
+                    ',' => break,
+                    '"' => return Err("parse error on line 1: bare \" in non-quoted-field".into()),
+                    c => field.push(c),
+                }
+                chars.next();
+            }
+        }
+        out.push(field);
+        if chars.next().is_none() {
+            return Ok(out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fields;
+
+    #[test]
+    fn quotes_hold_commas() {
+        assert_eq!(fields("a,\"b,\"\"c\",").unwrap(), ["a", "b,\"c", ""]);
+        assert!(fields("a\"b").is_err() && fields("\"a").is_err() && fields("\"a\"b").is_err());
+        assert!(fields("").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! One run of the program: its name, its configuration, its engine.
+
+use std::cell::OnceCell;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use gantry_client::{Client, Endpoint, Options, TlsFiles};
+
+use crate::config::{self, ConfigFile, Context, Store};
+use crate::failure::Failure;
+use crate::flags::Matches;
+use crate::print;
+
+/// Our engine's socket.
+const OUR_SOCKET: &str = "/run/gantry.sock";
+
+/// Docker's socket: used when we are called as `docker`.
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
+/// What every command works with.
+pub struct Session {
+    /// `gantry` or `docker`: how the person called us.
+    pub program: String,
+    globals: Matches,
+    config: OnceCell<ConfigFile>,
+    client: OnceCell<Client>,
+}
+
+impl Session {
+    pub(crate) fn new(program: String, globals: Matches) -> Session {
+        Session { program, globals, config: OnceCell::new(), client: OnceCell::new() }
+    }
+
+    /// Whether `--debug` is on.
+    pub fn debug(&self) -> bool {
+        self.globals.on("debug")
+    }
+
+    /// The folder of the configuration.
+    pub fn config_dir(&self) -> PathBuf {
+        if let Some(dir) = self.globals.given("config") {
+            return dir.into();
+        }
+        match env::var_os("DOCKER_CONFIG").filter(|d| !d.is_empty()) {
+            Some(dir) => dir.into(),
+            None => home().join(".docker"),
+        }
+    }
+
+    /// The configuration file, read once.
+    pub fn config(&self) -> &ConfigFile {
+        self.config.get_or_init(|| {
+            let (config, complaint) = ConfigFile::load(&self.config_dir());
+            if let Some(complaint) = complaint {
+                print::err(&format!("WARNING: Error {complaint}"));
+            }
+            config
+        })
+    }
+
+    /// The contexts.
+    pub fn contexts(&self) -> Store {
+        Store::new(&self.config_dir())
+    }
+
+    /// The name of the context in use.
+    pub fn context_name(&self) -> String {
+        if let Some(name) = self.globals.given("context") {
+            return name.to_owned();
+        }
+        if self.globals.changed("host") || var("DOCKER_HOST").is_some() {
+            return "default".into();
+        }
+        if let Some(name) = var("DOCKER_CONTEXT") {
+            return name;
+        }
+        match self.config().text("currentContext") {
+            "" => "default".into(),
+            name => name.into(),
+        }
+    }
+
+    /// The default context: what flags and environment say.
+    pub fn default_host(&self) -> String {
+        let asked = self.globals.given("host").map(str::to_owned).or_else(|| var("DOCKER_HOST"));
+        match asked {
+            Some(host) => host,
+            None if self.program == "docker" && Path::new(DOCKER_SOCKET).exists() => {
+                format!("unix://{DOCKER_SOCKET}")
+            }
+            None => format!("unix://{OUR_SOCKET}"),
+        }
+    }
+
+    /// Whether an address was given by flag or environment, which wins over the configured context.
+    pub fn host_is_given(&self) -> bool {
+        self.globals.changed("host") || var("DOCKER_HOST").is_some()
+    }
+
+    /// Where the engine is.
+    pub fn endpoint(&self) -> Result<Endpoint, Failure> {
+        if self.globals.changed("host") && self.globals.changed("context") {
+            return Err("conflicting options: cannot specify both --host and --context".into());
+        }
+        if self.globals.all("host").len() > 1 {
+            return Err("Specify only one -H".into());
+        }
+        let name = self.context_name();
+        if name == "default" {
+            return Ok(Endpoint::parse(&with_scheme(&self.default_host()), self.tls())?);
+        }
+        let store = self.contexts();
+        let context: Context = store.get(&name).map_err(|why| self.context_failure(&name, &why))?;
+        Ok(store.endpoint(&context)?)
+    }
+
+    fn context_failure(&self, _name: &str, why: &str) -> Failure {
+        Failure::text(1, format!("unable to resolve docker endpoint: {why}"))
+    }
+
+    fn tls(&self) -> Option<TlsFiles> {
+        let verify = match self.globals.changed("tlsverify") {
+            true => self.globals.on("tlsverify"),
+            false => var("DOCKER_TLS_VERIFY").is_some(),
+        };
+        let plain = self.globals.on("tls") || var("DOCKER_TLS").is_some();
+        if !verify && !plain {
+            return None;
+        }
+        let dir = var("DOCKER_CERT_PATH").map_or_else(|| self.config_dir(), PathBuf::from);
+        let file = |flag: &str, name: &str| match self.globals.given(flag) {
+            Some(path) => Some(PathBuf::from(path)),
+            None => Some(dir.join(name)).filter(|p| p.exists()),
+        };
+        Some(TlsFiles {
+            ca: file("tlscacert", "ca.pem"),
+            cert: file("tlscert", "cert.pem"),
+            key: file("tlskey", "key.pem"),
+            verify,
+        })
+    }
+
+    /// The engine's client, made once.
+    pub fn client(&self) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = Options {
+            api_version: var("DOCKER_API_VERSION"),
+            headers: self.config().pairs("HttpHeaders"),
+            user_agent: format!("Gantry-Client/{} (linux)", env!("CARGO_PKG_VERSION")),
+        };
+        let client = Client::new(self.endpoint()?, options);
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// The header of an image's registry, with the credentials that are stored for it.
+    pub fn registry_auth(&self, image: &str) -> String {
+        let registry = config::registry_of(image);
+        match config::lookup(self.config(), &registry) {
+            Ok(auth) => config::registry_header(auth.as_ref(), &registry),
+            Err(why) => {
+                print::err(&format!("WARNING: {why}"));
+                config::registry_header(None, &registry)
+            }
+        }
+    }
+
+    /// The detach keys: the flag's, the configuration's or Docker's.
+    pub fn detach_keys(&self, flag: &str) -> Result<(String, crate::terminal::DetachKeys), Failure> {
+        let text = if flag.is_empty() { self.config().text("detachKeys") } else { flag };
+        Ok((text.to_owned(), crate::terminal::parse_detach_keys(text)?))
+    }
+}
+
+fn var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+fn home() -> PathBuf {
+    env::var_os("HOME").filter(|h| !h.is_empty()).map_or_else(|| PathBuf::from("/root"), PathBuf::from)
+}
+
+/// `-H :2375` and `-H host:2375` mean TCP.
+fn with_scheme(host: &str) -> String {
+    match host {
+        host if host.contains("://") => host.to_owned(),
+        host if host.starts_with('/') => host.to_owned(),
+        host => format!("tcp://{host}"),
+    }
+}

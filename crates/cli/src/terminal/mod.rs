@@ -1,0 +1,57 @@
+//! The person's terminal: is there one, how large, raw or not; and what is typed on it.
+
+mod detach;
+mod raw;
+mod streams;
+
+pub use detach::{DetachKeys, parse_detach_keys};
+pub use raw::RawMode;
+pub use streams::{Attached, Ended, Resizer, stream};
+
+use std::io::{self, IsTerminal};
+
+use rustix::termios::tcgetwinsize;
+
+/// Whether standard output is a terminal.
+pub fn stdout_is() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether standard input is a terminal.
+pub fn stdin_is() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Whether standard error is a terminal.
+pub fn stderr_is() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Rows and columns of the terminal on standard output.
+pub fn size() -> Option<(u16, u16)> {
+    if !stdout_is() {
+        return None;
+    }
+    tcgetwinsize(io::stdout()).ok().filter(|s| s.ws_col > 0).map(|s| (s.ws_row, s.ws_col))
+}
+
+/// Columns of the terminal on standard input, as help and progress want them.
+pub fn width() -> Option<usize> {
+    if !stdin_is() {
+        return None;
+    }
+    tcgetwinsize(io::stdin()).ok().filter(|s| s.ws_col > 0).map(|s| usize::from(s.ws_col))
+}
+
+/// An I/O error in the words of C and Go: `no such file or directory`.
+pub fn io_text(err: &io::Error) -> String {
+    let text = err.to_string();
+    let text = match text.find(" (os error") {
+        Some(at) => &text[..at],
+        None => &text,
+    };
+    match err.raw_os_error() {
+        Some(_) => text.to_lowercase().replace("i/o", "input/output"),
+        None => text.to_owned(),
+    }
+}
