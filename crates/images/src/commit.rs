@@ -2,10 +2,8 @@ use gantry_names::{ImageId, Platform, Reference};
 use jiff::Timestamp;
 
 use crate::config::RootFs;
+use crate::layer::DEPTH_LIMIT;
 use crate::{CreateOptions, Error, HistoryEntry, ImageConfig, ImageStore, Result, RunConfig};
-
-/// Most layers an image may have: Docker's limit, and below what the kernel's overlay mounts.
-const DEPTH_LIMIT: usize = 125;
 
 /// What an image is made of when a container is committed.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,14 @@
 //! A layer on its way in: its blob as it came, and its files in a snapshot, made side by side.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
-use gantry_archive::{Compression, Decoder, ExtractOptions, Extracted, Reader, Root, extract, settle};
+use gantry_archive::{
+    Compression, Decoder, ExtractOptions, Extracted, Reader, Root, Whiteouts, extract, settle,
+};
 use gantry_names::{ChainId, DiffId, Digest, Hasher};
 
-use crate::stream::{PipeReader, pipe};
+use crate::stream::{PipeReader, pipe, read_piece};
 use crate::{Error, ImageStore, Layer, Lease, Result};
 
 /// A layer unpacked apart from those below it: what is left is to put it in its place.
@@ -13,12 +16,19 @@ use crate::{Error, ImageStore, Layer, Lease, Result};
 pub(crate) struct Unpacked {
     /// The active snapshot its files are in.
     pub(crate) key: String,
-    /// The digest of its uncompressed tar.
-    pub(crate) diff_id: DiffId,
+    /// The digest of its uncompressed tar; `None` if its stream was not compressed, for then it is the blob's own.
+    inflated: Option<Digest>,
     /// How its blob is compressed.
     pub(crate) compression: Compression,
     /// What unpacking left to be settled.
     pub(crate) extracted: Extracted,
+}
+
+impl Unpacked {
+    /// The digest of its uncompressed tar, `blob` being that of its stream as it came.
+    pub(crate) fn diff_id(&self, blob: &Digest) -> DiffId {
+        DiffId(self.inflated.clone().unwrap_or_else(|| blob.clone()))
+    }
 }
 
 /// Where a layer goes.
@@ -33,6 +43,12 @@ pub(crate) struct Place<'a> {
     /// It was unpacked on nothing.
     pub(crate) apart: bool,
 }
+
+/// What the keys of snapshots that are being unpacked begin with.
+pub(crate) const UNPACKING: &str = "unpack-";
+
+/// Most layers an image may have: Docker's limit, and below what the kernel's overlay mounts.
+pub(crate) const DEPTH_LIMIT: usize = 125;
 
 /// The media type of a layer blob by its compression: OCI image spec, layer.md.
 pub(crate) fn media_type(compression: Compression) -> &'static str {
@@ -97,10 +113,46 @@ impl ImageStore {
             return Ok(());
         }
         let below = parent.map(ToString::to_string);
-        let unpacked = self.unpack_stream(self.inner.content.open_blob(&layer.blob)?, below.as_deref())?;
+        let unpacked = self.unpack_blob(&layer.blob, below.as_deref())?;
         let blob = (layer.blob.clone(), layer.blob_size);
         let place = Place { parent, expected: Some(&layer.diff_id), index, apart: false };
         self.place(lease, unpacked, blob, place).map(|_| ())
+    }
+
+    /// Unpacks a blob that is here, checking its bytes on the way: a damaged one is told by its name, whatever else comes
+    /// of it.
+    fn unpack_blob(&self, blob: &Digest, below: Option<&str>) -> Result<Unpacked> {
+        let mut file = self.inner.content.open_blob(blob)?;
+        let (mut to_unpack, bytes) = pipe();
+        let (read, unpacked) = std::thread::scope(|scope| {
+            let unpacking = scope.spawn(move || self.unpack_stream(bytes, below));
+            let mut hasher = Hasher::new();
+            let mut wanted = true;
+            let read = loop {
+                match read_piece(&mut file) {
+                    Ok(piece) if piece.is_empty() => break Ok(hasher.finish()),
+                    Ok(piece) => {
+                        hasher.update(&piece);
+                        wanted = wanted && to_unpack.send_piece(piece).is_ok();
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            match &read {
+                Ok(_) => drop(to_unpack.finish()),
+                Err(error) => to_unpack.fail(error.kind().into()),
+            }
+            (read, join(unpacking))
+        });
+        match read {
+            Ok(found) if found == *blob => unpacked,
+            other => {
+                if let Ok(unpacked) = &unpacked {
+                    self.discard(&unpacked.key);
+                }
+                Err(gantry_content::Error::Damaged { digest: blob.clone(), found: other? }.into())
+            }
+        }
     }
 
     /// Turns the changes of an active snapshot into a layer on `parent`. With `consume` the snapshot itself becomes the
@@ -173,7 +225,7 @@ impl ImageStore {
         input: impl Read + Send + 'static,
         below: Option<&str>,
     ) -> Result<Unpacked> {
-        let key = format!("unpack-{}", gantry_names::ContainerId::random().short());
+        let key = format!("{UNPACKING}{}", gantry_names::ContainerId::random().short());
         self.inner.snapshots.prepare(&key, below)?;
         let unpacked = self.unpack_into(&key, input);
         if unpacked.is_err() {
@@ -183,19 +235,50 @@ impl ImageStore {
     }
 
     fn unpack_into(&self, key: &str, input: impl Read + Send + 'static) -> Result<Unpacked> {
-        let decoder = Decoder::new(input)?;
+        let mut decoder = Decoder::new(input)?;
         let compression = decoder.compression();
-        let mut hashed = Hashed { inner: decoder, hasher: Hasher::new() };
         let root = Root::open(&self.inner.snapshots.layer_dir(key)?)?;
-        let options =
-            ExtractOptions { whiteouts: self.inner.snapshots.whiteouts(), ..ExtractOptions::default() };
-        let mut reader = Reader::new(&mut hashed);
-        let extracted = extract(&mut reader, &root, &options)?;
-        // What stands behind the end of the archive belongs to the layer's digest as well.
-        reader.drain()?;
-        drop(reader);
-        io::copy(&mut hashed, &mut io::sink())?;
-        Ok(Unpacked { key: key.to_owned(), diff_id: DiffId(hashed.hasher.finish()), compression, extracted })
+        let whiteouts = self.inner.snapshots.whiteouts();
+        if compression == Compression::None {
+            let extracted = untar(decoder, &root, whiteouts)?;
+            return Ok(Unpacked { key: key.to_owned(), inflated: None, compression, extracted });
+        }
+        // Inflating, hashing and writing files have a thread each.
+        let (mut to_tar, tar) = pipe();
+        let (mut to_hash, mut hashed) = pipe();
+        let (extracted, digest) = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                loop {
+                    match read_piece(&mut decoder) {
+                        Ok(piece) if piece.is_empty() => return,
+                        Ok(piece) => {
+                            let sent = to_hash
+                                .send_piece(Arc::clone(&piece))
+                                .and_then(|()| to_tar.send_piece(piece));
+                            // A stage that went away tells itself why.
+                            if sent.is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            to_hash.fail(error.kind().into());
+                            to_tar.fail(error);
+                            return;
+                        }
+                    }
+                }
+            });
+            let hashing = scope.spawn(move || -> io::Result<Digest> {
+                let mut hasher = Hasher::new();
+                while let Some(piece) = hashed.next_piece()? {
+                    hasher.update(&piece);
+                }
+                Ok(hasher.finish())
+            });
+            let extracted = untar(tar, &root, whiteouts)?;
+            Ok::<_, Error>((extracted, join(hashing)?))
+        })?;
+        Ok(Unpacked { key: key.to_owned(), inflated: Some(digest), compression, extracted })
     }
 
     /// Gives an unpacked layer its place and its name.
@@ -208,15 +291,19 @@ impl ImageStore {
     ) -> Result<Layer> {
         let snapshots = &self.inner.snapshots;
         let Place { parent, expected, index, apart } = place;
+        let diff_id = unpacked.diff_id(&blob);
         let placed = || -> Result<()> {
-            if let Some(expected) = expected.filter(|expected| **expected != unpacked.diff_id) {
-                let (expected, found) = (expected.to_string(), unpacked.diff_id.to_string());
+            if let Some(expected) = expected.filter(|expected| **expected != diff_id) {
+                let (expected, found) = (expected.to_string(), diff_id.to_string());
                 return Err(Error::DiffId { index, expected, found });
             }
-            let chain = ChainId::extend(parent, &unpacked.diff_id);
+            let chain = ChainId::extend(parent, &diff_id);
             lease.hold(&chain);
             let below = parent.map(ToString::to_string);
             let roots = snapshots.lower_dirs(below.as_deref())?;
+            if roots.len() >= DEPTH_LIMIT {
+                return Err(Error::TooDeep);
+            }
             let roots: Vec<Root> = roots.iter().map(|path| Root::open(path)).collect::<io::Result<_>>()?;
             let root = Root::open(&snapshots.layer_dir(&unpacked.key)?)?;
             settle(&root, &roots, &unpacked.extracted, snapshots.whiteouts())?;
@@ -240,7 +327,7 @@ impl ImageStore {
             return Err(error);
         }
         Ok(Layer {
-            diff_id: unpacked.diff_id,
+            diff_id,
             blob,
             media_type: media_type(unpacked.compression).to_owned(),
             blob_size,
@@ -259,18 +346,13 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Hashes what is read through it.
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
+fn untar(input: impl Read, root: &Root, whiteouts: Whiteouts) -> Result<Extracted> {
+    let mut reader = Reader::new(input);
+    let options = ExtractOptions { whiteouts, ..ExtractOptions::default() };
+    let extracted = extract(&mut reader, root, &options)?;
+    // What stands behind the end of the archive belongs to the layer's digest as well.
+    reader.drain()?;
+    Ok(extracted)
 }
 
 /// A layer unpacked on a thread of its own while its bytes are handed to `writer`.

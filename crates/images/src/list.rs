@@ -136,7 +136,7 @@ fn summarize(
     let wanted = if repo_tags.is_empty() && repo_digests.is_empty() {
         (options.all || !parent_of_others) && filters.dangling != Some(false) && filters.reference.is_empty()
     } else {
-        !(dangling_only && !repo_tags.is_empty())
+        !dangling_only || repo_tags.is_empty()
     };
     Ok(wanted.then(|| Summary {
         id: image.id.clone(),

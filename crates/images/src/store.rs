@@ -7,6 +7,7 @@ use gantry_names::{ImageId, Reference};
 use gantry_snapshots::Snapshotter;
 use gantry_store::{Damaged, Store};
 
+use crate::layer::UNPACKING;
 use crate::lease::Holds;
 use crate::record::{MIGRATIONS, RECORDS, REFERENCES};
 use crate::{Error, Image, ImageConfig, Record, Result};
@@ -67,6 +68,10 @@ impl ImageStore {
     /// Opens the images over their three grounds.
     pub fn open(store: Store, content: ContentStore, snapshots: Arc<dyn Snapshotter>) -> Result<ImageStore> {
         store.migrate("images", MIGRATIONS)?;
+        for left in snapshots.walk()?.iter().filter(|info| info.name.starts_with(UNPACKING)) {
+            // A layer that was being unpacked when the engine went away.
+            snapshots.remove(&left.name)?;
+        }
         let inner = Inner {
             store,
             content,

@@ -1,6 +1,7 @@
 //! Bytes handed from one thread to the next, so that reading, hashing, inflating and unpacking overlap.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes in one piece: large enough that handing it over costs nothing beside filling it.
@@ -8,24 +9,30 @@ const PIECE: usize = 256 << 10;
 /// Pieces on their way; more would only hold memory.
 const DEPTH: usize = 8;
 
+/// One piece; several stages may read the same one.
+pub(crate) type Piece = Arc<Vec<u8>>;
+
 /// A bounded pipe between threads. Dropping the writer ends the stream; dropping the reader makes writes fail.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
     let (send, receive) = sync_channel(DEPTH);
-    (PipeWriter { send, piece: Vec::with_capacity(PIECE) }, PipeReader { receive, piece: Vec::new(), at: 0 })
+    (
+        PipeWriter { send, piece: Vec::with_capacity(PIECE) },
+        PipeReader { receive, piece: Arc::default(), at: 0 },
+    )
 }
 
 /// The end that is written to. [`PipeWriter::finish`] hands on what is left.
 #[derive(Debug)]
 pub(crate) struct PipeWriter {
-    send: SyncSender<io::Result<Vec<u8>>>,
+    send: SyncSender<io::Result<Piece>>,
     piece: Vec<u8>,
 }
 
 /// The end that is read from.
 #[derive(Debug)]
 pub(crate) struct PipeReader {
-    receive: Receiver<io::Result<Vec<u8>>>,
-    piece: Vec<u8>,
+    receive: Receiver<io::Result<Piece>>,
+    piece: Piece,
     at: usize,
 }
 
@@ -45,6 +52,11 @@ impl PipeWriter {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        self.send_piece(Arc::new(piece))
+    }
+
+    /// Hands on a piece that another stage reads as well. Not to be mixed with writing.
+    pub(crate) fn send_piece(&mut self, piece: Piece) -> io::Result<()> {
         self.send.send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
@@ -64,12 +76,19 @@ impl Write for PipeWriter {
     }
 }
 
+impl PipeReader {
+    /// The next piece as it is; `None` at the end.
+    pub(crate) fn next_piece(&mut self) -> io::Result<Option<Piece>> {
+        self.receive.recv().ok().transpose()
+    }
+}
+
 impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.piece.len() {
-            match self.receive.recv() {
-                Ok(piece) => (self.piece, self.at) = (piece?, 0),
-                Err(_) => return Ok(0),
+            match self.next_piece()? {
+                Some(piece) => (self.piece, self.at) = (piece, 0),
+                None => return Ok(0),
             }
         }
         let count = buffer.len().min(self.piece.len() - self.at);
@@ -77,6 +96,22 @@ impl Read for PipeReader {
         self.at += count;
         Ok(count)
     }
+}
+
+/// Fills one piece; it is short, or empty, only at the end.
+pub(crate) fn read_piece(input: &mut impl Read) -> io::Result<Piece> {
+    let mut piece = vec![0; PIECE];
+    let mut have = 0;
+    while have < PIECE {
+        match input.read(&mut piece[have..]) {
+            Ok(0) => break,
+            Ok(count) => have += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    piece.truncate(have);
+    Ok(Arc::new(piece))
 }
 
 /// Reads `input` on a thread of its own.

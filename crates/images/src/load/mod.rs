@@ -191,10 +191,10 @@ impl Archive<'_> {
         let unpacked = unpacking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (taken, unpacked) {
             (Ok((blob, size)), Ok(unpacked)) => Ok(Some(Piece {
+                compression: unpacked.compression,
+                diff_id: unpacked.diff_id(&blob),
                 blob,
                 size,
-                compression: unpacked.compression,
-                diff_id: unpacked.diff_id.clone(),
                 bytes: unpacked.extracted.bytes,
                 unpacked: Some(unpacked),
             })),
