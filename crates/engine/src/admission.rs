@@ -209,7 +209,8 @@ mod tests {
                     Verb::Pause => prop_assert!(matches!(state, State::Running(_))),
                     Verb::Unpause => prop_assert!(matches!(state, State::Paused(_))),
                     Verb::Stop | Verb::Kill => {
-                        prop_assert!(state.is_alive() || matches!(state, State::Restarting { .. }));
+                        let waits = matches!(state, State::Restarting { .. });
+                        prop_assert!(state.is_alive() || waits);
                     }
                     Verb::Exec => prop_assert!(matches!(state, State::Running(_))),
                     Verb::Remove { force: false } => prop_assert!(!state.is_alive()),
@@ -226,7 +227,8 @@ mod tests {
             prop_assert!(restarting || !(yes(Verb::Start, &state) && yes(Verb::Stop, &state)));
             // Force removes whatever plain removal does.
             if yes(Verb::Remove { force: false }, &state) {
-                prop_assert!(yes(Verb::Remove { force: true }, &state));
+                let forced = yes(Verb::Remove { force: true }, &state);
+                prop_assert!(forced);
             }
             // A refusal is told, with a class that is no success.
             if let Verdict::No(refusal) = verdict {

@@ -99,6 +99,8 @@ pub fn resolve(
     for group in added {
         resolved.groups.push(group_id(group, group_text)?);
     }
+    // The first group is a supplementary one, too: a program that drops it must not gain by it (CVE-2022-36109).
+    resolved.groups.push(resolved.gid);
     resolved.groups.sort_unstable();
     resolved.groups.dedup();
     if resolved.home.is_empty() {
@@ -128,16 +130,16 @@ mod tests {
     #[test]
     fn names_and_numbers_are_resolved_as_docker_does() {
         let web = get("web").unwrap();
-        assert_eq!((web.uid, web.gid, web.groups, web.home.as_str()), (33, 34, vec![50], "/srv/web"));
+        assert_eq!((web.uid, web.gid, web.groups, web.home.as_str()), (33, 34, vec![34, 50], "/srv/web"));
         let root = get("").unwrap();
         assert_eq!((root.uid, root.gid, root.groups), (0, 0, vec![0, 50]));
         let number = get("1234").unwrap();
         assert_eq!((number.uid, number.gid, number.home.as_str()), (1234, 0, "/"));
         let both = get("web:audio").unwrap();
-        assert_eq!((both.uid, both.gid, both.groups), (33, 29, vec![]));
+        assert_eq!((both.uid, both.gid, both.groups), (33, 29, vec![29]));
         assert_eq!(get("33").unwrap().gid, 34);
         let added = resolve("1:2", &["log".into(), "7".into()], PASSWD, GROUP).unwrap();
-        assert_eq!(added.groups, [7, 50]);
+        assert_eq!(added.groups, [2, 7, 50]);
     }
 
     #[test]

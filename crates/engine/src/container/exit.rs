@@ -124,6 +124,7 @@ impl Engine {
             moment.exits += 1;
             moment.code = exit.code;
             moment.error = None;
+            moment.alive = after != After::Stay;
         });
         self.tear_down(container).await;
         match after {

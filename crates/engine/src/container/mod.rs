@@ -127,9 +127,12 @@ impl Container {
 
     /// Takes a new record; the store has it already.
     pub(crate) fn set(&self, record: ContainerRecord) {
-        let alive = is_up(&record.state);
+        let up = is_up(&record.state);
         *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
-        self.moment.send_modify(|moment| moment.alive = alive);
+        // An end is told by whoever records it, after its event: waiters must not overtake that.
+        if up {
+            self.moment.send_modify(|moment| moment.alive = true);
+        }
     }
 
     /// Changes the record in memory; the store learns of it with the next save.

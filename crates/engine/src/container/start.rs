@@ -260,6 +260,7 @@ impl Engine {
         }
         container.tell(|moment| {
             moment.exits += 1;
+            moment.alive = false;
             moment.code = code;
             moment.error = Some(text);
         });

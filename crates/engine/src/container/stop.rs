@@ -82,6 +82,7 @@ impl Engine {
                     })
                     .await?;
                     self.container_event(&record, "stop", &[]);
+                    container.tell(|moment| moment.alive = false);
                     return Ok(());
                 }
                 state if !state.is_alive() => return Ok(()),

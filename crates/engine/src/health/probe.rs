@@ -91,12 +91,16 @@ fn attempt(probe: &Probe) -> io::Result<(i32, String)> {
         Probe::Tcp { address } => open(address).map(|_| (0, String::new())),
         Probe::Http { address, host, path } => {
             let mut stream = open(address)?;
-            write!(
-                stream,
+            let request = format!(
                 "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: gantry-health\r\nConnection: close\r\n\r\n"
-            )?;
+            );
+            stream.write_all(request.as_bytes())?;
             let mut answer = Vec::new();
-            stream.take(ANSWER_BYTES as u64).read_to_end(&mut answer)?;
+            // A server that hangs up right after its answer has answered all the same.
+            match stream.take(ANSWER_BYTES as u64).read_to_end(&mut answer) {
+                Err(err) if answer.is_empty() => return Err(err),
+                _ => {}
+            }
             let text = String::from_utf8_lossy(&answer);
             let line = text.lines().next().unwrap_or_default().to_owned();
             let status = line.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok());

@@ -1,0 +1,14 @@
+//! The engine over real images, snapshots and shims. Needs root, and the shim's program: `GANTRY_SHIM`, or a
+//! `gantry-shim` beside the test's own target folder (built by the test when it is not there).
+
+#[path = "privileged/setup.rs"]
+mod setup;
+
+#[path = "privileged/crash.rs"]
+mod crash;
+#[path = "privileged/files.rs"]
+mod files;
+#[path = "privileged/life.rs"]
+mod life;
+#[path = "privileged/streams.rs"]
+mod streams;

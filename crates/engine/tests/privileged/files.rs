@@ -1,0 +1,157 @@
+//! Users, mounts, volumes, cp, diff, export, commit.
+
+use std::io::Read;
+
+use gantry_engine::spec::{BindOptions, BindRequest, BindSource, ReadOnly, VolumesFrom};
+use gantry_engine::{ChangeKind, CommitRequest, Filters};
+use gantry_errdefs::{Class, Classified};
+use gantry_names::Reference;
+
+use crate::setup::{Home, spec};
+
+fn bind(source: BindSource, target: &str, read_only: bool) -> BindRequest {
+    let read_only = if read_only { ReadOnly::Yes } else { ReadOnly::No };
+    BindRequest {
+        source,
+        target: target.into(),
+        mode: String::new(),
+        options: BindOptions { read_only, ..BindOptions::default() },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_folders_come_from_the_image() {
+    let home = Home::new().await;
+    let (_, text) = home.output(&["id"], |spec| spec.user = "web".into()).await;
+    assert_eq!(text, "uid=33(web) gid=34(web) groups=34(web),50(log)\n");
+    let (_, text) = home.output(&["pwd"], |spec| spec.working_dir = "/made/here".into()).await;
+    assert_eq!(text, "/made/here\n");
+    let id = home.create(&["id"], |spec| spec.user = "nobody-here".into()).await;
+    let err = home.engine.container_start(&id).await.unwrap_err();
+    assert_eq!(err.to_string(), "unable to find user nobody-here: no matching entries in passwd file");
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_are_filled_shared_kept_and_taken_over() {
+    let home = Home::new().await;
+    let named = |spec: &mut gantry_engine::spec::ContainerSpec| {
+        spec.binds.push(bind(BindSource::Volume("data".into()), "/data", false));
+    };
+    let (_, text) = home.output(&["sh", "-c", "cat /data/content; echo mine > /data/own"], named).await;
+    assert_eq!(text, "from the image\n");
+    let owner = home.create(&["cat", "/data/own"], named).await;
+    home.engine.container_start(&owner).await.unwrap();
+    home.wait(&owner).await;
+    assert_eq!(home.log(&owner).await, "mine\n");
+    let (code, text) = home
+        .output(&["sh", "-c", "cat /data/own; echo x > /data/own"], |spec| {
+            spec.volumes_from =
+                vec![VolumesFrom { container: owner.clone(), mode: "ro".into(), read_only: Some(true) }];
+        })
+        .await;
+    assert_ne!(code, 0);
+    assert!(text.starts_with("mine\n"), "{text}");
+    assert_eq!(home.engine.volume_remove("data", false).await.unwrap_err().class(), Class::Conflict);
+
+    let anonymous = home
+        .run(&["true"], |spec| {
+            spec.volumes.insert("/anon".into());
+        })
+        .await;
+    home.wait(&anonymous).await;
+    assert_eq!(home.engine.volume_list(Filters::new()).await.unwrap().len(), 2);
+    home.engine.container_remove(&anonymous, false, true, false).await.unwrap();
+    assert_eq!(home.engine.volume_list(Filters::new()).await.unwrap().len(), 1);
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_folders_are_bound_and_read_only_means_it() {
+    let home = Home::new().await;
+    let host = home.dir.path().join("host");
+    let path = host.display().to_string();
+    let (code, _) = home
+        .output(&["sh", "-c", "echo x > /h/f"], |spec| {
+            spec.binds.push(bind(BindSource::Path(path.clone()), "/h", false));
+        })
+        .await;
+    assert_eq!(code, 0);
+    assert_eq!(std::fs::read_to_string(host.join("f")).unwrap(), "x\n");
+    let (code, _) = home
+        .output(&["sh", "-c", "echo y > /h/f"], |spec| {
+            spec.binds.push(bind(BindSource::Path(path.clone()), "/h", true));
+        })
+        .await;
+    assert_ne!(code, 0);
+    let (code, _) = home.output(&["touch", "/new"], |spec| spec.read_only_rootfs = true).await;
+    assert_ne!(code, 0);
+    let (code, text) = home
+        .output(&["sh", "-c", "touch /t/x && grep ' /t ' /proc/mounts"], |spec| {
+            spec.tmpfs.insert("/t".into(), "size=1m".into());
+        })
+        .await;
+    assert_eq!(code, 0);
+    assert!(text.contains("size=1024k") && text.contains("noexec"), "{text}");
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_copied_both_ways_stopped_and_running() {
+    let home = Home::new().await;
+    let mut tar = gantry_archive::Writer::new(Vec::new());
+    tar.append_bytes(&gantry_archive::Entry::file("note", 5), b"hello").unwrap();
+    let tar = tar.finish().unwrap();
+    let stopped = home.create(&["cat", "/tmp/note"], |_| ()).await;
+    let running = home.run(&["sleep", "1000"], |_| ()).await;
+    for id in [&stopped, &running] {
+        let body = Box::new(std::io::Cursor::new(tar.clone()));
+        home.engine.container_extract(id, "/tmp", false, false, body).await.unwrap();
+        let stat = home.engine.container_path_stat(id, "/tmp/note").await.unwrap();
+        assert_eq!((stat.name.as_str(), stat.size), ("note", 5));
+        let (_, write) = home.engine.container_archive(id, "/tmp/note").await.unwrap();
+        let mut bytes = Vec::new();
+        write(&mut bytes).unwrap();
+        let mut reader = gantry_archive::Reader::new(&bytes[..]);
+        let entry = reader.next_entry().unwrap().unwrap();
+        assert_eq!(entry.name, b"note");
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+        let missing = home.engine.container_path_stat(id, "/none").await.unwrap_err();
+        assert_eq!(missing.class(), Class::NotFound, "{missing}");
+    }
+    home.engine.container_start(&stopped).await.unwrap();
+    assert_eq!(home.wait(&stopped).await, 0);
+    assert_eq!(home.log(&stopped).await, "hello");
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_exported_and_committed() {
+    let home = Home::new().await;
+    let id = home.run(&["sh", "-c", "echo new > /fresh; rm /data/content"], |_| ()).await;
+    assert_eq!(home.wait(&id).await, 0);
+    let changes = home.engine.container_changes(&id).await.unwrap();
+    let has = |kind, path: &str| changes.iter().any(|change| *change == (kind, path.to_owned()));
+    assert!(has(ChangeKind::Added, "/fresh") && has(ChangeKind::Deleted, "/data/content"), "{changes:?}");
+    let mut bytes = Vec::new();
+    home.engine.container_export(&id).await.unwrap()(&mut bytes).unwrap();
+    assert!(bytes.windows(5).any(|window| window == b"fresh"));
+    let request = CommitRequest {
+        container: id.clone(),
+        reference: Some(Reference::parse("made:1").unwrap()),
+        changes: vec!["CMD [\"cat\", \"/fresh\"]".into()],
+        pause: true,
+        ..CommitRequest::default()
+    };
+    home.engine.commit(request).await.unwrap();
+    let mut made = spec(&[]);
+    (made.image, made.command) = ("made:1".into(), None);
+    let id = home.engine.container_create(made, None).await.unwrap().id.to_string();
+    home.engine.container_start(&id).await.unwrap();
+    assert_eq!((home.wait(&id).await, home.log(&id).await.as_str()), (0, "new\n"));
+    let used = home.engine.image_remove("made:1", false, false).await.unwrap_err();
+    assert_eq!(used.class(), Class::Conflict);
+    home.close().await;
+}
