@@ -139,7 +139,8 @@ impl Listen {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(BUFFER_MAX)
-            .pipeline_flush(true)
+            // Holes live only in buffers that hyper does not copy (see `lane`).
+            .writev(true)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {

@@ -1,0 +1,31 @@
+//! What a pull and a push ask of whoever keeps the blobs. All calls block; they are made on blocking threads.
+
+use std::io::{self, Read};
+
+use gantry_names::Digest;
+
+/// A keeper of blobs.
+pub trait Blobs: Send + Sync + 'static {
+    /// Whether the whole blob is here.
+    fn has(&self, digest: &Digest, size: u64) -> io::Result<bool>;
+    /// Begins to take a blob, or goes on where an earlier, broken attempt ended. One writer per blob: this crate sees
+    /// to that.
+    fn ingest(&self, digest: &Digest, size: u64) -> io::Result<Box<dyn Ingest>>;
+    /// A whole blob that is at most `most` bytes long. `NotFound` when there is none.
+    fn read(&self, digest: &Digest, most: u64) -> io::Result<Vec<u8>>;
+    /// A blob from `offset` on. `NotFound` when there is none.
+    fn open(&self, digest: &Digest, offset: u64) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// A blob on its way in.
+pub trait Ingest: Send {
+    /// Bytes that are here, also from an earlier attempt.
+    fn offset(&self) -> u64;
+    /// Takes more bytes in.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Forgets all bytes: the other side cannot go on in the middle.
+    fn restart(&mut self) -> io::Result<()>;
+    /// Verifies the digest of all bytes and makes them a blob, durable when this returns. `InvalidData` when they are
+    /// something else; then nothing is left of them.
+    fn commit(self: Box<Self>, digest: &Digest, size: u64) -> io::Result<()>;
+}

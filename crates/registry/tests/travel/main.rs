@@ -1,0 +1,12 @@
+//! Images travel: our client and other people's against our server, our client against Docker's registry.
+
+mod access;
+mod cuts;
+mod hostile;
+mod keeper;
+mod operate;
+mod others;
+mod places;
+mod proxying;
+mod survive;
+mod trips;
