@@ -54,7 +54,7 @@ pub struct BuildError {
     pub instruction: String,
     /// What went wrong.
     #[source]
-    pub cause: Cause,
+    pub cause: Box<Cause>,
 }
 
 /// What can go wrong with an instruction.
@@ -109,7 +109,7 @@ impl Cause {
 
 impl Classified for BuildError {
     fn class(&self) -> Class {
-        match &self.cause {
+        match &*self.cause {
             Cause::Syntax(_) | Cause::Value(_) | Cause::Exit { .. } => Class::InvalidArgument,
             Cause::File(error) => error.class(),
             Cause::Outside(refusal) => refusal.class,
@@ -144,7 +144,7 @@ impl Builder {
             file: name.clone(),
             span: error.span,
             instruction: String::new(),
-            cause: Cause::Syntax(error),
+            cause: Box::new(Cause::Syntax(error)),
         };
         let file = gantry_dockerfile::parse(&request.dockerfile).map_err(&syntax)?;
         let host = Platform::host();
@@ -204,9 +204,9 @@ impl Build {
             match result {
                 Ok(scope) => scopes.push(scope),
                 // Stages that were waiting for the one that failed are not the cause.
-                Err(error) if matches!(error.cause, Cause::Elsewhere) && failure.is_some() => {}
+                Err(error) if matches!(*error.cause, Cause::Elsewhere) && failure.is_some() => {}
                 Err(error) => {
-                    if failure.as_ref().is_none_or(|first| matches!(first.cause, Cause::Elsewhere)) {
+                    if failure.as_ref().is_none_or(|first| matches!(*first.cause, Cause::Elsewhere)) {
                         failure = Some(error);
                     }
                     tasks.abort_all();
@@ -317,7 +317,7 @@ impl Build {
 
     pub(crate) fn error(&self, span: Span, instruction: &str, cause: Cause) -> BuildError {
         let file = self.request.dockerfile_name.clone();
-        BuildError { file, span, instruction: instruction.to_owned(), cause }
+        BuildError { file, span, instruction: instruction.to_owned(), cause: Box::new(cause) }
     }
 
     /// Twelve digits that name a state as an image would be named.
