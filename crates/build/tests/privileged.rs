@@ -1,5 +1,7 @@
 //! Whole builds over real layers. Steps are run by a plain chroot, so that a build is proven without an engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,7 @@
 //! Whole images through real layers: needs root, for device nodes and overlay attributes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
