@@ -74,7 +74,8 @@ fn live(group: bool, program: &OsString, args: &[OsString]) -> io::Result<u8> {
         }
         while let Ok(Some((dead, status))) = wait(WaitOptions::NOHANG) {
             if dead.as_raw_nonzero().get() == pid {
-                let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+                let code =
+                    status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
                 return Ok(code.unwrap_or(1) as u8);
             }
         }

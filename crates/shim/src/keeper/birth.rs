@@ -51,7 +51,9 @@ pub(super) fn create(path: PathBuf, spawner: Option<OwnedFd>) -> Result<Keeper, 
             for name in [bundle::SOCKET, bundle::PID] {
                 let _ = fs::remove_file(path.join(name));
             }
-            let _ = fs::remove_dir(path.join(bundle::ROOTFS));
+            if let Ok(config) = read_config(&path) {
+                runtime::unmount_root(&path, &config.root);
+            }
             if let Some(stream) = spawner {
                 let mut connection = Connection::spawner(stream)?;
                 connection.send(&Response::Failed(failure.clone()));

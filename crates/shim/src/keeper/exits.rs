@@ -70,7 +70,9 @@ impl Keeper {
     /// Reads what a dead process has left in its pipes. What is not there now was not written by it: somebody else may
     /// hold the other end for ever, so the end of the pipe is not waited for.
     fn drain(&mut self, number: u32) {
-        let Some(Life::Drains { record }) = self.processes.get(&number).map(|process| &process.life) else { return };
+        let Some(Life::Drains { record }) = self.processes.get(&number).map(|process| &process.life) else {
+            return;
+        };
         let record = record.clone();
         for which in [0, 1] {
             loop {
@@ -109,9 +111,8 @@ impl Keeper {
         self.flush_attached(number);
         let Some(process) = self.processes.get(&number) else { return };
         let Life::Flushes { record, since } = &process.life else { return };
-        let delivered = |attached: &u64| {
-            self.connections.get(attached).is_none_or(|c| c.is_flushed() || c.broken)
-        };
+        let delivered =
+            |attached: &u64| self.connections.get(attached).is_none_or(|c| c.is_flushed() || c.broken);
         if !process.attached.iter().all(delivered) && since.elapsed() < FLUSH_PATIENCE {
             return;
         }

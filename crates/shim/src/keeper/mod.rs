@@ -105,7 +105,7 @@ impl Keeper {
         for name in [bundle::SOCKET, bundle::PID] {
             let _ = fs::remove_file(self.bundle.join(name));
         }
-        let _ = fs::remove_dir(self.bundle.join(bundle::ROOTFS));
+        crate::runtime::unmount_root(&self.bundle, &self.config.root);
     }
 
     fn tell(&mut self, event: &Event) {
@@ -118,7 +118,10 @@ impl Keeper {
 
     /// The number of the process that a request is about.
     fn find(&self, session: Option<&ExecId>) -> Option<u32> {
-        self.processes.iter().find(|(_, process)| process.session.as_ref() == session).map(|(number, _)| *number)
+        self.processes
+            .iter()
+            .find(|(_, process)| process.session.as_ref() == session)
+            .map(|(number, _)| *number)
     }
 
     fn pid(&self) -> u32 {

@@ -58,8 +58,8 @@ impl Keeper {
         let wanted = self.wanted();
         let mut fds: Vec<PollFd<'_>> =
             wanted.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let timeout = timeout
-            .map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
+        let timeout =
+            timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
@@ -118,10 +118,12 @@ impl Keeper {
     /// Whether an attachment has not taken what it has of this output: then the process waits.
     pub(super) fn is_congested(&self, process: u32, which: usize) -> bool {
         let attached = self.processes.get(&process).map(|process| process.attached.as_slice());
-        attached.unwrap_or_default().iter().filter_map(|number| self.connections.get(number)).any(|connection| {
-            matches!(&connection.mode, Mode::Attached(attached) if attached.wants[which])
-                && connection.waiting() >= HIGH
-        })
+        attached.unwrap_or_default().iter().filter_map(|number| self.connections.get(number)).any(
+            |connection| {
+                matches!(&connection.mode, Mode::Attached(attached) if attached.wants[which])
+                    && connection.waiting() >= HIGH
+            },
+        )
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -128,7 +128,10 @@ impl Keeper {
             return Err(Failure::new(Class::Conflict, "container is not running"));
         }
         if self.find(Some(&spec.session)).is_some() {
-            return Err(Failure::new(Class::Conflict, format!("exec session {} is there already", spec.session)));
+            return Err(Failure::new(
+                Class::Conflict,
+                format!("exec session {} is there already", spec.session),
+            ));
         }
         let process = Process::new(Some(spec.session.clone()), spec.tty, Life::Prepared(Box::new(spec)));
         self.processes.insert(self.next_process, process);
@@ -139,7 +142,10 @@ impl Keeper {
     fn exec_start(&mut self, session: &ExecId) -> Answer {
         let number = self.find(Some(session)).ok_or_else(|| no_session(session))?;
         let Life::Prepared(spec) = &self.processes[&number].life else {
-            return Err(Failure::new(Class::Conflict, format!("exec session {session} has been started already")));
+            return Err(Failure::new(
+                Class::Conflict,
+                format!("exec session {session} has been started already"),
+            ));
         };
         let spec = spec.clone();
         match self.run_session(number, &spec) {
@@ -157,7 +163,8 @@ impl Keeper {
     }
 
     fn run_session(&mut self, number: u32, spec: &ExecSpec) -> Result<u32, Failure> {
-        let (stdio, streams) = Streams::make(spec.tty, spec.stdin).map_err(|err| failure("make streams", &err))?;
+        let (stdio, streams) =
+            Streams::make(spec.tty, spec.stdin).map_err(|err| failure("make streams", &err))?;
         let made = self.runtime.exec(spec.session.as_str(), &spec.process, stdio)?;
         let size = spec.process.get("consoleSize").and_then(|size| {
             let side = |name: &str| size.get(name)?.as_u64()?.try_into().ok();

@@ -123,7 +123,8 @@ impl Runtime for Foreign {
         let mut process = process.clone();
         process["terminal"] = matches!(stdio, Stdio::Terminal).into();
         let file = format!("exec-{session}.json");
-        fs::write(self.bundle.join(&file), process.to_string()).map_err(|err| failure("write process", &err))?;
+        fs::write(self.bundle.join(&file), process.to_string())
+            .map_err(|err| failure("write process", &err))?;
         let mut command = self.command("exec");
         command.args(["--detach", "--process"]).arg(&file);
         let made = self.make(command, &format!("exec-{session}.pid"), stdio);
@@ -197,7 +198,11 @@ fn with_exit_code(failure: Failure) -> Failure {
     let says = |part: &str| failure.message.to_lowercase().contains(part);
     let code = if says("executable file not found") || says("no such file or directory") {
         127
-    } else if says("permission denied") || says("not a directory") || says("is a directory") || says("exec format error") {
+    } else if says("permission denied")
+        || says("not a directory")
+        || says("is a directory")
+        || says("exec format error")
+    {
         126
     } else {
         125
@@ -206,7 +211,13 @@ fn with_exit_code(failure: Failure) -> Failure {
 }
 
 /// The undertaker's part: has the runtime end a container that may be half gone.
-pub(crate) fn end(bundle: &Path, id: &str, program: &OsStr, args: &[String], root: &Path) -> Result<(), Failure> {
+pub(crate) fn end(
+    bundle: &Path,
+    id: &str,
+    program: &OsStr,
+    args: &[String],
+    root: &Path,
+) -> Result<(), Failure> {
     match Foreign::new(bundle, id, Path::new(program), args, root).delete() {
         Err(failure) if failure.class == Class::NotFound => Ok(()),
         other => other,

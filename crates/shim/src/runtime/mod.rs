@@ -12,6 +12,7 @@ use gantry_shim_protocol::{Failure, RuntimeSpec, ShimConfig};
 
 pub(crate) use foreign::{Foreign, end as end_foreign};
 pub(crate) use own::{Own, end_recorded};
+pub(crate) use rootfs::unmount as unmount_root;
 
 /// A container's runtime. Every process it makes becomes a child of ours.
 pub(crate) trait Runtime {

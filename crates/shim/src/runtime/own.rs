@@ -50,8 +50,10 @@ fn root(root: &RootMount) -> lib::RootMount {
 
 impl Runtime for Own {
     fn create(&mut self, stdio: Stdio) -> Result<Made, Failure> {
-        let text = fs::read(self.bundle.join(bundle::CONFIG)).map_err(|err| failure("read config.json", &err))?;
-        let mut spec: Spec = serde_json::from_slice(&text).map_err(|err| not_understood("config.json", &err))?;
+        let text =
+            fs::read(self.bundle.join(bundle::CONFIG)).map_err(|err| failure("read config.json", &err))?;
+        let mut spec: Spec =
+            serde_json::from_slice(&text).map_err(|err| not_understood("config.json", &err))?;
         if let Some(root) = &mut spec.root {
             root.readonly |= self.read_only;
         }

@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gantry_shim_protocol::{Failure, RootMount, bundle};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount_bind_recursive, mount_change, mount_remount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, mount_remount,
+};
 
 use super::{failure, not_understood};
 
@@ -37,10 +39,24 @@ pub(super) fn mount(bundle: &Path, root: &RootMount) -> Result<Option<PathBuf>, 
     Ok(Some(at))
 }
 
+/// Takes away what [`mount`] has put there. Without our mount there is nothing but an empty folder, or nothing.
+pub(crate) fn unmount(bundle: &Path, root: &RootMount) {
+    if *root == RootMount::Path {
+        return;
+    }
+    let at = bundle.join(bundle::ROOTFS);
+    let _ = rustix::mount::unmount(&at, UnmountFlags::DETACH);
+    // It fails when it holds anything, and then it is not ours.
+    let _ = fs::remove_dir(&at);
+}
+
 /// A mount namespace in which what is mounted in the bundle stays ours; everywhere else mounts still come and go with the
 /// host's, as shared volumes need.
 fn own_namespace(bundle: &Path) -> io::Result<()> {
-    #[expect(deprecated, reason = "its safe successor is not there; we have one thread and share no descriptors")]
+    #[expect(
+        deprecated,
+        reason = "its safe successor is not there; we have one thread and share no descriptors"
+    )]
     rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS)?;
     for folder in bundle.ancestors() {
         match mount_change(folder, MountPropagationFlags::PRIVATE) {
@@ -59,7 +75,9 @@ fn overlay(
     work: &Option<PathBuf>,
     options: &[String],
 ) -> io::Result<()> {
-    let escape = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:");
+    let escape = |path: &Path| {
+        path.display().to_string().replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
+    };
     let lower: Vec<String> = lower.iter().map(|path| escape(path)).collect();
     let mut data = format!("lowerdir={}", lower.join(":"));
     for (name, path) in [("upperdir", upper), ("workdir", work)] {
