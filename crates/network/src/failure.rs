@@ -31,7 +31,9 @@ pub enum Error {
     InvalidNetwork(String),
     #[error("invalid option {option}: {why}")]
     InvalidOption { option: String, why: String },
-    #[error("cannot create network {id} ({bridge}): conflicts with network {other_id} ({other_bridge}): {what}")]
+    #[error(
+        "cannot create network {id} ({bridge}): conflicts with network {other_id} ({other_bridge}): {what}"
+    )]
     NetworkConflict { id: String, bridge: String, other_id: String, other_bridge: String, what: &'static str },
     #[error("invalid pool request: Pool overlaps with other one on this address space")]
     PoolOverlaps,
@@ -43,7 +45,9 @@ pub enum Error {
     AddressInUse(IpAddr),
     #[error("invalid config for network {network}: invalid endpoint settings:\n{why}")]
     InvalidEndpoint { network: String, why: String },
-    #[error("user specified IP address is supported only when connecting to networks with user configured subnets")]
+    #[error(
+        "user specified IP address is supported only when connecting to networks with user configured subnets"
+    )]
     StaticNeedsSubnet,
     #[error("user specified IP address is supported on user defined networks only")]
     StaticNeedsUserNetwork,
@@ -55,7 +59,9 @@ pub enum Error {
     NotConnected { container: String, network: String },
     #[error("container cannot be disconnected from host network or connected to host network")]
     HostMode,
-    #[error("container cannot be connected to multiple networks with one of the networks in private (none) mode")]
+    #[error(
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+    )]
     NoneMode,
     #[error("network sandbox for container {0} not found")]
     SandboxNotFound(String),
@@ -74,9 +80,17 @@ pub enum Error {
     #[error("bridge device with non default name {0} must be created manually")]
     ExternalBridge(String),
     #[error("{what}: {cause}")]
-    Kernel { what: String, #[source] cause: gantry_netlink::Error },
+    Kernel {
+        what: String,
+        #[source]
+        cause: gantry_netlink::Error,
+    },
     #[error("{what}: {cause}")]
-    Io { what: String, #[source] cause: std::io::Error },
+    Io {
+        what: String,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("{0}")]
     Iptables(String),
     #[error(transparent)]
@@ -138,7 +152,9 @@ impl Classified for Error {
             Error::PoolFull { .. } => Class::Unavailable,
             Error::KernelLacks(_) => Class::NotImplemented,
             Error::NoInterface { .. } | Error::ExternalBridge(_) => Class::InvalidArgument,
-            Error::Ports { .. } | Error::Kernel { .. } | Error::Iptables(_) | Error::Records(_) => Class::Internal,
+            Error::Ports { .. } | Error::Kernel { .. } | Error::Iptables(_) | Error::Records(_) => {
+                Class::Internal
+            }
             Error::Io { cause, .. } => cause.class(),
         }
     }

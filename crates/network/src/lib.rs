@@ -37,24 +37,38 @@
 //! networks.endpoints_of(&ContainerId) -> Vec<Endpoint>     // first carries the default route
 //! networks.ports_of(&ContainerId) -> Vec<PublishedPort>
 //! networks.rename(&ContainerId, new_name: &str) -> Result<(), Error>
-//! networks.link_environment(&ContainerId own, own_name, link_alias, &[(String, String)] their_env, exposed: &[Port]) -> see links
+//! files::links::environment(own_name, alias, address, exposed, their_env) -> Vec<String>   // --link's variables
 //!
 //! plumb(&PlumbSpec) -> Result<Plumbed, Error>               // pipework's job, no owner needed
 //! ```
 
 pub mod config;
+pub mod dns;
+mod driver;
 pub mod failure;
+pub mod files;
+pub mod firewall;
+pub mod ipam;
 pub mod mac;
+mod names;
+pub mod networks;
+pub mod options;
+pub mod ports;
 pub mod prefix;
 pub mod record;
 pub mod spec;
+mod state;
+mod sysctl;
 
 pub use config::{AddressPool, Config, DefaultBridge, Firewall, HostNames};
 pub use failure::{Error, PortError};
 pub use mac::Mac;
+pub use networks::{Created, Networks, Restored, Sandbox};
 pub use prefix::Prefix;
-pub use record::{Change, Driver, Endpoint, Kept, Memory, Network, Pool, PublishedPort, Records, RecordsError};
+pub use record::{
+    Change, Driver, Endpoint, Kept, Memory, Network, Pool, PublishedPort, Records, RecordsError,
+};
 pub use spec::{
-    DnsSpec, EndpointSpec, HostPort, IpamSpec, Link, NetworkSpec, PoolSpec, Port, PortBinding, Protocol, SandboxFiles,
-    SandboxMode, SandboxSpec,
+    DnsSpec, EndpointSpec, HostPort, IpamSpec, Link, NetworkSpec, PoolSpec, Port, PortBinding, Protocol,
+    SandboxFiles, SandboxMode, SandboxSpec,
 };

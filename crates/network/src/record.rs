@@ -223,7 +223,9 @@ impl Records for Memory {
                 Change::RemoveNetwork(id) => drop(rows.networks.remove(&id)),
                 Change::PutEndpoint(endpoint) => drop(rows.endpoints.insert(endpoint.id.clone(), endpoint)),
                 Change::RemoveEndpoint(id) => drop(rows.endpoints.remove(&id)),
-                Change::PutSandbox(sandbox) => drop(rows.sandboxes.insert(sandbox.container.clone(), sandbox)),
+                Change::PutSandbox(sandbox) => {
+                    drop(rows.sandboxes.insert(sandbox.container.clone(), sandbox))
+                }
                 Change::RemoveSandbox(id) => drop(rows.sandboxes.remove(&id)),
             }
         }

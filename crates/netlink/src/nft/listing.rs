@@ -144,3 +144,21 @@ fn parse_element(bytes: &[u8]) -> Option<ListedElement> {
         |kind| wire::attribute(bytes, kind).and_then(|nest| wire::attribute(nest, 1)).map(<[u8]>::to_vec);
     Some(ListedElement { key: value(1)?, end: value(10), data: value(2) })
 }
+
+impl Socket {
+    /// Names of the sets and maps of a table, nameless ones left out.
+    pub fn sets(&mut self, table: Table<'_>) -> Result<Vec<String>> {
+        let mut request = message(table.family, nft::GET_SET, 0);
+        request.put_str(1, table.name);
+        let answers = match self.dump(request) {
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            other => other.map_err(|e| e.doing(format!("list sets of {}", table.name)))?,
+        };
+        Ok(answers
+            .iter()
+            .filter_map(|answer| wire::attribute(answer.body.get(HEADER..)?, 2))
+            .map(wire::text)
+            .filter(|name| !name.starts_with("__"))
+            .collect())
+    }
+}

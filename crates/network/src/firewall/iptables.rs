@@ -1,0 +1,272 @@
+//! `--firewall-backend=iptables`: the book's chains, so that `iptables -t nat -nL` looks as it does there.
+//!
+//! The only place that runs programs (`iptables`, `ip6tables`), and only on request. Chain names are Docker's: `DOCKER`
+//! in nat and filter, `DOCKER-ISOLATION-STAGE-1` and `-2`, `DOCKER-USER`. One `iptables-restore --noflush` a change.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::{BridgeFacts, EndpointFacts, Facts, Writer};
+use crate::failure::Error;
+
+/// Runs the programs.
+#[derive(Debug, Default)]
+pub struct Iptables;
+
+impl Iptables {
+    /// The writer; programs are looked for when they are needed.
+    pub fn new() -> Iptables {
+        Iptables
+    }
+}
+
+const FAMILIES: [bool; 2] = [false, true];
+
+fn program(ipv6: bool) -> &'static str {
+    if ipv6 { "ip6tables" } else { "iptables" }
+}
+
+fn restore(ipv6: bool, script: &str) -> Result<(), Error> {
+    let program = format!("{}-restore", program(ipv6));
+    let failed = |why: String| Error::Iptables(format!("{program} failed: {why}"));
+    let mut child = Command::new(&program)
+        .args(["--wait", "--noflush"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(script.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    }
+    let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+/// Whether a rule is there.
+fn check(ipv6: bool, table: &str, rule: &str) -> bool {
+    let mut arguments = vec!["--wait", "-t", table, "-C"];
+    arguments.extend(rule.split_whitespace());
+    let run =
+        Command::new(program(ipv6)).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// The chains and the jumps into them. Chains with a colon are made, and emptied when they are there.
+fn foundation(ipv6: bool) -> String {
+    let loopback = if ipv6 { "::1/128" } else { "127.0.0.0/8" };
+    let mut script = String::from("*nat\n:DOCKER - [0:0]\n");
+    let jump = |script: &mut String, table: &str, rule: &str, insert: bool| {
+        if !check(ipv6, table, rule) {
+            let (chain, rest) = rule.split_once(' ').unwrap_or((rule, ""));
+            let how = if insert { "-I" } else { "-A" };
+            let _ = writeln!(script, "{how} {chain} {rest}");
+        }
+    };
+    // To 127.0.0.1 only the host itself comes: there is no proxy, so its own packets are translated too.
+    let prerouting = format!("PREROUTING ! -d {loopback} -m addrtype --dst-type LOCAL -j DOCKER");
+    jump(&mut script, "nat", &prerouting, false);
+    jump(&mut script, "nat", "OUTPUT -m addrtype --dst-type LOCAL -j DOCKER", false);
+    script.push_str("COMMIT\n*filter\n:DOCKER - [0:0]\n:DOCKER-ISOLATION-STAGE-1 - [0:0]\n:DOCKER-ISOLATION-STAGE-2 - [0:0]\n");
+    let new_user = !chain_exists(ipv6, "DOCKER-USER");
+    if new_user {
+        script.push_str(":DOCKER-USER - [0:0]\n");
+    }
+    jump(&mut script, "filter", "FORWARD -j DOCKER-ISOLATION-STAGE-1", true);
+    jump(&mut script, "filter", "FORWARD -j DOCKER-USER", true);
+    script.push_str("COMMIT\n");
+    script
+}
+
+fn chain_exists(ipv6: bool, chain: &str) -> bool {
+    let run = Command::new(program(ipv6))
+        .args(["--wait", "-n", "-L", chain])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// Rules of a network: table, chain with verb placeholder, and the rest.
+fn bridge_rules(bridge: &BridgeFacts, ipv6: bool) -> Vec<(&'static str, String, bool)> {
+    let name = &bridge.bridge;
+    let loopback = if ipv6 { "::1/128" } else { "127.0.0.0/8" };
+    let mut rules = Vec::new();
+    for subnet in bridge.subnets(ipv6).filter(|_| !bridge.internal) {
+        if bridge.options.masquerade {
+            rules.push(("nat", format!("POSTROUTING -s {subnet} ! -o {name} -j MASQUERADE"), false));
+        }
+        rules.push((
+            "nat",
+            format!("POSTROUTING -s {subnet} -o {name} -m conntrack --ctstate DNAT -j MASQUERADE"),
+            false,
+        ));
+        rules.push(("nat", format!("POSTROUTING -s {loopback} -o {name} -j MASQUERADE"), false));
+        // Nobody from outside speaks to a container's own address.
+        rules.push((
+            "raw",
+            format!("PREROUTING -d {subnet} ! -i {name} -m addrtype ! --dst-type LOCAL -j DROP"),
+            false,
+        ));
+    }
+    rules.push(("raw", format!("PREROUTING -i {name} -d {loopback} -j DROP"), false));
+    rules.push(("raw", format!("PREROUTING -i {name} -s {loopback} -j DROP"), false));
+    rules.push((
+        "filter",
+        format!("DOCKER-ISOLATION-STAGE-1 -i {name} ! -o {name} -j DOCKER-ISOLATION-STAGE-2"),
+        false,
+    ));
+    rules.push((
+        "filter",
+        format!("DOCKER-ISOLATION-STAGE-2 -o {name} -m conntrack ! --ctstate DNAT -j DROP"),
+        false,
+    ));
+    let icc = if bridge.options.icc { "ACCEPT" } else { "DROP" };
+    if bridge.internal {
+        rules.push(("filter", format!("FORWARD -o {name} ! -i {name} -j DROP"), false));
+        rules.push(("filter", format!("FORWARD -i {name} ! -o {name} -j DROP"), false));
+    } else {
+        rules.push((
+            "filter",
+            format!("FORWARD -o {name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+            false,
+        ));
+        rules.push(("filter", format!("FORWARD -o {name} -j DOCKER"), false));
+        rules.push(("filter", format!("FORWARD -i {name} ! -o {name} -j ACCEPT"), false));
+    }
+    rules.push(("filter", format!("FORWARD -i {name} -o {name} -j {icc}"), false));
+    if !bridge.internal {
+        rules.push(("filter", format!("FORWARD ! -i {name} -o {name} -j DROP"), false));
+    }
+    rules
+}
+
+/// Rules of an endpoint; the last part says whether it goes in front.
+fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<(&'static str, String, bool)> {
+    let bridge = &endpoint.bridge.bridge;
+    let mut rules = Vec::new();
+    let Some(own) = endpoint.address(ipv6) else { return rules };
+    let bracketed = if ipv6 { format!("[{own}]") } else { own.to_string() };
+    for port in endpoint.ports.iter().filter(|port| port.host_ip.is_ipv6() == ipv6) {
+        let protocol = port.protocol;
+        let run = |first: u16, between: char| match port.count {
+            1 => first.to_string(),
+            count => format!("{first}{between}{}", first + (count - 1)),
+        };
+        let host =
+            if port.host_ip.is_unspecified() { String::new() } else { format!("-d {} ", port.host_ip) };
+        // A shifted run is one rule here: the program's own `first-last/base` form.
+        let target = match (port.count, port.keeps_numbers()) {
+            (1, _) => format!("{bracketed}:{}", port.container_port),
+            (_, true) => bracketed.clone(),
+            (_, false) => format!("{bracketed}:{}/{}", run(port.container_port, '-'), port.host_port),
+        };
+        let host_ports = run(port.host_port, ':');
+        rules.push((
+            "nat",
+            format!("DOCKER {host}-p {protocol} --dport {host_ports} -j DNAT --to-destination {target}"),
+            false,
+        ));
+        let container_ports = run(port.container_port, ':');
+        rules.push((
+            "filter",
+            format!(
+                "DOCKER -d {own} ! -i {bridge} -o {bridge} -p {protocol} --dport {container_ports} -j ACCEPT"
+            ),
+            false,
+        ));
+        if port.count == 1 {
+            // The book's own line, for a container that calls its own published port.
+            rules.push((
+                "nat",
+                format!(
+                    "POSTROUTING -s {own} -d {own} -p {protocol} --dport {container_ports} -j MASQUERADE"
+                ),
+                false,
+            ));
+        }
+    }
+    if !endpoint.bridge.options.icc {
+        for (target, port) in endpoint.links.iter().filter(|(target, _)| target.is_ipv6() == ipv6) {
+            let (protocol, number) = (port.protocol, port.number);
+            rules.push(("filter", format!("FORWARD -i {bridge} -o {bridge} -s {own} -d {target} -p {protocol} --dport {number} -j ACCEPT"), true));
+            rules.push(("filter", format!("FORWARD -i {bridge} -o {bridge} -s {target} -d {own} -p {protocol} --sport {number} -j ACCEPT"), true));
+        }
+    }
+    rules
+}
+
+/// Adds rules that are not there; deletes rules that are.
+fn apply(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Result<(), Error> {
+    let mut script = String::new();
+    for table in ["raw", "nat", "filter"] {
+        let of_table = rules.iter().filter(|(of, rule, _)| *of == table && check(ipv6, table, rule) != add);
+        let mut lines = String::new();
+        for (_, rule, front) in of_table {
+            let how = match (add, front) {
+                (true, true) => "-I",
+                (true, false) => "-A",
+                (false, _) => "-D",
+            };
+            let _ = writeln!(lines, "{how} {rule}");
+        }
+        if !lines.is_empty() {
+            let _ = write!(script, "*{table}\n{lines}COMMIT\n");
+        }
+    }
+    if script.is_empty() { Ok(()) } else { restore(ipv6, &script) }
+}
+
+/// Families in use: IPv6 only where a network has it.
+fn families(pools: &BridgeFacts) -> impl Iterator<Item = bool> + '_ {
+    FAMILIES.into_iter().filter(|ipv6| !ipv6 || pools.subnets(true).next().is_some())
+}
+
+impl Writer for Iptables {
+    fn assert(&self, facts: &Facts) -> Result<(), Error> {
+        let ipv6 = facts.bridges.iter().any(|bridge| bridge.subnets(true).next().is_some());
+        for family in FAMILIES.into_iter().filter(|family| !family || ipv6) {
+            restore(family, &foundation(family))?;
+        }
+        for bridge in &facts.bridges {
+            self.add_bridge(bridge)?;
+        }
+        for endpoint in &facts.endpoints {
+            self.add_endpoint(endpoint)?;
+        }
+        Ok(())
+    }
+
+    fn add_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
+        for ipv6 in families(bridge) {
+            if !chain_exists(ipv6, "DOCKER-ISOLATION-STAGE-2") {
+                restore(ipv6, &foundation(ipv6))?;
+            }
+            apply(ipv6, &bridge_rules(bridge, ipv6), true)?;
+        }
+        Ok(())
+    }
+
+    fn remove_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
+        families(bridge).try_for_each(|ipv6| apply(ipv6, &bridge_rules(bridge, ipv6), false))
+    }
+
+    fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
+        FAMILIES.into_iter().try_for_each(|ipv6| apply(ipv6, &endpoint_rules(endpoint, ipv6), true))
+    }
+
+    fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
+        FAMILIES.into_iter().try_for_each(|ipv6| apply(ipv6, &endpoint_rules(endpoint, ipv6), false))
+    }
+
+    fn withdraw(&self, facts: &Facts) -> Result<(), Error> {
+        for endpoint in &facts.endpoints {
+            self.remove_endpoint(endpoint)?;
+        }
+        facts.bridges.iter().try_for_each(|bridge| self.remove_bridge(bridge))
+    }
+}

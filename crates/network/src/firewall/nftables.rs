@@ -1,0 +1,190 @@
+//! The default writer: the table `inet gantry`, by netlink.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_netlink::nft::listing::ListedRule;
+use gantry_netlink::nft::{Batch, event::Event};
+use gantry_netlink::{Service, Socket};
+
+use super::{BridgeFacts, EndpointFacts, Facts, Writer, neighbours, rules};
+use crate::failure::Error;
+
+/// Writes the private table and remembers what the host's administrator put into its chain.
+#[derive(Debug)]
+pub struct Nftables {
+    inner: Mutex<Inner>,
+    /// The port of the writing socket: changes by it are our own.
+    port: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Inner {
+    socket: Socket,
+    /// The administrator's rules as last seen, to be written again after a flush.
+    user_rules: Vec<ListedRule>,
+    /// Whether the table for frames on bridges stands.
+    bridge_table: bool,
+}
+
+fn kernel(cause: gantry_netlink::Error) -> Error {
+    Error::Kernel { what: "packet rules".to_owned(), cause }
+}
+
+impl Nftables {
+    /// Opens the writer in the calling thread's network namespace.
+    pub fn open() -> Result<Arc<Nftables>, Error> {
+        let socket = Socket::open(Service::Netfilter).map_err(kernel)?;
+        let port = AtomicU32::new(socket.port());
+        let inner = Inner { socket, user_rules: Vec::new(), bridge_table: false };
+        Ok(Arc::new(Nftables { inner: Mutex::new(inner), port }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a change by somebody else may have damaged our rules.
+    pub fn is_damage(&self, event: &Event) -> bool {
+        let ours = event.table == rules::TABLE.name;
+        let user = event.chain.as_deref() == Some(rules::USER_CHAIN);
+        event.port != self.port.load(Ordering::Relaxed)
+            && (ours && (event.removal || user) || neighbours::concerns(event))
+    }
+
+    /// Looks at the administrator's chain, so that it can be written again after a flush. True when the table is there.
+    pub fn remember_user_rules(&self) -> Result<bool, Error> {
+        let inner = &mut *self.lock();
+        let stands = inner.socket.has_table(rules::TABLE).map_err(kernel)?;
+        if stands {
+            inner.user_rules = inner.socket.rules(rules::TABLE, rules::USER_CHAIN).map_err(kernel)?;
+        }
+        Ok(stands)
+    }
+}
+
+impl Inner {
+    /// Everything of ours in the table goes; the administrator's chain, and chains and sets of his own, stay.
+    fn clear(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let chains: Vec<String> = self
+            .socket
+            .chains()
+            .map_err(kernel)?
+            .into_iter()
+            .filter(|chain| chain.family == rules::TABLE.family && chain.table == rules::TABLE.name)
+            .map(|chain| chain.name)
+            .collect();
+        let ours = |name: &str| {
+            rules::FIXED_CHAINS.contains(&name)
+                || rules::NETWORK_CHAINS.iter().any(|prefix| name.starts_with(prefix))
+        };
+        for chain in chains.iter().filter(|name| ours(name)) {
+            batch.flush_chain(rules::TABLE, chain);
+        }
+        // Maps hold jumps, so they go between the rules that ask them and the chains they lead to.
+        let sets = self.socket.sets(rules::TABLE).map_err(kernel)?;
+        for set in sets.iter().filter(|name| rules::SETS.contains(&name.as_str())) {
+            batch.delete_set(rules::TABLE, set);
+        }
+        for chain in chains.iter().filter(|name| ours(name)) {
+            batch.delete_chain(rules::TABLE, chain);
+        }
+        Ok(())
+    }
+
+    fn assert(&mut self, facts: &Facts) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        let stands = self.socket.has_table(rules::TABLE).map_err(kernel)?;
+        batch.add_table(rules::TABLE);
+        if stands {
+            self.clear(&mut batch)?;
+        }
+        let user = self.socket.rules(rules::TABLE, rules::USER_CHAIN).map_err(kernel)?;
+        batch.add_chain(rules::TABLE, rules::USER_CHAIN, None);
+        if stands {
+            self.user_rules = user;
+        } else {
+            for rule in &self.user_rules {
+                if rule.has_nameless_set() {
+                    tracing::warn!(
+                        chain = rules::USER_CHAIN,
+                        "a rule with a set in braces was flushed and is not written again; give the set a name"
+                    );
+                } else {
+                    batch.add_listed_rule(rules::TABLE, rules::USER_CHAIN, rule);
+                }
+            }
+        }
+        rules::foundation(&mut batch);
+        if rules::needs_bridge_table(facts) {
+            rules::bridge_foundation(&mut batch);
+            self.bridge_table = true;
+        } else {
+            batch.delete_table(rules::BRIDGE_TABLE);
+            self.bridge_table = false;
+        }
+        for bridge in &facts.bridges {
+            rules::add_bridge(&mut batch, bridge);
+        }
+        for endpoint in &facts.endpoints {
+            rules::add_endpoint(&mut batch, endpoint);
+        }
+        self.socket.commit(batch).map_err(kernel)?;
+        let bridges: BTreeSet<&str> = facts.bridges.iter().map(|bridge| bridge.bridge.as_str()).collect();
+        neighbours::open(&mut self.socket, &bridges);
+        Ok(())
+    }
+}
+
+impl Writer for Nftables {
+    fn assert(&self, facts: &Facts) -> Result<(), Error> {
+        self.lock().assert(facts)
+    }
+
+    fn add_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
+        let inner = &mut *self.lock();
+        let mut batch = Batch::new();
+        if !bridge.options.icc && !inner.bridge_table {
+            rules::bridge_foundation(&mut batch);
+            inner.bridge_table = true;
+        }
+        rules::add_bridge(&mut batch, bridge);
+        inner.socket.commit(batch).map_err(kernel)?;
+        neighbours::open(&mut inner.socket, &BTreeSet::from([bridge.bridge.as_str()]));
+        Ok(())
+    }
+
+    fn remove_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
+        let inner = &mut *self.lock();
+        let mut batch = Batch::new();
+        rules::remove_bridge(&mut batch, bridge);
+        inner.socket.commit(batch).map_err(kernel)?;
+        neighbours::close(&mut inner.socket, &bridge.bridge);
+        Ok(())
+    }
+
+    fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        rules::add_endpoint(&mut batch, endpoint);
+        self.lock().socket.commit(batch).map_err(kernel)
+    }
+
+    fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        rules::remove_endpoint(&mut batch, endpoint);
+        self.lock().socket.commit(batch).map_err(kernel)
+    }
+
+    fn withdraw(&self, facts: &Facts) -> Result<(), Error> {
+        let inner = &mut *self.lock();
+        let mut batch = Batch::new();
+        batch.delete_table(rules::TABLE);
+        batch.delete_table(rules::BRIDGE_TABLE);
+        inner.socket.commit(batch).map_err(kernel)?;
+        for bridge in &facts.bridges {
+            neighbours::close(&mut inner.socket, &bridge.bridge);
+        }
+        Ok(())
+    }
+}

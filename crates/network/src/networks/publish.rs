@@ -1,0 +1,201 @@
+//! Published ports of a container: chosen, held, written into the rules, moved with the default route.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use gantry_names::{ContainerId, EndpointId};
+use gantry_netlink::{Service, Socket};
+
+use super::Shared;
+use crate::driver::kernel;
+use crate::failure::Error;
+use crate::options::{BridgeOptions, GatewayMode};
+use crate::ports::{EPHEMERAL, Wanted, hold::hold};
+use crate::record::{Change, Driver, Endpoint, PublishedPort};
+use crate::spec::{PortBinding, Protocol};
+use crate::state::State;
+use crate::sysctl;
+
+impl Shared {
+    /// Chooses and holds the ports of a container on its gateway, when they are on no endpoint yet.
+    pub(super) fn choose_ports(&self, state: &mut State, container: &ContainerId) -> Result<(), Error> {
+        let Some(bindings) = state.sandboxes.get(container).map(|sandbox| sandbox.spec.ports.clone()) else {
+            return Ok(());
+        };
+        if bindings.is_empty() || state.of(container).any(|held| !held.record.ports.is_empty()) {
+            return Ok(());
+        }
+        let Some(gateway) = state.gateway(container).cloned() else { return Ok(()) };
+        let Some(network) = state.networks.get(&gateway.network).map(|held| held.record.clone()) else {
+            return Ok(());
+        };
+        if network.driver != Driver::Bridge {
+            return Ok(());
+        }
+        let options = BridgeOptions::of(&network);
+        let ephemeral = sysctl::ephemeral_ports().unwrap_or(EPHEMERAL);
+        let mut ports = Vec::new();
+        let mut holds = Vec::new();
+        for binding in &bindings {
+            let addresses = host_addresses(binding, &options, &gateway);
+            let routed = |address: &IpAddr| options.mode(address.is_ipv6()) == GatewayMode::Routed;
+            let (open, rewritten): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(routed);
+            // A routed network opens the container's own port; nothing of the host's is taken.
+            ports.extend(open.iter().map(|ip| published(binding, *ip, binding.container_port)));
+            let target = match rewritten.first().and_then(|ip| own_address(&gateway, ip.is_ipv6())) {
+                Some(ip) => SocketAddr::new(ip, binding.container_port),
+                None => continue,
+            };
+            let wanted = Wanted {
+                protocol: binding.protocol,
+                addresses: &rewritten,
+                container_port: binding.container_port,
+                count: binding.count,
+                host_port: binding.host_port,
+            };
+            let held = |first| hold(binding.protocol, &rewritten, first, binding.count, target);
+            let (first, kept) = state.ports.choose(&wanted, ephemeral, held).map_err(|cause| {
+                Error::Ports { name: gateway.name.clone(), endpoint: gateway.id.to_string(), cause }
+            })?;
+            holds.push(kept);
+            for ip in &rewritten {
+                let port = published(binding, *ip, first);
+                // At once, so that the next binding of the same container sees it.
+                state.ports.insert(gateway.id.clone(), port.clone());
+                ports.push(port);
+            }
+        }
+        if let Some(held) = state.endpoints.get_mut(&gateway.id) {
+            held.record.ports = ports;
+            held.holds = holds;
+        }
+        Ok(())
+    }
+
+    /// Writes an endpoint's rules.
+    pub(super) fn write_rules(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mark = |state: &mut State| {
+            if let Some(held) = state.endpoints.get_mut(&endpoint.id) {
+                held.ruled = true;
+            }
+            state.endpoint_facts(endpoint)
+        };
+        self.change_rules(mark, |writer, facts| {
+            facts.as_ref().map_or(Ok(()), |facts| writer.add_endpoint(facts))
+        })?;
+        forget_flows(endpoint)
+    }
+
+    /// Takes an endpoint's rules away.
+    pub(super) fn withdraw_rules(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mark = |state: &mut State| {
+            let held = state.endpoints.get_mut(&endpoint.id)?;
+            std::mem::take(&mut held.ruled).then_some(())?;
+            state.endpoint_facts(endpoint)
+        };
+        self.change_rules(mark, |writer, facts| {
+            facts.as_ref().map_or(Ok(()), |facts| writer.remove_endpoint(facts))
+        })?;
+        forget_flows(endpoint)
+    }
+
+    /// Lets the published ports follow the default route from one endpoint to another.
+    pub(super) fn move_ports(
+        &self,
+        container: &ContainerId,
+        before: Option<&EndpointId>,
+    ) -> Result<(), Error> {
+        let (old, new) = {
+            let state = self.state();
+            let old = before.and_then(|id| state.endpoints.get(id)).map(|held| held.record.clone());
+            (old, state.gateway(container).cloned())
+        };
+        let Some(new) = new else { return Ok(()) };
+        if let Some(old) = old.filter(|old| !old.ports.is_empty() && old.id != new.id) {
+            self.withdraw_rules(&old)?;
+            let stripped = {
+                let mut state = self.state();
+                state.ports.release(&old.id);
+                let Some(held) = state.endpoints.get_mut(&old.id) else { return Ok(()) };
+                held.record.ports.clear();
+                held.holds.clear();
+                held.record.clone()
+            };
+            self.write(&[Change::PutEndpoint(stripped.clone())])?;
+            self.write_rules(&stripped)?;
+        }
+        self.publish(&new)
+    }
+
+    /// Publishes the container's ports on an endpoint that stands already.
+    fn publish(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        if !endpoint.ports.is_empty() {
+            return Ok(());
+        }
+        let published = {
+            let mut state = self.state();
+            self.choose_ports(&mut state, &endpoint.container)?;
+            state.endpoints.get(&endpoint.id).map(|held| held.record.clone())
+        };
+        match published.filter(|record| !record.ports.is_empty()) {
+            Some(record) => {
+                self.write(&[Change::PutEndpoint(record.clone())])?;
+                // What it had without ports is in the new facts as well; elements that are there stay.
+                self.write_rules(&record)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn published(binding: &PortBinding, host_ip: IpAddr, host_port: u16) -> PublishedPort {
+    PublishedPort {
+        protocol: binding.protocol,
+        host_ip,
+        host_port,
+        container_port: binding.container_port,
+        count: binding.count,
+    }
+}
+
+fn own_address(endpoint: &Endpoint, ipv6: bool) -> Option<IpAddr> {
+    endpoint.addresses().find(|address| address.is_ipv6() == ipv6)
+}
+
+/// Host addresses of a binding, of families that the endpoint has.
+fn host_addresses(binding: &PortBinding, options: &BridgeOptions, endpoint: &Endpoint) -> Vec<IpAddr> {
+    let everywhere: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let set = options.host_binding.filter(|address| !address.is_unspecified());
+    let asked: Vec<IpAddr> = match binding.host_ip.or(set) {
+        Some(address) => vec![address],
+        None => everywhere.to_vec(),
+    };
+    asked.into_iter().filter(|address| own_address(endpoint, address.is_ipv6()).is_some()).collect()
+}
+
+/// A UDP flow that the kernel remembers goes on past new rules, and past their end.
+fn forget_flows(endpoint: &Endpoint) -> Result<(), Error> {
+    let udp: Vec<&PublishedPort> =
+        endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp).collect();
+    if udp.is_empty() {
+        return Ok(());
+    }
+    let what = || kernel("forget UDP flows");
+    let mut socket = Socket::open(Service::Netfilter).map_err(what())?;
+    for ipv6 in [false, true] {
+        if !udp.iter().any(|port| port.host_ip.is_ipv6() == ipv6) {
+            continue;
+        }
+        for flow in socket.connections(ipv6).map_err(what())? {
+            let published = udp.iter().any(|port| {
+                flow.protocol == Protocol::Udp.number()
+                    && port.host_ip.is_ipv6() == ipv6
+                    && (port.host_port..=port.host_port + (port.count - 1)).contains(&flow.destination_port)
+            });
+            let to_us = endpoint.addresses().any(|own| own == flow.answerer);
+            if published || to_us && flow.protocol == Protocol::Udp.number() {
+                socket.forget(&flow).map_err(what())?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! After a start of the engine: what lives is repaired, what does not is removed. The same steps as every day's.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gantry_names::ContainerId;
+use gantry_netlink::{Namespace, Service, Socket};
+
+use super::{Networks, Shared};
+use crate::driver::kernel;
+use crate::failure::Error;
+use crate::ports::hold::hold;
+use crate::record::{Driver, Endpoint};
+
+/// What was found and done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Sandboxes that live on.
+    pub kept: Vec<ContainerId>,
+    /// Sandboxes whose containers are gone, removed.
+    pub removed: Vec<ContainerId>,
+    /// Live sandboxes with something missing that could not be repaired, and why.
+    pub broken: Vec<(ContainerId, String)>,
+    /// Namespaces and links that no row names, removed.
+    pub orphans: Vec<String>,
+}
+
+impl Networks {
+    /// Once after [`Networks::open`]: sandboxes of live containers are looked at and repaired, all others are removed, and
+    /// so is whatever carries our marks and is in no row.
+    pub fn restore(&self, live: &HashSet<ContainerId>) -> Result<Restored, Error> {
+        let shared = &self.shared;
+        let mut out = Restored::default();
+        let known: Vec<ContainerId> = shared.state().sandboxes.keys().cloned().collect();
+        for container in known {
+            if !live.contains(&container) {
+                shared.remove_sandbox(&container)?;
+                out.removed.push(container);
+                continue;
+            }
+            match shared.repair(&container) {
+                Ok(()) => out.kept.push(container),
+                Err(error) => out.broken.push((container, error.to_string())),
+            }
+        }
+        shared.remove_orphans(&mut out)?;
+        Ok(out)
+    }
+}
+
+impl Shared {
+    fn repair(self: &Arc<Self>, container: &ContainerId) -> Result<(), Error> {
+        let (endpoints, gateway, path) = {
+            let state = self.state();
+            let endpoints: Vec<Endpoint> = state.of(container).map(|held| held.record.clone()).collect();
+            let path = state.sandboxes.get(container).and_then(|sandbox| sandbox.path.clone());
+            (endpoints, state.gateway(container).map(|endpoint| endpoint.id.clone()), path)
+        };
+        let Some(path) = path else { return Ok(()) };
+        let sandbox = Namespace::at(&path).map_err(kernel("network namespace"))?;
+        // A file that nothing is mounted on is the host's namespace to nobody: entering it would fail later.
+        let links = sandbox
+            .run(|| Socket::open(Service::Route)?.links())
+            .map_err(kernel(format!("network namespace {}", path.display())))?;
+        let there: BTreeSet<String> = links.into_iter().map(|link| link.name).collect();
+        for endpoint in &endpoints {
+            if !there.contains(&endpoint.interface) {
+                tracing::warn!(endpoint = %endpoint.id, "interface is missing; making it again");
+                self.link().delete_link(&endpoint.host_interface).map_err(kernel("endpoint"))?;
+                self.attach(endpoint, gateway.as_ref() == Some(&endpoint.id))?;
+            }
+            self.hold_again(endpoint);
+        }
+        match endpoints.first() {
+            Some(endpoint) => self.start_names(endpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the published ports from the host's programs again. One that took a port meanwhile is told; packets go on
+    /// to the container all the same.
+    fn hold_again(&self, endpoint: &Endpoint) {
+        let mut holds = Vec::new();
+        for port in &endpoint.ports {
+            let Some(own) = endpoint.addresses().find(|own| own.is_ipv6() == port.host_ip.is_ipv6()) else {
+                continue;
+            };
+            let target = SocketAddr::new(own, port.container_port);
+            match hold(port.protocol, &[port.host_ip], port.host_port, port.count, target) {
+                Ok(hold) => holds.push(hold),
+                Err(error) => {
+                    tracing::warn!(%error, container = endpoint.name, "a program of the host listens on a published port")
+                }
+            }
+        }
+        if let Some(held) = self.state().endpoints.get_mut(&endpoint.id) {
+            held.holds = holds;
+        }
+    }
+
+    /// Namespace files and cable ends in our bridges that belong to no row.
+    fn remove_orphans(&self, out: &mut Restored) -> Result<(), Error> {
+        let (files, ends, bridges) = {
+            let state = self.state();
+            let files: BTreeSet<String> = state.sandboxes.keys().map(|id| id.short().to_owned()).collect();
+            let ends: BTreeSet<String> =
+                state.endpoints.values().map(|held| held.record.host_interface.clone()).collect();
+            let external = &self.config.default_bridge;
+            let bridges: BTreeSet<String> = state
+                .networks
+                .values()
+                .filter(|held| held.record.driver == Driver::Bridge)
+                .map(|held| held.record.interface.clone())
+                .filter(|name| !(external.external && *name == external.name))
+                .collect();
+            (files, ends, bridges)
+        };
+        let dir = self.config.exec_root.join("netns");
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !files.contains(&name) {
+                Namespace::unmount(&entry.path()).map_err(kernel("orphaned network namespace"))?;
+                out.orphans.push(entry.path().display().to_string());
+            }
+        }
+        let mut link = self.link();
+        let links = link.links().map_err(kernel("list links"))?;
+        let ours: BTreeSet<u32> =
+            links.iter().filter(|link| bridges.contains(&link.name)).map(|link| link.index).collect();
+        for orphan in links.iter().filter(|link| {
+            link.kind == "veth"
+                && link.name.starts_with("veth")
+                && link.master.is_some_and(|master| ours.contains(&master))
+                && !ends.contains(&link.name)
+        }) {
+            link.delete_link(&orphan.name).map_err(kernel("orphaned link"))?;
+            out.orphans.push(orphan.name.clone());
+        }
+        Ok(())
+    }
+}
