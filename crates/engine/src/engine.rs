@@ -29,7 +29,7 @@ pub struct Engine {
 }
 
 pub(crate) struct Inner {
-    pub(crate) config: EngineConfig,
+    config: RwLock<Arc<EngineConfig>>,
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
@@ -72,7 +72,7 @@ impl Engine {
         let damaged = listing.damaged.iter().chain(&lost_volumes).map(ToString::to_string).collect();
         let inner = Inner {
             host: host::look(),
-            config,
+            config: RwLock::new(Arc::new(config)),
             store,
             images,
             volumes,
@@ -92,9 +92,27 @@ impl Engine {
         &self.inner.images
     }
 
-    /// The settings.
-    pub fn config(&self) -> &EngineConfig {
-        &self.inner.config
+    /// The settings as they are now.
+    pub fn config(&self) -> Arc<EngineConfig> {
+        Arc::clone(&self.inner.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over what may change while the engine runs (SIGHUP): labels, live restore, the shutdown timeout, runtimes,
+    /// and what `info` shows. The rest of `new` is ignored.
+    pub fn reconfigure(&self, new: EngineConfig) {
+        let mut slot = self.inner.config.write().unwrap_or_else(PoisonError::into_inner);
+        let EngineConfig { labels, live_restore, shutdown_timeout, runtimes, default_runtime, facts, .. } =
+            new;
+        let old = EngineConfig::clone(&slot);
+        *slot = Arc::new(EngineConfig {
+            labels,
+            live_restore,
+            shutdown_timeout,
+            runtimes,
+            default_runtime,
+            facts,
+            ..old
+        });
     }
 
     /// Follows and replays events.
@@ -141,7 +159,7 @@ impl Engine {
 
     /// Where a container's own files are: its log, hosts, resolv.conf.
     pub(crate) fn container_dir(&self, id: &ContainerId) -> PathBuf {
-        self.inner.config.data_root.join("containers").join(id.as_str())
+        self.config().data_root.join("containers").join(id.as_str())
     }
 
     /// Publishes an event. A journal that cannot be written is told in the log, not to the caller.

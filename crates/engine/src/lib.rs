@@ -30,7 +30,7 @@ pub mod spec;
 mod system;
 mod volumes;
 
-pub use config::{EngineConfig, ForeignRuntime, InfoFacts, find_shim};
+pub use config::{EngineConfig, ForeignRuntime, InfoFacts, OWN_RUNTIME, find_shim};
 pub use container::{
     AttachRequest, Attachment, ChangeKind, CommitRequest, Created, ExecRequest, ExecState, Inspected,
     ListRequest, Listed, LogLine, Logs, LogsRequest, NetworkCounters, Output, PathStat, Sample, TarWriter,

@@ -163,7 +163,7 @@ impl Engine {
             return;
         }
         let orphan = |name: &str| ContainerId::parse(name).ok().filter(|id| !known.contains(id));
-        for name in names_in(&self.inner.config.exec_root) {
+        for name in names_in(&self.config().exec_root) {
             let Some(id) = orphan(&name) else { continue };
             let bundle = self.inner.shims.bundle(&id);
             if let Ok(Found::Alive(shim, _)) = self.inner.shims.reconnect(&bundle, SHIM_BUDGET).await {
@@ -179,7 +179,7 @@ impl Engine {
         let known: HashSet<ContainerId> = known.clone();
         blocking(move || {
             let orphan = |name: &str| ContainerId::parse(name).ok().filter(|id| !known.contains(id));
-            for name in names_in(&engine.inner.config.data_root.join("containers")) {
+            for name in names_in(&engine.config().data_root.join("containers")) {
                 if let Some(id) = orphan(&name) {
                     let _ = std::fs::remove_dir_all(engine.container_dir(&id));
                 }
@@ -224,7 +224,7 @@ impl Engine {
         for container in self.registry().all() {
             self.cancel_back_off(&container);
         }
-        if self.inner.config.live_restore {
+        if self.config().live_restore {
             return;
         }
         let begun = Timestamp::now();
@@ -234,7 +234,7 @@ impl Engine {
             tasks.spawn(async move { engine.stop_for_shutdown(&container).await });
         }
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.inner.config.shutdown_timeout, all).await.is_err() {
+        if tokio::time::timeout(self.config().shutdown_timeout, all).await.is_err() {
             tracing::warn!(since = %begun, "some containers did not end in time and run on");
         }
     }

@@ -77,7 +77,7 @@ impl Engine {
         image: &Image,
     ) -> Result<(ContainerSpec, Vec<String>)> {
         let mut spec = spec;
-        let config = &self.inner.config;
+        let config = self.config();
         let mut warnings = Vec::new();
         if let Some(run) = &image.config.config {
             merge::merge(&mut spec, run)?;

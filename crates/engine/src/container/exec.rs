@@ -270,7 +270,7 @@ impl Engine {
                 permitted: caps,
                 ..oci::Capabilities::default()
             }),
-            no_new_privileges: security.no_new_privileges.unwrap_or(self.inner.config.no_new_privileges),
+            no_new_privileges: security.no_new_privileges.unwrap_or(self.config().no_new_privileges),
             oom_score_adj: Some(spec.oom_score_adj),
             ..oci::Process::default()
         })

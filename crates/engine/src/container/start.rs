@@ -110,13 +110,8 @@ impl Engine {
         mounts.extend(asked);
         let user = self.resolve_user(record, &rootfs)?;
         let (ipc_of, pid_of) = (self.ipc_owner(record)?, self.pid_owner(record)?);
-        let config = &self.inner.config;
-        let parent = if record.spec.cgroup_parent.is_empty() {
-            &config.cgroup_parent
-        } else {
-            &record.spec.cgroup_parent
-        };
-        let cgroup = Path::new("/").join(parent).join(record.id.as_str()).display().to_string();
+        let config = self.config();
+        let cgroup = self.cgroup_of(record);
         let limits = bundle::resources::limits(&record.spec.resources, &device_numbers)
             .map_err(|err| Error::Invalid(format!("error gathering device information: {err}")))?;
         let spec = bundle::build(Inputs {
@@ -227,11 +222,12 @@ impl Engine {
     }
 
     fn runtime_spec(&self, record: &ContainerRecord) -> Result<RuntimeSpec> {
-        let root = self.inner.config.exec_root.join("runtime").join(&record.spec.runtime);
+        let config = self.config();
+        let root = config.exec_root.join("runtime").join(&record.spec.runtime);
         if record.spec.runtime == OWN_RUNTIME {
             return Ok(RuntimeSpec::Own { root });
         }
-        let known = self.inner.config.runtimes.get(&record.spec.runtime);
+        let known = config.runtimes.get(&record.spec.runtime);
         let foreign = known.ok_or_else(|| {
             Error::Invalid(format!("unknown or invalid runtime name: {}", record.spec.runtime))
         })?;

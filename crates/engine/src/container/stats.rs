@@ -96,7 +96,8 @@ impl Engine {
     /// The cgroup of a container below every hierarchy's root.
     pub(crate) fn cgroup_of(&self, record: &ContainerRecord) -> String {
         let asked = &record.spec.cgroup_parent;
-        let parent = if asked.is_empty() { &self.inner.config.cgroup_parent } else { asked };
+        let config = self.config();
+        let parent = if asked.is_empty() { &config.cgroup_parent } else { asked };
         std::path::Path::new("/").join(parent).join(record.id.as_str()).display().to_string()
     }
 }

@@ -65,7 +65,7 @@ impl Engine {
     }
 
     fn info_blocking(&self) -> Result<Info> {
-        let config = &self.inner.config;
+        let config = self.config();
         let mut info = Info {
             id: self.identity()?,
             images: self.inner.images.list(&ListOptions { all: true, ..ListOptions::default() })?.len(),
