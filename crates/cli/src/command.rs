@@ -154,7 +154,7 @@ impl Command {
             return Ok(None);
         }
         self.check_arity(path, parsed.words.len())?;
-        Ok(Some(Matches::new(self.flags.to_vec(), parsed.given, parsed.words, path.to_owned())))
+        Ok(Some(Matches::new(self.flags.to_vec(), parsed.given, parsed.words)))
     }
 
     /// A mistake in the flags: exit code 125.
@@ -177,10 +177,12 @@ impl Command {
             _ => return Ok(()),
         };
         let line = self.use_line(path);
+        // Docker's own words differ between the two kinds.
+        let see = if matches!(self.arity, Arity::None | Arity::AtMost(_)) { "Run" } else { "See" };
         Err(Failure::text(
             1,
             format!(
-                "{program}: '{path}' {told}\n\nUsage:  {line}\n\nSee '{path} --help' for more information"
+                "{program}: '{path}' {told}\n\nUsage:  {line}\n\n{see} '{path} --help' for more information"
             ),
         ))
     }

@@ -86,7 +86,7 @@ fn dispatch(program: &str, args: &[String]) -> Outcome {
     let root = &commands::ROOT;
     let parsed = flags::parse(root.flags, false, args)
         .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
-    let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new(), program.to_owned());
+    let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new());
     if parsed.asked == Asked::Help {
         print::out(&help::page(root, program, true));
         return Ok(());
@@ -98,7 +98,7 @@ fn dispatch(program: &str, args: &[String]) -> Outcome {
     let session = Session::new(program.to_owned(), globals);
     let words = parsed.words;
     if words.is_empty() {
-        print::out(&help::page(root, program, true));
+        print::err(help::page(root, program, true).trim_end());
         return Ok(());
     }
     if words[0] == "help" {
@@ -132,7 +132,8 @@ fn descend(session: &Session, root: &'static Command, program: &str, words: &[St
     }
     match rest.first().map(String::as_str) {
         None => {
-            print::out(&help::page(command, &path, at == 0));
+            // Not asked for: it is a mistake's answer.
+            print::err(help::page(command, &path, at == 0).trim_end());
             Ok(())
         }
         Some("--help" | "-h") => {

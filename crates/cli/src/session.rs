@@ -107,15 +107,13 @@ impl Session {
         }
         let name = self.context_name();
         if name == "default" {
-            return Ok(Endpoint::parse(&with_scheme(&self.default_host()), self.tls())?);
+            let host = self.default_host();
+            return Endpoint::parse(&with_scheme(&host), self.tls())
+                .map_err(|_| unresolved(&format!("invalid bind address format: {host}")));
         }
         let store = self.contexts();
-        let context: Context = store.get(&name).map_err(|why| self.context_failure(&name, &why))?;
+        let context: Context = store.get(&name).map_err(|why| unresolved(&why))?;
         Ok(store.endpoint(&context)?)
-    }
-
-    fn context_failure(&self, _name: &str, why: &str) -> Failure {
-        Failure::text(1, format!("unable to resolve docker endpoint: {why}"))
     }
 
     fn tls(&self) -> Option<TlsFiles> {
@@ -171,6 +169,10 @@ impl Session {
         let text = if flag.is_empty() { self.config().text("detachKeys") } else { flag };
         Ok((text.to_owned(), crate::terminal::parse_detach_keys(text)?))
     }
+}
+
+fn unresolved(why: &str) -> Failure {
+    Failure::text(1, format!("Failed to initialize: unable to resolve docker endpoint: {why}"))
 }
 
 fn var(name: &str) -> Option<String> {

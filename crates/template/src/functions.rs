@@ -114,7 +114,12 @@ fn width(datum: &Datum) -> Result<usize, String> {
 }
 
 fn json(datum: &Datum) -> Outcome {
-    serde_json::to_string(&datum.json()).map(Datum::text).map_err(|e| e.to_string())
+    let text = serde_json::to_string(&datum.json()).map_err(|e| e.to_string())?;
+    Ok(Datum::text(match datum {
+        // Docker's rows write themselves, and they keep HTML out of strings; nothing else does.
+        Datum::Row(_) => text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
+        _ => text,
+    }))
 }
 
 fn title(source: &str) -> String {

@@ -109,6 +109,7 @@ pub fn show(found: &[Value], format: &str) -> Outcome {
         print::line(&Value::Array(found.to_vec()).to_string());
         return Ok(());
     }
+    crate::format::template(format).map_err(|failure| Failure::text(64, failure.to_string()))?;
     // What was printed before a row that does not fit stays printed, as Docker does it.
     let mut out = String::new();
     for value in found {
@@ -121,8 +122,7 @@ pub fn show(found: &[Value], format: &str) -> Outcome {
         }
     }
     if found.is_empty() {
-        // A template over nothing is still parsed, and an empty line says so.
-        crate::format::template(format)?;
+        // A template over nothing is an empty line.
         out.push('\n');
     }
     print::out(&out);

@@ -21,8 +21,6 @@ pub enum Kind {
     Uint,
     /// A whole number from 0 to 65535.
     Uint16,
-    /// A number with a fraction.
-    Float,
     /// A Go duration: `1m30s`.
     Duration,
     /// A size: `64m`.
@@ -49,18 +47,12 @@ impl Kind {
             Kind::Int => "int",
             Kind::Uint => "uint",
             Kind::Uint16 => "uint16",
-            Kind::Float => "float",
             Kind::Duration => "duration",
             Kind::Bytes | Kind::Swap => "bytes",
             Kind::Decimal => "decimal",
             Kind::Filter => "filter",
             Kind::Named(name) => name,
         }
-    }
-
-    /// Whether each further value is added to the ones before.
-    pub fn repeats(self) -> bool {
-        matches!(self, Kind::List | Kind::Strings | Kind::Map | Kind::Filter | Kind::Named(_))
     }
 
     /// Checks one value.
@@ -73,10 +65,6 @@ impl Kind {
             Kind::Int => numbers::int(value).map(drop),
             Kind::Uint => numbers::uint(value, 64).map(drop),
             Kind::Uint16 => numbers::uint(value, 16).map(drop),
-            Kind::Float => match value.parse::<f64>() {
-                Ok(_) => Ok(()),
-                Err(_) => Err(format!("strconv.ParseFloat: parsing {value:?}: invalid syntax")),
-            },
             Kind::Duration => duration::parse(value).map(drop),
             Kind::Bytes => size::parse(value).map(drop),
             Kind::Swap => size::parse_swap(value).map(drop),

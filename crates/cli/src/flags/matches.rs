@@ -9,8 +9,6 @@ pub struct Matches {
     given: Vec<(&'static str, String)>,
     /// The words that are no flags.
     pub words: Vec<String>,
-    /// The command as typed: `docker container run`.
-    pub path: String,
 }
 
 impl Matches {
@@ -18,9 +16,8 @@ impl Matches {
         tables: Vec<&'static [Flag]>,
         given: Vec<(&'static str, String)>,
         words: Vec<String>,
-        path: String,
     ) -> Matches {
-        Matches { tables, given, words, path }
+        Matches { tables, given, words }
     }
 
     fn flag(&self, name: &str) -> &Flag {

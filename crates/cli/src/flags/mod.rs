@@ -9,7 +9,7 @@ mod parse;
 
 pub use kind::Kind;
 pub use matches::Matches;
-pub use parse::{Asked, FlagError, Parsed, parse};
+pub use parse::{Asked, FlagError, parse};
 
 /// Says whether a value is acceptable, and why not.
 pub type Check = fn(&str) -> Result<(), String>;

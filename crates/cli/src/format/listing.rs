@@ -44,6 +44,19 @@ impl Format {
             || self.0.contains("json .}}")
     }
 
+    /// Tries the template on an empty row, so that a mistake is told before the engine is asked.
+    pub fn rehearse(&self, row: Fields) -> Result<(), Failure> {
+        if self.0.is_empty() || self.0.starts_with("table {{.ID}}") {
+            return Ok(());
+        }
+        let template = Template::parse(&self.source())
+            .map_err(|e| Failure::text(1, format!("failed to parse template: {e}")))?;
+        match template.execute(&Datum::Row(Rc::new(row))) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Failure::text(1, format!("failed to execute template: {e}"))),
+        }
+    }
+
     fn source(&self) -> String {
         if self.0 == "json" {
             return "{{json .}}".into();

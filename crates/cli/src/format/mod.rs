@@ -5,7 +5,7 @@ mod row;
 mod table;
 
 pub use listing::{Format, Listing, template};
-pub use row::{Cell, Fields};
+pub use row::Fields;
 pub use table::{align, aligned};
 
 /// The first 12 characters of an id, without its algorithm.

@@ -50,38 +50,6 @@ pub fn parse(text: &str) -> Result<i64, String> {
     Ok(if negative { -(total.round() as i64) } else { total.round() as i64 })
 }
 
-/// `time.Duration.String`.
-pub fn format(nanos: i64) -> String {
-    if nanos == 0 {
-        return "0s".into();
-    }
-    let sign = if nanos < 0 { "-" } else { "" };
-    let size = nanos.unsigned_abs();
-    let part = |value: u64, scale: u64, unit: &str| {
-        let fraction = format!("{:0width$}", value % scale, width = scale.ilog10() as usize);
-        let fraction = fraction.trim_end_matches('0');
-        match fraction.is_empty() || scale == 1 {
-            true => format!("{}{unit}", value / scale),
-            false => format!("{}.{fraction}{unit}", value / scale),
-        }
-    };
-    match size {
-        0..1_000 => format!("{sign}{size}ns"),
-        1_000..1_000_000 => format!("{sign}{}", part(size, 1_000, "µs")),
-        1_000_000..1_000_000_000 => format!("{sign}{}", part(size, 1_000_000, "ms")),
-        _ => {
-            let seconds = size / 1_000_000_000;
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            let tail = part(size % 60_000_000_000, 1_000_000_000, "s");
-            match (hours, minutes) {
-                (0, 0) => format!("{sign}{tail}"),
-                (0, m) => format!("{sign}{m}m{tail}"),
-                (h, m) => format!("{sign}{h}h{m}m{tail}"),
-            }
-        }
-    }
-}
-
 /// `units.HumanDuration`: how long, in one phrase.
 pub fn human(seconds: i64) -> String {
     let minutes = seconds / 60;
@@ -112,10 +80,6 @@ mod tests {
         assert_eq!(parse("10"), Err("time: missing unit in duration \"10\"".into()));
         assert_eq!(parse("x"), Err("time: invalid duration \"x\"".into()));
         assert_eq!(parse("1y"), Err("time: unknown unit \"y\" in duration \"1y\"".into()));
-        assert_eq!(format(3_723_500_000_000), "1h2m3.5s");
-        assert_eq!(format(30_000_000_000), "30s");
-        assert_eq!(format(1_500), "1.5µs");
-        assert_eq!(format(7_776_000_000_000_000), "2160h0m0s");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub fn parse(options: &[String]) -> Result<Security, String> {
     for option in options {
         let (key, value) = option.split_once('=').or_else(|| option.split_once(':')).unwrap_or((option, ""));
         if value.is_empty() && key != "no-new-privileges" {
-            return Err(format!("invalid --security-opt: {option:?}"));
+            return Err(format!("Invalid --security-opt: {option:?}"));
         }
         if option == "systempaths=unconfined" {
             out.open_system_paths = true;
@@ -48,7 +48,7 @@ mod tests {
         let s = parse(&own(&["no-new-privileges", "label:disable", "systempaths=unconfined"])).unwrap();
         assert_eq!(s.options, ["no-new-privileges", "label:disable"]);
         assert!(s.open_system_paths);
-        assert_eq!(parse(&own(&["bogus"])).unwrap_err(), "invalid --security-opt: \"bogus\"");
+        assert_eq!(parse(&own(&["bogus"])).unwrap_err(), "Invalid --security-opt: \"bogus\"");
         assert!(parse(&own(&["seccomp=/nope.json"])).unwrap_err().contains("no such file or directory"));
     }
 }

@@ -103,6 +103,17 @@ fn absolute(path: &str, tail_of: &str) -> String {
 }
 
 async fn from_container(s: &Session, m: &Matches, container: &str, source: &str, target: &str) -> Outcome {
+    if target != "-" {
+        // A place that cannot be is told before the container is asked.
+        let above = crate::parse::mounts::absolute_path(target);
+        if let Some(dir) = Path::new(&above).parent().filter(|d| !d.is_dir() && !Path::new(target).is_dir()) {
+            return Err(format!(
+                "invalid output path: directory {:?} does not exist",
+                dir.display().to_string()
+            )
+            .into());
+        }
+    }
     let client = s.client()?;
     let mut path = source.to_owned();
     let mut renamed = None;
@@ -196,6 +207,9 @@ impl Landing {
 }
 
 async fn to_container(s: &Session, m: &Matches, container: &str, source: &str, target: &str) -> Outcome {
+    if source != "-" {
+        fs::symlink_metadata(source).map_err(|e| lstat_failure(source, &e))?;
+    }
     let client = s.client()?;
     let mut place = target.to_owned();
     let mut stat = client.container_stat(container, &place).await;

@@ -66,7 +66,7 @@ pub async fn create(s: &Session, m: &Matches, spec: &Spec) -> Result<String, Fai
         && !image.chars().all(|c| c.is_ascii_hexdigit())
         && !image.starts_with("sha256:")
     {
-        return Err(Failure::text(125, why.to_string()));
+        return Err(with_hint(s, "run", &why.to_string()));
     }
     let platform = match m.text("platform") {
         "" => std::env::var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default(),

@@ -47,6 +47,9 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         Some(quiet) => Format::new(quiet),
         None => Format::choose(asked, configured, None, &table),
     };
+    if quiet.is_none() && !m.on("size") {
+        format.rehearse(row(&Value::Null, true))?;
+    }
     let limit = if m.on("latest") && m.int("last") == -1 { 1 } else { m.int("last") };
     let with_size = m.on("size") || (quiet.is_none() && format.mentions("Size"));
     let mut query = Query::new().flag("all", m.on("all"));

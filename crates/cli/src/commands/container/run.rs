@@ -38,7 +38,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     if detach {
         if m.changed("attach") {
             let why = "conflicting options: cannot specify both --attach and --detach";
-            return Err(Failure::text(125, why));
+            return Err(Failure::text(1, why));
         }
         spec.stdin = false;
         spec.stdout = false;
@@ -56,9 +56,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
 
     let attach = spec.stdin || spec.stdout || spec.stderr;
     if !attach {
-        let wait_for_removal = spec.auto_remove;
         if let Err(err) = client.container_start(&id, Query::new()).await {
-            let _ = wait_for_removal;
             return Err(start_failure(s, err.into()));
         }
         print::line(&id);

@@ -42,9 +42,8 @@ pub fn from_flags(m: &Matches, proxies: &[(String, String)]) -> Result<Spec, Str
             environment.push(format!("{name}={value}"));
         }
     }
-    environment.extend(env::env(&m.all("env-file"), &flags).map_err(|e| told_file("--env-file", e))?);
-    let labels =
-        env::labels(&m.all("label-file"), &m.all("label")).map_err(|e| told_file("--label-file", e))?;
+    environment.extend(env::env(&m.all("env-file"), &flags)?);
+    let labels = env::labels(&m.all("label-file"), &m.all("label"))?;
     let (networks, endpoints) = networks(m)?;
     let host = host_config(m, &volumes, &ports, &networks)?;
 
@@ -86,10 +85,6 @@ pub fn from_flags(m: &Matches, proxies: &[(String, String)]) -> Result<Spec, Str
     put("HostConfig", host);
     put("NetworkingConfig", json!({"EndpointsConfig": endpoints}));
     Ok(Spec { body: Value::Object(body), tty, stdin, stdout, stderr, auto_remove })
-}
-
-fn told_file(flag: &str, why: String) -> String {
-    format!("{flag}: {why}")
 }
 
 fn host_config(

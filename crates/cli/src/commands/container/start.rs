@@ -50,7 +50,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     }
     match failed.is_empty() {
         true => Ok(()),
-        false => Err(format!("failed to start containers: {}", failed.join(", ")).into()),
+        false => Err(format!("Error: failed to start containers: {}", failed.join(", ")).into()),
     }
 }
 

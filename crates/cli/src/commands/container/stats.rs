@@ -66,8 +66,9 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
                 Err(failure) => failed.push(failure.to_string()),
             }
         }
+        Failure::all(failed)?;
         print::out(&listing.finish());
-        return Failure::all(failed);
+        return Ok(());
     }
     live(s, names, every, &format, trunc).await
 }

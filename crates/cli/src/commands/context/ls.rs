@@ -52,7 +52,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         listing.add(row(name, description, host, error))?;
     }
     print::out(&listing.finish());
-    if s.host_is_given() && !s.config().text("currentContext").is_empty() {
+    if s.host_is_given() {
         print::err(
             "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.",
         );

@@ -66,6 +66,10 @@ async fn remove(s: &Session, m: &Matches) -> Outcome {
             failed.push(format!("context {name:?} is in use, set -f flag to force remove"));
             continue;
         }
+        if store.get(name).is_err() && !force {
+            failed.push(format!("context {name:?} does not exist"));
+            continue;
+        }
         match store.remove(name) {
             Ok(()) => {
                 if s.config().text("currentContext") == name {

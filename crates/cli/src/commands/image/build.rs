@@ -14,7 +14,7 @@ use crate::command::{Arity, COMMAND, Command, Names};
 use crate::config;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
-use crate::parse::{env, hosts, ulimits};
+use crate::parse::{env, hosts, size, ulimits};
 use crate::print;
 use crate::session::Session;
 use crate::tarball;
@@ -50,7 +50,7 @@ static FLAGS: &[Flag] = &[
     flag("security-opt", Kind::Strings, "Security option"),
     flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
     switch("squash", "Make one layer of the new ones"),
-    list("tag", "Name of the image (name:tag)").short('t'),
+    list("tag", "Name of the image (name:tag)").short('t').check(check_tag),
     text("target", "Stage to build"),
     flag("ulimit", Kind::Named("ulimit"), "Resource limit").default("[]").check(ulimits::check),
     switch("load", "Accepted: images are always in the engine").hidden(),
@@ -66,6 +66,10 @@ pub static BUILD: Command = Command {
     work: work!(run),
     ..COMMAND
 };
+
+fn check_tag(text: &str) -> Result<(), String> {
+    gantry_names::Reference::parse(text).map(drop).map_err(|e| e.to_string())
+}
 
 /// The Dockerfile's name inside a context that has none of its own.
 const OUTSIDE_NAME: &str = ".dockerfile.outside-of-context";
@@ -86,7 +90,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         query = query.with("remote", word).with_some("dockerfile", m.text("file"));
         Body::empty()
     } else {
-        let (name, body) = from_folder(word, m.text("file"))?;
+        let (name, body) = from_folder(word, m.text("file"), m.on("quiet"))?;
         query = query.with("dockerfile", name);
         body
     };
@@ -101,7 +105,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             None => break,
         };
         if let Some(failure) = progress::failure_in(&message) {
-            if quiet {
+            if quiet && !told.is_empty() {
                 // What led to the failure was held back until now.
                 print::err(&told);
             }
@@ -135,8 +139,6 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
 fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
     let mut q = Query::new();
     for tag in m.all("tag") {
-        gantry_names::Reference::parse(&tag)
-            .map_err(|e| format!("invalid argument {tag:?} for \"-t, --tag\" flag: {e}"))?;
         q = q.with("t", tag);
     }
     let mut args = Map::new();
@@ -222,7 +224,7 @@ fn append<W: Write>(writer: &mut Writer<W>, name: &str, bytes: &[u8]) -> io::Res
 }
 
 /// A folder: the Dockerfile's name inside the context and the context, without what `.dockerignore` names.
-fn from_folder(folder: &str, file: &str) -> Result<(String, Body), Failure> {
+fn from_folder(folder: &str, file: &str, quiet: bool) -> Result<(String, Body), Failure> {
     let root = fs::canonicalize(folder).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => {
             Failure::text(1, format!("unable to prepare context: path {folder:?} not found"))
@@ -241,7 +243,7 @@ fn from_folder(folder: &str, file: &str) -> Result<(String, Body), Failure> {
     } else {
         let wanted = if file.is_empty() { root.join("Dockerfile") } else { PathBuf::from(file) };
         let missing = |e: io::Error| {
-            let shown = wanted.display();
+            let shown = crate::parse::mounts::absolute_path(&wanted.to_string_lossy());
             Failure::text(
                 1,
                 format!(
@@ -265,7 +267,17 @@ fn from_folder(folder: &str, file: &str) -> Result<(String, Body), Failure> {
         Err(err) => return Err(format!("error checking context: {}", terminal::io_text(&err)).into()),
     };
     let kept = name.clone();
-    let body = tarball::body(move |out| context(&root, &ignore, &kept, outside.as_deref(), out));
+    let body = tarball::body(move |out| {
+        let mut counted = Counted { out, bytes: 0 };
+        context(&root, &ignore, &kept, outside.as_deref(), &mut counted)?;
+        if !quiet {
+            print::out(&format!(
+                "Sending build context to Docker daemon  {}\r\r\n",
+                size::human(counted.bytes as f64)
+            ));
+        }
+        Ok(())
+    });
     Ok((name, body))
 }
 
@@ -288,7 +300,8 @@ fn context(
         }
         ignore.excludes(name) && !ignore.may_take_back_below(name)
     };
-    let options = PackOptions { skip: Some(&skip), owner: Some((0, 0)), ..PackOptions::default() };
+    let options =
+        PackOptions { skip: Some(&skip), owner: Some((0, 0)), whole_seconds: true, ..PackOptions::default() };
     let mut writer = Writer::new(out);
     pack(&Root::open(root)?, b"", &options, &mut writer).map_err(io::Error::other)?;
     if let Some(bytes) = outside {

@@ -148,5 +148,5 @@ fn row(image: &Value, repository: &str, tag: &str, digest: &str, trunc: bool) ->
             "UNIQUE SIZE",
             if shared < 0.0 { "N/A".to_owned() } else { human(total - shared) },
         )
-        .with("VirtualSize", "SIZE", size::human_precise(total.max(0.0), 3))
+        .with("VirtualSize", "SIZE", size::human(total.max(0.0)))
 }

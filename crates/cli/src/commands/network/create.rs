@@ -78,11 +78,13 @@ fn pools(m: &Matches) -> Result<Vec<Value>, String> {
     let subnets = m.all("subnet");
     let mut pools: Vec<(Option<Net>, Map<String, Value>)> = Vec::new();
     for subnet in &subnets {
-        let net = Net::parse(subnet).ok_or_else(|| format!("invalid CIDR address: {subnet}"))?;
-        if pools.iter().any(|(known, _)| known.as_ref().is_some_and(|k| k.overlaps(&net))) {
+        // One that is no network is the engine's to refuse.
+        let net = Net::parse(subnet);
+        let meets = |known: &Option<Net>| matches!((known, &net), (Some(a), Some(b)) if a.overlaps(b));
+        if pools.iter().any(|(known, _)| meets(known)) {
             return Err("multiple overlapping subnet configuration is not supported".into());
         }
-        pools.push((Some(net), Map::from_iter([("Subnet".to_owned(), json!(subnet))])));
+        pools.push((net, Map::from_iter([("Subnet".to_owned(), json!(subnet))])));
     }
     if subnets.is_empty() && (m.changed("ip-range") || m.changed("gateway")) {
         return Err("every ip-range or gateway must have a corresponding subnet".into());

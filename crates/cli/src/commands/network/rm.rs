@@ -33,5 +33,5 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             }
         }
     }
-    if code == 0 { Ok(()) } else { Err(Failure::silent(code)) }
+    if code == 0 { Ok(()) } else { Err(Failure::text(code, format!("exit status {code}"))) }
 }

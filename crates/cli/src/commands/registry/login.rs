@@ -34,10 +34,10 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut password = m.text("password").to_owned();
     let mut username = m.text("username").to_owned();
     if m.changed("password") {
-        print::err("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         if m.on("password-stdin") {
             return Err("conflicting options: cannot specify both --password and --password-stdin".into());
         }
+        print::err("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
     }
     if m.on("password-stdin") {
         if username.is_empty() {
