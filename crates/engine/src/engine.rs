@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     execs: Mutex<HashMap<ExecId, Arc<ExecSession>>>,
     /// The engine ends: exits are recorded, but nothing is started or removed any more.
     pub(crate) draining: AtomicBool,
+    /// Whether [`Engine::restore`] is through: starts by policy wait for it.
+    pub(crate) restored: tokio::sync::watch::Sender<bool>,
     /// Records that could not be read, for the log and `info`.
     pub(crate) damaged: Vec<String>,
 }
@@ -82,6 +84,7 @@ impl Engine {
             registry: RwLock::new(registry),
             execs: Mutex::default(),
             draining: AtomicBool::new(false),
+            restored: tokio::sync::watch::Sender::new(false),
             damaged,
         };
         Ok(Engine { inner: Arc::new(inner) })

@@ -46,8 +46,10 @@ impl Engine {
         if let Err(err) = settled {
             tracing::warn!(err = chain(&err), "settle volumes");
         }
-        self.restore_networks();
+        let engine = self.clone();
+        blocking(move || engine.restore_networks()).await;
         self.remove_orphans().await;
+        self.inner.restored.send_replace(true);
         self.start_by_policy().await;
         Ok(())
     }
@@ -225,6 +227,7 @@ impl Engine {
             self.cancel_back_off(&container);
         }
         if self.config().live_restore {
+            self.inner.network.shutdown();
             return;
         }
         let begun = Timestamp::now();
@@ -237,6 +240,7 @@ impl Engine {
         if tokio::time::timeout(self.config().shutdown_timeout, all).await.is_err() {
             tracing::warn!(since = %begun, "some containers did not end in time and run on");
         }
+        self.inner.network.shutdown();
     }
 
     async fn stop_for_shutdown(&self, container: &Arc<Container>) {

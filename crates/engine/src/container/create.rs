@@ -88,6 +88,7 @@ impl Engine {
         if spec.network_mode == NetworkMode::Default {
             spec.network_mode = self.inner.network.default_mode();
         }
+        self.inner.network.settle(&mut spec)?;
         let full = |who: &str| self.find(who).map(|container| container.id.to_string());
         if let NetworkMode::Container(who) = &spec.network_mode {
             spec.network_mode = NetworkMode::Container(full(who)?);
@@ -190,7 +191,6 @@ impl Engine {
             health: None,
             network: Default::default(),
         };
-        self.inner.network.check(&record)?;
         let engine = self.clone();
         let image = image.clone();
         blocking(move || {

@@ -161,6 +161,11 @@ impl Engine {
         let (engine, waiting) = (self.clone(), Arc::clone(container));
         let task = tokio::spawn(async move {
             tokio::time::sleep(delay).await;
+            // The networks are brought together first: a new sandbox must not be taken for an orphan.
+            let mut restored = engine.inner.restored.subscribe();
+            if restored.wait_for(|restored| *restored).await.is_err() {
+                return;
+            }
             let _gate = waiting.gate.lock().await;
             waiting.live().back_off = None;
             if !matches!(waiting.record().state, State::Restarting { .. }) {

@@ -72,7 +72,7 @@ impl Engine {
             if !doomed {
                 engine.inner.store.write_freeing(|tx| tx.remove(CONTAINERS, &id))?;
             }
-            engine.inner.network.forget(&left);
+            engine.forget_network(&left);
             engine.unmake_blocking(&left, doomed);
             engine.registry_mut().remove(&shown);
             Ok(())
