@@ -111,7 +111,7 @@ fn host_config(
         let fits = |v: &&str| {
             if v.ends_with(':') { mode.starts_with(*v) && mode.len() > v.len() } else { mode == *v }
         };
-        if !mode.is_empty() && !valid.iter().any(|v| fits(v)) {
+        if !mode.is_empty() && !valid.iter().any(fits) {
             let noun = match flag {
                 "pid" => "PID",
                 "uts" => "UTS",

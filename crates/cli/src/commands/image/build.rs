@@ -281,6 +281,24 @@ fn from_folder(folder: &str, file: &str, quiet: bool) -> Result<(String, Body), 
     Ok((name, body))
 }
 
+/// Counts what goes through.
+struct Counted<'w> {
+    out: &'w mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 fn context(
     root: &Path,
     ignore: &Ignore,
