@@ -4,34 +4,32 @@
 //! It takes tini's arguments, because people write them: `-g` signals the command's whole group, `-v` and `-s` are
 //! accepted and change nothing, `--` ends the options.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use gantry_sys::signals::{SignalFd, kill};
-use rustix::process::{Pid, WaitOptions, wait};
-use rustix::termios::{isatty, tcsetpgrp};
+use rustix::process::{WaitOptions, wait};
+
+use crate::fresh;
 
 const SIGCHLD: i32 = 17;
-const SIGCONT: i32 = 18;
 /// Signals that tell of a fault in ourselves: they are not for anybody else, and must not be blocked.
 const FAULTS: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
 /// Cannot be blocked, or are the C library's own.
 const UNTOUCHABLE: [i32; 4] = [9, 19, 32, 33];
 
-pub(crate) fn run(args: &[OsString]) -> ExitCode {
+pub(crate) fn run(myself: &OsStr, args: &[OsString]) -> ExitCode {
     let (group, command) = options(args);
     let Some((program, rest)) = command.split_first() else {
         eprintln!("usage: gantry-init [-g] -- COMMAND [ARGUMENT...]");
         return ExitCode::from(1);
     };
-    match live(group, program, rest) {
+    match live(myself, group, program, rest) {
         Ok(code) => ExitCode::from(code),
         Err(err) => {
-            let name = program.to_string_lossy();
-            eprintln!("[FATAL gantry-init ({})] exec {name} failed: {err}", std::process::id());
-            ExitCode::from(if err.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+            eprintln!("[FATAL gantry-init ({})] {err}", std::process::id());
+            ExitCode::FAILURE
         }
     }
 }
@@ -49,21 +47,13 @@ fn options(args: &[OsString]) -> (bool, &[OsString]) {
     (group, &[])
 }
 
-fn live(group: bool, program: &OsString, args: &[OsString]) -> io::Result<u8> {
+fn live(myself: &OsStr, group: bool, program: &OsString, args: &[OsString]) -> io::Result<u8> {
     let ours = |signal: &i32| !FAULTS.contains(signal) && !UNTOUCHABLE.contains(signal);
     let signals = SignalFd::new(&(1..=64).filter(ours).collect::<Vec<_>>())?;
     // A group of its own, so that what is typed at a terminal reaches it once, not once from the terminal and once
-    // from us. The child starts with no signal blocked: the standard library sees to it.
-    let child = Command::new(program).args(args).process_group(0).spawn()?;
+    // from us.
+    let child = fresh::command(myself, fresh::GROUP).arg(program).args(args).spawn()?;
     let pid = child.id() as i32;
-    let stdin = io::stdin();
-    if isatty(&stdin)
-        && let Some(leader) = Pid::from_raw(pid)
-        && tcsetpgrp(&stdin, leader).is_ok()
-    {
-        // Should it have tried to read before the terminal was its own, it was stopped.
-        let _ = kill(-pid, SIGCONT);
-    }
     loop {
         wait_readable(&signals)?;
         while let Some(received) = signals.read()? {

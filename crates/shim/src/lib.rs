@@ -1,7 +1,7 @@
 //! One container's keeper: it makes the container, holds its stdio, writes its log, runs its exec sessions, reaps it and
 //! records its exit. It outlives the engine.
 //!
-//! One program with four faces ([`run`]):
+//! One program with several faces ([`run`]):
 //!
 //! | called as | is |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `gantry-shim --bundle DIR --clean` | the undertaker: ends what a killed keeper left |
 //! | `gantry-shim --compress LOG` | the keeper's helper that compresses old log files |
 //! | `docker-init -- cmd args`, `gantry-init ...` | the tiny init inside a container (`--init`) |
+//! | `... --fresh CMD ARGS` | a step between the two last and what they execute: signals as a fresh program expects them |
 //!
 //! The keeper is one thread around `poll`: no async runtime, nothing allocated that is not needed just now, for
 //! there is one of it per container. It has no opinion: what runs is in `config.json`, how it is kept in `shim.json`
@@ -21,6 +22,7 @@
 //! Start reading at [`keeper`].
 
 mod clean;
+mod fresh;
 mod init;
 pub mod keeper;
 mod log;
@@ -38,7 +40,8 @@ enum Face {
     Keep(PathBuf),
     Clean(PathBuf),
     Compress(PathBuf),
-    Init(Vec<OsString>),
+    Init { myself: OsString, args: Vec<OsString> },
+    Fresh(Vec<OsString>),
     Unknown,
 }
 
@@ -48,7 +51,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Face::Keep(bundle) => keeper::keep(&bundle),
         Face::Clean(bundle) => clean::clean(&bundle),
         Face::Compress(log) => log::compress(&log),
-        Face::Init(args) => return init::run(&args),
+        Face::Init { myself, args } => return init::run(&myself, &args),
+        Face::Fresh(command) => return fresh::execute(&command),
         Face::Unknown => {
             eprintln!("usage: gantry-shim --bundle DIR [--clean]");
             return ExitCode::from(2);
@@ -68,18 +72,21 @@ type Fatal = Box<dyn std::error::Error>;
 
 fn face(args: Vec<OsString>) -> Face {
     let mut args = args.into_iter();
-    let name = args.next().unwrap_or_default();
-    let name = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    if matches!(name, "docker-init" | "gantry-init" | "tini") {
-        return Face::Init(args.collect());
-    }
+    let myself = args.next().unwrap_or_default();
+    let name = Path::new(&myself).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let is_init = matches!(name, "docker-init" | "gantry-init" | "tini");
     let rest: Vec<OsString> = args.collect();
+    if rest.first().is_some_and(|word| word == fresh::WORD) {
+        return Face::Fresh(rest[1..].to_vec());
+    }
+    if is_init {
+        return Face::Init { myself, args: rest };
+    }
     let words: Vec<&str> = rest.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     match words[..] {
         ["--bundle", _] => Face::Keep(PathBuf::from(&rest[1])),
         ["--bundle", _, "--clean"] => Face::Clean(PathBuf::from(&rest[1])),
         ["--compress", _] => Face::Compress(PathBuf::from(&rest[1])),
-        ["init", ..] => Face::Init(rest[1..].to_vec()),
         _ => Face::Unknown,
     }
 }
@@ -96,7 +103,12 @@ mod tests {
     fn the_name_and_the_first_words_choose_the_face() {
         assert_eq!(of(&["gantry-shim", "--bundle", "/b"]), Face::Keep("/b".into()));
         assert_eq!(of(&["gantry-shim", "--bundle", "/b", "--clean"]), Face::Clean("/b".into()));
-        assert_eq!(of(&["/sbin/docker-init", "--", "sh"]), Face::Init(vec!["--".into(), "sh".into()]));
+        let args = vec!["--".into(), "sh".into()];
+        assert_eq!(
+            of(&["/sbin/docker-init", "--", "sh"]),
+            Face::Init { myself: "/sbin/docker-init".into(), args }
+        );
+        assert_eq!(of(&["docker-init", "--fresh", "sh"]), Face::Fresh(vec!["sh".into()]));
         assert_eq!(of(&["gantry-shim"]), Face::Unknown);
         assert_eq!(of(&[]), Face::Unknown);
     }

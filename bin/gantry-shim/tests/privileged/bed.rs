@@ -26,6 +26,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 pub enum Runtime {
     Own,
     Runc,
+    Crun,
 }
 
 /// A folder with a root file system, bundles, logs; and the shims.
@@ -52,6 +53,7 @@ impl Bed {
         }
         fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_gantry-shim"), bin.join("docker-init")).unwrap();
+        copy_libraries(Path::new(env!("CARGO_BIN_EXE_gantry-shim")), &dir.path().join("lower"));
         for applet in APPLETS {
             symlink("busybox", bin.join(applet)).unwrap();
         }
@@ -59,6 +61,15 @@ impl Bed {
         let shims =
             Shims::new(Path::new(env!("CARGO_BIN_EXE_gantry-shim")), &dir.path().join("run")).unwrap();
         Bed { dir, shims, runtime }
+    }
+
+    /// Debian's crun 1.8 refuses a hybrid of both cgroup versions: it gets a view of the machine without version 2.
+    fn crun(&self) -> PathBuf {
+        let script = self.path("crun");
+        let text = "#!/bin/sh\nexec unshare -m sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec crun \"$@\"' crun \"$@\"\n";
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        script
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -87,6 +98,7 @@ impl Bed {
             Runtime::Runc => {
                 RuntimeSpec::Foreign { path: "/usr/sbin/runc".into(), args: Vec::new(), root: state }
             }
+            Runtime::Crun => RuntimeSpec::Foreign { path: self.crun(), args: Vec::new(), root: state },
         };
         let log = LogSpec {
             driver: "json-file".into(),
@@ -149,7 +161,7 @@ impl Bed {
     }
 
     pub fn nothing_left(&self, wanted: &Wanted, pid: u32) {
-        assert!(pid == 0 || !Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is left");
+        assert!(pid == 0 || !runs(pid), "process {pid} is left");
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(wanted.config.id.as_str()), "a mount is left");
         for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
@@ -178,6 +190,24 @@ impl Bed {
         }
         assert_eq!(reader.damage(), Default::default());
         String::from_utf8(text).unwrap()
+    }
+}
+
+/// Whether a process runs. A dead one whose new parent has not looked yet does not.
+fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// Installed, the program is static; as a test's binary it is not, and is to run inside the container nevertheless.
+fn copy_libraries(program: &Path, root: &Path) {
+    let listed = std::process::Command::new("ldd").arg(program).output().unwrap();
+    for word in
+        String::from_utf8(listed.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/'))
+    {
+        let to = root.join(word.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(word, to).unwrap();
     }
 }
 

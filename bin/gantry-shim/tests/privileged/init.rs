@@ -29,7 +29,7 @@ async fn it_hands_signals_on(bed: Bed) {
 
 async fn it_reaps_orphans(bed: Bed) {
     // The inner shell's child outlives it and ends: as a zombie it would be seen until the container ends.
-    let script = "sh -c 'true & true'; while ps | grep -q ' Z '; do sleep 0.01; done; echo none";
+    let script = "sh -c 'true & true'; while ps | grep -q ' [Z] '; do sleep 0.01; done; echo none";
     let (out, _, _) = bed.output(&bed.wanted(&["/bin/docker-init", "--", "sh", "-c", script])).await;
     assert_eq!(out, "none\n");
 }

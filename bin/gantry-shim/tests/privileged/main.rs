@@ -23,6 +23,12 @@ macro_rules! on_every_runtime {
                 super::$name($crate::bed::Bed::new($crate::bed::Runtime::Own)).await;
             })*
         }
+        mod crun {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::bed::Bed::new($crate::bed::Runtime::Crun)).await;
+            })*
+        }
         mod runc {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {

@@ -12,6 +12,7 @@ use gantry_errdefs::Class;
 use gantry_shim_protocol::Failure;
 
 use super::{Made, Runtime, Stdio, failure};
+use crate::fresh;
 
 /// Where the runtime says what went wrong, one JSON object a line.
 const LOG: &str = "runtime.log";
@@ -39,7 +40,7 @@ impl Foreign {
 
     /// The program with what comes before its verb. We stand in the bundle: relative names are short.
     fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = fresh::command("/proc/self/exe", &self.program);
         command.args(&self.args).arg("--root").arg(&self.root);
         command.args(["--log", LOG, "--log-format", "json", verb]);
         command.current_dir(&self.bundle).stdin(Std::null());

@@ -56,6 +56,7 @@ pub(crate) fn open(bundle: &Path, config: &ShimConfig) -> Result<Box<dyn Runtime
     Ok(match &config.runtime {
         RuntimeSpec::Own { .. } => Box::new(Own::new(bundle, config)),
         RuntimeSpec::Foreign { path, args, root } => {
+            std::fs::metadata(path).map_err(|err| failure(&format!("runtime {}", path.display()), &err))?;
             if let Some(root) = rootfs::mount(bundle, &config.root)? {
                 rootfs::point_spec_to(bundle, &root)?;
             }

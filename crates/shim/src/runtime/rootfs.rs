@@ -12,6 +12,8 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, mount_remount,
 };
 
+use rustix::thread::UnshareFlags;
+
 use super::{failure, not_understood};
 
 /// Mounts the root; where it is, unless the spec's own path is right as it is.
@@ -53,11 +55,7 @@ pub(crate) fn unmount(bundle: &Path, root: &RootMount) {
 /// A mount namespace in which what is mounted in the bundle stays ours; everywhere else mounts still come and go with the
 /// host's, as shared volumes need.
 fn own_namespace(bundle: &Path) -> io::Result<()> {
-    #[expect(
-        deprecated,
-        reason = "its safe successor is not there; we have one thread and share no descriptors"
-    )]
-    rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS)?;
+    gantry_sys::clone::unshare(UnshareFlags::NEWNS.bits())?;
     for folder in bundle.ancestors() {
         match mount_change(folder, MountPropagationFlags::PRIVATE) {
             // Not a mount point: the one that holds it is further up.
