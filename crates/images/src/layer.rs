@@ -1,14 +1,16 @@
 //! A layer on its way in: its blob as it came, and its files in a snapshot, made side by side.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use gantry_archive::{
     Compression, Decoder, ExtractOptions, Extracted, Reader, Root, Whiteouts, extract, settle,
 };
+use gantry_content::Ingest;
 use gantry_names::{ChainId, DiffId, Digest, Hasher};
 
-use crate::stream::{PipeReader, pipe, read_piece};
+use crate::stream::{PipeReader, PipeWriter, pipe, read_piece};
 use crate::{Error, ImageStore, Layer, Lease, Result};
 
 /// A layer unpacked apart from those below it: what is left is to put it in its place.
@@ -82,13 +84,9 @@ impl ImageStore {
                 Err(_) => to_unpack.fail(io::Error::other("the layer's stream broke off")),
             }
             let unpacked = join(unpacking);
-            // The first cause is the one to tell: a stream that broke off also fails to unpack, and a layer that fails to
-            // unpack breaks the stream.
+            // The first cause is the one to tell: a stream that broke off also fails to unpack.
             match (taken, unpacked) {
                 (Ok((digest, size)), Ok(unpacked)) => Ok((digest, size, unpacked)),
-                (Err(Error::Io(error)), Err(cause)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    Err(cause)
-                }
                 (Err(error), Ok(unpacked)) => {
                     self.discard(&unpacked.key);
                     Err(error)
@@ -201,22 +199,39 @@ impl ImageStore {
         Ok(Some(Layer { diff_id, blob, media_type: media_type(Compression::None).into(), blob_size, size }))
     }
 
-    /// Writes a stream to the content store and to `also`; gives the blob's digest and size.
-    pub(crate) fn take_blob(&self, input: &mut dyn Read, also: &mut dyn Write) -> Result<(Digest, u64)> {
-        let mut ingest = self.inner.content.ingest_nameless()?;
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let count = match input.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            also.write_all(&buffer[..count])?;
-            ingest.write_all(&buffer[..count])?;
-        }
+    /// The layers on record, by their blob.
+    pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Layer>> {
+        let layers = self.catalog()?.records.into_iter().flat_map(|(_, record)| record.layers);
+        Ok(layers.map(|layer| (layer.blob.clone(), layer)).collect())
+    }
+
+    /// Writes a stream to the content store and to whoever unpacks it; gives the blob's digest and size.
+    pub(crate) fn take_blob(&self, input: &mut dyn Read, also: &mut PipeWriter) -> Result<(Digest, u64)> {
+        let ingest = self.fill_blob(input, Some(also))?;
         let size = ingest.offset();
         Ok((ingest.commit(None, None)?, size))
+    }
+
+    /// The same without the last step. Where unpacking gave up, the blob is filled all the same: whether it is needed is for
+    /// others to say.
+    pub(crate) fn fill_blob(
+        &self,
+        mut input: &mut dyn Read,
+        mut also: Option<&mut PipeWriter>,
+    ) -> Result<Ingest> {
+        let mut ingest = self.inner.content.ingest_nameless()?;
+        loop {
+            let piece = read_piece(&mut input)?;
+            if piece.is_empty() {
+                return Ok(ingest);
+            }
+            if let Some(writer) = &mut also
+                && writer.send_piece(Arc::clone(&piece)).is_err()
+            {
+                also = None;
+            }
+            ingest.write_all(&piece)?;
+        }
     }
 
     /// Unpacks a layer's stream into a fresh snapshot on `below`. Nothing is left where it fails.

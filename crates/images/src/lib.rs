@@ -21,6 +21,7 @@
 mod change;
 mod commit;
 mod config;
+mod container;
 mod create;
 mod error;
 mod filter;

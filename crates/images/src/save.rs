@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{Read, Write};
 
 use gantry_archive::{Entry, Writer};
-use gantry_names::{Digest, ImageId, Platform, Reference};
+use gantry_names::{Digest, Hasher, ImageId, Platform, Reference};
 use serde_json::{Value, json};
 
 use crate::resolve::resolve_in;
@@ -119,8 +119,12 @@ impl ImageStore {
     fn write_blob(&self, archive: &mut Writer<&mut dyn Write>, image: &Image, blob: &Digest) -> Result<()> {
         let missing = || Error::LayerMissing { image: image.id.clone(), blob: blob.clone() };
         let info = self.inner.content.stat(blob).map_err(|_| missing())?;
-        let mut file = self.inner.content.open_blob(blob)?;
-        archive.append(&Entry::file(path(blob), info.size), &mut file)?;
+        let mut checked = Checked { from: self.inner.content.open_blob(blob)?, hasher: Hasher::new() };
+        archive.append(&Entry::file(path(blob), info.size), &mut checked)?;
+        let found = checked.hasher.finish();
+        if found != *blob {
+            return Err(gantry_content::Error::Damaged { digest: blob.clone(), found }.into());
+        }
         Ok(())
     }
 
@@ -139,6 +143,20 @@ impl ImageStore {
             "layers": image.record.layers.iter().map(layer).collect::<Vec<_>>(),
         });
         Ok(serde_json::to_vec(&manifest).map_err(std::io::Error::other)?)
+    }
+}
+
+/// Hashes what is read through it: a damaged blob is told, not passed on in silence.
+struct Checked {
+    from: std::fs::File,
+    hasher: Hasher,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
     }
 }
 

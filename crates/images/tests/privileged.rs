@@ -304,3 +304,128 @@ fn archives_of_an_original_tool_are_read() {
         assert_eq!(house.seen("example.org/app:2"), house.seen("app:3"));
     });
 }
+
+/// The same image as an OCI-like archive: layers named by their digest, manifest last, as Docker writes since 25.
+fn digest_named(config: &[u8], layers: &[Vec<u8>], more: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    let mut put = |name: &str, bytes: &[u8]| {
+        writer.append_bytes(&Entry::file(name, bytes.len() as u64), bytes).unwrap();
+    };
+    let names: Vec<String> =
+        layers.iter().map(|layer| format!("blobs/sha256/{}", Digest::sha256_of(layer).hex())).collect();
+    for (name, layer) in names.iter().zip(layers) {
+        put(name, layer);
+    }
+    for (name, bytes) in more {
+        put(name, bytes);
+    }
+    put("config", config);
+    put(
+        "manifest.json",
+        json!([{ "Config": "config", "RepoTags": ["big:1"], "Layers": names }]).to_string().as_bytes(),
+    );
+    writer.finish().unwrap()
+}
+
+fn big_layer() -> Vec<u8> {
+    let noise: String =
+        (0..40_000u64).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    tar(&[("big", &noise)])
+}
+
+#[test]
+fn a_large_blob_that_is_no_layer_does_not_disturb() {
+    let layer = big_layer();
+    let attestation = format!("{{\"predicate\":\"{}\"}}", "x".repeat(300_000)).into_bytes();
+    let name = format!("blobs/sha256/{}", Digest::sha256_of(&attestation).hex());
+    let archive = digest_named(&config(&[&layer]), &[layer.clone()], &[(&name, attestation)]);
+    each_driver(|house| {
+        house.load(archive.clone()).unwrap();
+        assert_eq!(house.images.inspect("big:1", None).unwrap().record.layers.len(), 1);
+    });
+}
+
+#[test]
+fn a_layer_that_is_here_is_not_read_again_and_a_name_that_moves_is_told() {
+    let layer = big_layer();
+    let mut archive = digest_named(&config(&[&layer]), &[layer.clone()], &[]);
+    each_driver(|house| {
+        let mut archive = archive.clone();
+        let first = house.load(archive.clone()).unwrap();
+        assert_eq!((first.len(), &first[0].previous), (1, &None));
+        // What comes under a known digest is not looked at: its bytes could be anything.
+        archive[2000] ^= 1;
+        assert_eq!(house.load(archive).unwrap()[0].id, first[0].id);
+        let other = docker_archive(&config(&[]), &[], &["big:1"]);
+        assert_eq!(house.load(other).unwrap()[0].previous.as_ref(), Some(&first[0].id));
+    });
+    // On a machine without it the same bytes are refused.
+    archive[2000] ^= 1;
+    let told = house("overlay").load(archive).unwrap_err().to_string();
+    assert!(told.starts_with("invalid diffID for layer 0"), "{told}");
+}
+
+#[test]
+fn a_damaged_blob_is_told_by_name_when_saved_and_when_unpacked() {
+    let layer = gzip(&big_layer());
+    let plain = big_layer();
+    each_driver(|house| {
+        let id =
+            house.load(docker_archive(&config(&[&plain]), &[layer.clone()], &["app"])).unwrap().remove(0).id;
+        let image = house.images.get(&id).unwrap();
+        let blob = image.record.layers[0].blob.clone();
+        let path = house.images.content().path(&blob).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[5000] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let told = house.images.save(&["app".to_owned()], None, &mut Vec::new()).unwrap_err().to_string();
+        assert!(told.contains(blob.as_str()) && told.contains("damaged"), "{told}");
+        house.snapshots.remove(image.chain_id().unwrap().as_str()).unwrap();
+        let told = house.images.unpack(&house.images.lease(), &id).unwrap_err().to_string();
+        assert!(told.contains(blob.as_str()) && told.contains("damaged"), "{told}");
+    });
+}
+
+#[test]
+fn containers_share_their_mount_points_and_do_not_show_them() {
+    let layer = tar(&[("etc/", ""), ("etc/hosts", "mine")]);
+    each_driver(|house| {
+        let id =
+            house.load(docker_archive(&config(&[&layer]), &[layer.clone()], &["app"])).unwrap().remove(0).id;
+        let lease = house.images.lease();
+        let parent = house.images.container_parent(&lease, &id).unwrap();
+        assert_eq!(house.images.container_parent(&lease, &id).unwrap(), parent);
+        let view = RootView::of(&house.snapshots.prepare("container", Some(&parent)).unwrap()).unwrap();
+        for path in
+            ["/proc", "/sys", "/dev/console", "/dev/shm", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv"]
+        {
+            view.stat(path).unwrap();
+        }
+        assert_eq!(view.stat("/etc/hosts").unwrap().size, 4, "what the image has stays");
+        drop(view);
+        assert_eq!(house.snapshots.changes("container").unwrap(), vec![]);
+        house.snapshots.remove("container").unwrap();
+        drop(lease);
+        house.images.remove("app", RemoveOptions::default(), &|_| Vec::new()).unwrap();
+        assert!(house.snapshots.walk().unwrap().is_empty(), "they go with the image");
+    });
+}
+
+#[test]
+fn what_was_half_unpacked_when_the_engine_went_away_is_gone_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let snapshots = gantry_snapshots::open("overlay", &folder.path().join("snapshots")).unwrap();
+        let content = ContentStore::open(&folder.path().join("content")).unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        (ImageStore::open(store, content, Arc::clone(&snapshots)).unwrap(), snapshots)
+    };
+    let (images, snapshots) = open();
+    snapshots.prepare("unpack-0123", None).unwrap();
+    snapshots.prepare("container", None).unwrap();
+    drop((images, snapshots));
+    let (_images, snapshots) = open();
+    let left: Vec<String> = snapshots.walk().unwrap().into_iter().map(|info| info.name).collect();
+    assert_eq!(left, ["container"]);
+}

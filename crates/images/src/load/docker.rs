@@ -42,7 +42,7 @@ pub(super) fn load(archive: &mut Archive<'_>) -> Result<Vec<Loaded>> {
             loaded.push(archive.name(&id, name)?);
         }
         if names.is_empty() {
-            loaded.push(Loaded { id, reference: None });
+            loaded.push(Loaded { id, reference: None, previous: None });
         }
     }
     Ok(loaded)

@@ -30,7 +30,7 @@ pub(super) fn load(archive: &mut Archive<'_>) -> Result<Vec<Loaded>> {
 }
 
 /// The config document today's images have, made from the chain of folders that ends at `id`, and the layers' files.
-fn image(archive: &Archive<'_>, id: &str) -> Result<(Vec<u8>, Vec<String>)> {
+fn image(archive: &mut Archive<'_>, id: &str) -> Result<(Vec<u8>, Vec<String>)> {
     let mut chain = Vec::new();
     let mut seen = HashSet::new();
     let mut next = Some(id.to_owned());
@@ -53,6 +53,9 @@ fn image(archive: &Archive<'_>, id: &str) -> Result<(Vec<u8>, Vec<String>)> {
     let mut diff_ids: Vec<DiffId> = Vec::new();
     let mut history = Vec::new();
     for (id, json) in &chain {
+        if let Some(error) = archive.refused.remove(&archive.followed(&format!("{id}/layer.tar"))?) {
+            return Err(error);
+        }
         let file = format!("{id}/layer.tar");
         let name = archive.followed(&file)?;
         let piece = archive.layers.get(&name).ok_or_else(|| Error::Archive(format!("{name} is missing")))?;

@@ -9,7 +9,7 @@ mod docker;
 mod legacy;
 mod oci;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
 use gantry_archive::{Compression, Decoder, Kind, Reader};
@@ -38,6 +38,9 @@ pub struct Loaded {
     pub id: ImageId,
     /// The name it got; none for an image the archive has no name for.
     pub reference: Option<Reference>,
+    /// The other image that had the name before; Docker tells it: "The image x already exists, renaming the old one with ID
+    /// y to empty string".
+    pub previous: Option<ImageId>,
 }
 
 /// What a load tells while it goes.
@@ -69,6 +72,9 @@ impl ImageStore {
             documents: HashMap::new(),
             layers: HashMap::new(),
             links: HashMap::new(),
+            refused: HashMap::new(),
+            pending: VecDeque::new(),
+            known: self.known_layers()?,
         };
         archive.read(input, told)?;
         if archive.documents.contains_key("manifest.json") {
@@ -90,7 +96,7 @@ impl ImageStore {
 struct Piece {
     blob: Digest,
     size: u64,
-    compression: Compression,
+    media_type: String,
     diff_id: DiffId,
     bytes: u64,
     /// Its files, unpacked apart; taken by the first image that has it.
@@ -107,7 +113,19 @@ pub(crate) struct Archive<'a> {
     layers: HashMap<String, Piece>,
     /// Links by name: to another file of the archive.
     links: HashMap<String, String>,
+    /// Files that looked like layers and could not be unpacked. They matter only to an image that needs them: an
+    /// attestation is as large as a layer and none.
+    refused: HashMap<String, Error>,
+    /// Layers whose last bytes are on their way to the disk, in the order they came.
+    pending: VecDeque<(String, Taken)>,
+    /// Layers that are here already, by their blob.
+    known: HashMap<Digest, Layer>,
 }
+
+type Taken = std::thread::JoinHandle<Result<Piece>>;
+
+/// Most layers whose last bytes may be on their way to the disk at once.
+const PENDING_LIMIT: usize = 4;
 
 impl Archive<'_> {
     fn read(&mut self, input: impl Read + Send + 'static, told: &mut dyn FnMut(LoadEvent)) -> Result<()> {
@@ -121,11 +139,11 @@ impl Archive<'_> {
         while let Some(entry) = reader.next_entry()? {
             let name = clean(&String::from_utf8_lossy(&entry.name));
             match entry.kind {
-                Kind::File if looks_like_layer(&name, entry.size) => {
-                    if let Some(piece) = self.take_layer(&name, entry.size, &mut reader, told)? {
-                        self.layers.insert(name, piece);
-                    }
-                }
+                Kind::File if looks_like_layer(&name, entry.size) => match self.here_already(&name) {
+                    // Its name is its digest, and it is here: its bytes need not come again.
+                    Some(piece) => drop(self.layers.insert(name, piece)),
+                    None => self.take_layer(name, entry.size, &mut reader, told)?,
+                },
                 Kind::File => {
                     if entry.size > MAX_DOCUMENT {
                         continue; // Nothing of ours is that large; the reader passes over it.
@@ -148,19 +166,43 @@ impl Archive<'_> {
                 _ => {}
             }
         }
+        while self.settle_oldest() {}
         Ok(())
     }
 
-    /// Keeps a layer's blob and unpacks it, apart from any parent where the driver can. A file that turns out to be no
-    /// layer (a large document, an attestation) is kept as a document's blob would be: not at all.
+    fn here_already(&self, name: &str) -> Option<Piece> {
+        let digest = Digest::from_sha256_hex(name.strip_prefix("blobs/sha256/")?).ok()?;
+        let layer = self.known.get(&digest).filter(|_| self.store.inner.content.touch(&digest))?;
+        Some(Piece {
+            blob: digest,
+            size: layer.blob_size,
+            media_type: layer.media_type.clone(),
+            diff_id: layer.diff_id.clone(),
+            bytes: layer.size,
+            unpacked: None,
+        })
+    }
+
+    /// Waits for the oldest layer that is still being written; `false` if there is none.
+    fn settle_oldest(&mut self) -> bool {
+        let Some((name, taken)) = self.pending.pop_front() else { return false };
+        match taken.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(piece) => drop(self.layers.insert(name, piece)),
+            Err(error) => drop(self.refused.insert(name, error)),
+        }
+        true
+    }
+
+    /// Keeps a layer's blob and unpacks it, apart from any parent where the driver can. The last bytes go to the disk while
+    /// the next file is read.
     fn take_layer(
-        &self,
-        name: &str,
+        &mut self,
+        name: String,
         total: u64,
         reader: &mut Reader<Box<dyn Read>>,
         told: &mut dyn FnMut(LoadEvent),
-    ) -> Result<Option<Piece>> {
-        let id = short_name(name);
+    ) -> Result<()> {
+        let id = short_name(&name);
         let mut current = 0;
         let mut next = 0;
         let mut watched = Watched {
@@ -174,41 +216,55 @@ impl Archive<'_> {
                 }
             },
         };
-        if !self.store.inner.snapshots.layers_apart() {
-            let (blob, size) = self.store.take_blob(&mut watched, &mut std::io::sink())?;
-            let decoder = Decoder::new(self.store.inner.content.open_blob(&blob)?)?;
-            let compression = decoder.compression();
-            let diff_id = DiffId(digest_of(decoder)?);
-            return Ok(Some(Piece { blob, size, compression, diff_id, bytes: 0, unpacked: None }));
-        }
-        let (mut writer, end) = pipe();
-        let unpacking = self.store.unpack_apart(end);
-        let taken = self.store.take_blob(&mut watched, &mut writer);
-        match &taken {
-            Ok(_) => drop(writer.finish()),
-            Err(_) => writer.fail(std::io::Error::other("the archive broke off")),
-        }
-        let unpacked = unpacking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        match (taken, unpacked) {
-            (Ok((blob, size)), Ok(unpacked)) => Ok(Some(Piece {
-                compression: unpacked.compression,
-                diff_id: unpacked.diff_id(&blob),
-                blob,
-                size,
-                bytes: unpacked.extracted.bytes,
-                unpacked: Some(unpacked),
-            })),
-            (Err(Error::Io(error)), Err(cause)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                Err(cause)
+        let store = self.store.clone();
+        let taken: Taken = if store.inner.snapshots.layers_apart() {
+            let (mut writer, end) = pipe();
+            let unpacking = store.unpack_apart(end);
+            let filled = store.fill_blob(&mut watched, Some(&mut writer));
+            match &filled {
+                Ok(_) => drop(writer.finish()),
+                Err(_) => writer.fail(std::io::Error::other("the archive broke off")),
             }
-            (Err(error), unpacked) => {
-                if let Ok(unpacked) = unpacked {
-                    self.store.discard(&unpacked.key);
+            let ingest = match filled {
+                Ok(ingest) => ingest,
+                Err(error) => {
+                    if let Ok(unpacked) =
+                        unpacking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    {
+                        store.discard(&unpacked.key);
+                    }
+                    return Err(error);
                 }
-                Err(error)
-            }
-            (Ok(_), Err(error)) => Err(error),
+            };
+            std::thread::spawn(move || {
+                let unpacked = unpacking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+                let size = ingest.offset();
+                let blob = ingest.commit(None, None).inspect_err(|_| store.discard(&unpacked.key))?;
+                Ok(Piece {
+                    media_type: media_type(unpacked.compression).to_owned(),
+                    diff_id: unpacked.diff_id(&blob),
+                    bytes: unpacked.extracted.bytes,
+                    unpacked: Some(unpacked),
+                    blob,
+                    size,
+                })
+            })
+        } else {
+            let ingest = store.fill_blob(&mut watched, None)?;
+            std::thread::spawn(move || {
+                let size = ingest.offset();
+                let blob = ingest.commit(None, None)?;
+                let decoder = Decoder::new(store.inner.content.open_blob(&blob)?)?;
+                let media_type = media_type(decoder.compression()).to_owned();
+                let diff_id = DiffId(digest_of(decoder)?);
+                Ok(Piece { blob, size, media_type, diff_id, bytes: 0, unpacked: None })
+            })
+        };
+        self.pending.push_back((name, taken));
+        if self.pending.len() > PENDING_LIMIT {
+            self.settle_oldest();
         }
+        Ok(())
     }
 
     /// A document by its name, links followed.
@@ -259,6 +315,9 @@ impl Archive<'_> {
         parent: Option<&ChainId>,
     ) -> Result<Layer> {
         let name = self.followed(file)?;
+        if let Some(error) = self.refused.remove(&name) {
+            return Err(error);
+        }
         let piece = self.layers.get_mut(&name).ok_or_else(|| Error::Archive(format!("{name} is missing")))?;
         if piece.diff_id != *expected {
             let (expected, found) = (expected.to_string(), piece.diff_id.to_string());
@@ -269,7 +328,7 @@ impl Archive<'_> {
         let mut layer = Layer {
             diff_id: piece.diff_id.clone(),
             blob: piece.blob.clone(),
-            media_type: media_type(piece.compression).to_owned(),
+            media_type: piece.media_type.clone(),
             blob_size: piece.size,
             size: piece.bytes,
         };
@@ -303,10 +362,10 @@ impl Archive<'_> {
             false => None,
         };
         let decoder = Decoder::new(std::io::Cursor::new(bytes.clone()))?;
-        let compression = decoder.compression();
+        let media_type = media_type(decoder.compression()).to_owned();
         let diff_id = DiffId(digest_of(decoder)?);
         let bytes = unpacked.as_ref().map_or(0, |unpacked| unpacked.extracted.bytes);
-        self.layers.insert(name, Piece { blob, size, compression, diff_id, bytes, unpacked });
+        self.layers.insert(name, Piece { blob, size, media_type, diff_id, bytes, unpacked });
         Ok(())
     }
 
@@ -322,14 +381,15 @@ impl Archive<'_> {
     }
 
     fn name(&self, id: &ImageId, reference: &Reference) -> Result<Loaded> {
-        self.store.tag_image(id, &reference.or_latest())?;
-        Ok(Loaded { id: id.clone(), reference: Some(reference.or_latest()) })
+        let previous = self.store.tag_image(id, &reference.or_latest())?.previous;
+        Ok(Loaded { id: id.clone(), reference: Some(reference.or_latest()), previous })
     }
 }
 
 impl Drop for Archive<'_> {
     /// What was unpacked and belongs to no image leaves nothing behind.
     fn drop(&mut self) {
+        while self.settle_oldest() {}
         for piece in self.layers.values_mut() {
             if let Some(unpacked) = piece.unpacked.take() {
                 self.store.discard(&unpacked.key);

@@ -64,7 +64,7 @@ pub(super) fn load(archive: &mut Archive<'_>, wanted: Option<&Platform>) -> Resu
             archive.image(&config, &files, &CreateOptions { manifest, index, ..CreateOptions::default() })?;
         loaded.push(match name {
             Some(name) => archive.name(&id, &name)?,
-            None => Loaded { id, reference: None },
+            None => Loaded { id, reference: None, previous: None },
         });
     }
     if loaded.is_empty() {
