@@ -39,9 +39,7 @@ impl Format {
 
     /// Whether the text mentions a column.
     pub fn mentions(&self, name: &str) -> bool {
-        self.0 == "json"
-            || Template::parse(&self.source()).is_ok_and(|t| t.mentions(name) || t.mentions(""))
-            || self.0.contains("json .}}")
+        Template::parse(&self.source()).is_ok_and(|t| t.mentions(name))
     }
 
     /// Tries the template on an empty row, so that a mistake is told before the engine is asked.

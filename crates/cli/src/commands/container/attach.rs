@@ -32,13 +32,13 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let container = client.container_inspect(m.word(0), false).await?;
     let state = &container["State"];
     if state["Running"] != true {
-        return Err("cannot attach to a stopped container, start it first".into());
+        return Err("You cannot attach to a stopped container, start it first".into());
     }
     if state["Paused"] == true {
-        return Err("cannot attach to a paused container, unpause it first".into());
+        return Err("You cannot attach to a paused container, unpause it first".into());
     }
     if state["Restarting"] == true {
-        return Err("cannot attach to a restarting container, wait until it is running".into());
+        return Err("You cannot attach to a restarting container, wait until it is running".into());
     }
     let config = &container["Config"];
     let tty = config["Tty"] == true;

@@ -66,7 +66,7 @@ pub async fn create(s: &Session, m: &Matches, spec: &Spec) -> Result<String, Fai
         && !image.chars().all(|c| c.is_ascii_hexdigit())
         && !image.starts_with("sha256:")
     {
-        return Err(with_hint(s, "run", &why.to_string()));
+        return Err(why.to_string().into());
     }
     let platform = match m.text("platform") {
         "" => std::env::var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default(),
@@ -113,7 +113,7 @@ impl IdFile {
         }
         if Path::new(path).exists() {
             return Err(Failure::text(
-                125,
+                1,
                 format!(
                     "container ID file found, make sure the other container isn't running or delete {path}"
                 ),
@@ -124,7 +124,7 @@ impl IdFile {
             Err(err) => {
                 let why = crate::terminal::io_text(&err);
                 let text = format!("failed to create the container ID file: open {path}: {why}");
-                Err(Failure::text(125, text))
+                Err(Failure::text(1, text))
             }
         }
     }

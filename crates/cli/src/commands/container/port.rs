@@ -32,7 +32,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         }
         let found = published.get(&format!("{port}/{proto}")).filter(|b| !b.is_null());
         let Some(bindings) = found else {
-            return Err(format!("no public port '{}' published for {}", m.word(1), m.word(0)).into());
+            return Err(format!("Error: No public port '{}' published for {}", m.word(1), m.word(0)).into());
         };
         lines.extend(addresses(bindings));
     } else {

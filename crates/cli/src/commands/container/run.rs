@@ -128,8 +128,7 @@ fn resize(client: Client, id: String) -> Resizer {
 /// The exit code of a container that did not start: 127 when its program is not there, 126 when it may not be
 /// executed, 125 otherwise.
 pub fn start_failure(s: &Session, failure: Failure) -> Failure {
-    let Failure::Client(err) = &failure else { return failure };
-    let text = err.to_string();
+    let text = failure.to_string();
     let mut told = with_hint(s, "run", &text);
     let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
     if let Failure::Text { code, .. } = &mut told {

@@ -74,7 +74,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
 
 /// Pulls one image by name.
 pub async fn pull(s: &Session, image: &str, platform: &str, show: Show) -> Result<(), Failure> {
-    let reference = Reference::parse(image).map_err(|e| Failure::text(125, e.to_string()))?;
+    let reference = Reference::parse(image).map_err(|e| Failure::text(1, e.to_string()))?;
     fetch(s, &reference.or_latest(), false, platform, show).await
 }
 
