@@ -19,6 +19,11 @@ use crate::sink::Blobs;
 /// Which registry a mirror answers for.
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 
+/// A manifest's digest in an answer.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// What a registry would say of an unknown manifest if HEAD had a body.
+const UNKNOWN: &[u8] = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+
 /// What is to be pulled, and how.
 pub struct Pull<'a> {
     /// A tag or a digest.
@@ -156,6 +161,56 @@ impl Registry {
         try_join_all(fetched).await.map(drop)
     }
 
+    /// The digest a reference names just now. Asks with HEAD, which registries that count
+    /// pulls do not count.
+    pub async fn resolve(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Digest, RegistryError> {
+        let (familiar, name) = (reference.familiar(), reference.familiar_name());
+        let session = self.reachable(reference, credentials, "pull").await?;
+        let call = manifest_call(Method::HEAD, reference);
+        let response = session.call(call).await.map_err(|err| match err.status() {
+            // An answer to HEAD says no more than its status.
+            Some(StatusCode::NOT_FOUND) => crate::failure::read(StatusCode::NOT_FOUND, UNKNOWN),
+            _ => err,
+        });
+        let response = response.map_err(|err| err.of_pull(&familiar, &name))?;
+        let told = response.headers().get(CONTENT_DIGEST).and_then(|digest| digest.to_str().ok());
+        match told.and_then(|digest| Digest::parse(digest).ok()) {
+            Some(digest) => Ok(digest),
+            None => Ok(fetch_manifest(&session, reference).await?.digest),
+        }
+    }
+
+    /// The size of a blob.
+    pub async fn blob_size(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Result<u64, RegistryError> {
+        let session = self.reachable(reference, credentials, "pull").await?;
+        let call = Call::new(Method::HEAD, format!("/v2/{}/blobs/{digest}", reference.path()));
+        let response = session.call(call).await?;
+        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        length.and_then(|length| length.parse().ok()).ok_or(RegistryError::Truncated)
+    }
+
+    /// Fetches one blob into the keeper, or joins whoever is fetching it.
+    pub async fn fetch_blob(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        credentials: &Credentials,
+        blobs: &Arc<dyn Blobs>,
+        observer: &Observer,
+    ) -> Result<(), RegistryError> {
+        let session = self.reachable(reference, credentials, "pull").await?;
+        self.flights().fetch(&session, reference.path(), blob, blobs, observer).await
+    }
+
     /// A manifest by reference, as it is.
     pub async fn manifest(
         &self,
@@ -213,17 +268,18 @@ fn more_telling(before: Option<RegistryError>, now: RegistryError) -> RegistryEr
     }
 }
 
+fn manifest_call(method: Method, reference: &Reference) -> Call {
+    let wanted = reference.digest().map(Digest::as_str).or(reference.tag()).unwrap_or("latest");
+    let call = Call::new(method, format!("/v2/{}/manifests/{wanted}", reference.path()));
+    ACCEPT.into_iter().fold(call, |call, kind| call.header(header::ACCEPT, kind))
+}
+
 /// Fetches one manifest and holds it against its digest.
 pub(crate) async fn fetch_manifest(
     session: &Session,
     reference: &Reference,
 ) -> Result<Manifest, RegistryError> {
-    let wanted = reference.digest().map(Digest::as_str).or(reference.tag()).unwrap_or("latest");
-    let mut call = Call::new(Method::GET, format!("/v2/{}/manifests/{wanted}", reference.path()));
-    for kind in ACCEPT {
-        call = call.header(header::ACCEPT, kind);
-    }
-    let response = session.call(call).await?;
+    let response = session.call(manifest_call(Method::GET, reference)).await?;
     let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     let foreign = session.endpoint.mirror_of.as_deref().filter(|domain| *domain != crate::resolve::HUB);
     if foreign.is_some() && reference.digest().is_none() && header(NAMESPACE) != foreign {

@@ -45,9 +45,12 @@ pub async fn get(
             blocking(move || store.blob(&name, &digest)).await?
         }
     };
-    let size = match (size, &server.proxy) {
-        (Some(size), _) => size,
-        (None, Some(proxy)) => proxy.blob(server, &name, &digest).await?,
+    let (size, coming) = match (size, &server.proxy) {
+        (Some(size), _) => (size, None),
+        (None, Some(proxy)) => proxy
+            .blob(server, &name, &digest, request.method == Method::GET)
+            .await?
+            .ok_or_else(|| unknown(&digest))?,
         (None, None) => return Err(unknown(&digest)),
     };
     let etag = format!("\"{digest}\"");
@@ -68,6 +71,8 @@ pub async fn get(
         // A client that is told "here" will not send it: from now on it must stay.
         server.store.touch(&digest);
         Body::Head(length)
+    } else if let Some(coming) = coming {
+        Body::Stream { bytes: coming.follow(from, length), left: length }
     } else {
         open(server, &request, &digest, from, length).await?.ok_or_else(|| unknown(&digest))?
     };

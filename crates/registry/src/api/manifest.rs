@@ -182,6 +182,7 @@ async fn store(
             tags: &tags,
             immutable: &immutable,
             sparse: server.rules.sparse,
+            cached: false,
         });
         done.map_err(|err| match err {
             PutError::Missing(digest) => {

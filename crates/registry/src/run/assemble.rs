@@ -113,7 +113,12 @@ pub(super) async fn assemble(config: Config) -> Result<Assembled, RunError> {
         access: access(&config, &opened.private)?,
         events: Events::start(config.notifications.endpoints.clone(), &client, &tls),
         metrics: Metrics::default(),
-        proxy: config.proxy.as_ref().map(|proxy| Proxy::open(proxy, client)).transpose().map_err(wrong)?,
+        proxy: config
+            .proxy
+            .as_ref()
+            .map(|proxy| Proxy::open(proxy, &opened.private.join("proxy")))
+            .transpose()
+            .map_err(wrong)?,
     });
     let control = control(&opened.private)?;
     let acceptor = acceptor(&config)?;

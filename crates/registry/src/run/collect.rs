@@ -20,6 +20,9 @@ const INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// What stays when nobody says: longer than a push takes between its first blob and its manifest.
 const GRACE: Duration = Duration::from_secs(3600);
 
+/// What a cache holds stays so long when nobody says: Docker's registry's week.
+const TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The settings of upkeep.
 pub(super) struct Upkeep {
     interval: Option<Duration>,
@@ -41,14 +44,21 @@ impl Upkeep {
             };
             (pattern(&rule.repositories), about)
         });
+        let mut retention: Vec<(Pattern, Rule)> = retention.collect();
+        let mut grace = collect.grace.map_or(GRACE, |period| period.0);
+        let mut delete_untagged = collect.deleteuntagged;
+        // What a cache holds grows old by itself: it can be had again.
+        let ttl = config.proxy.as_ref().map(|proxy| proxy.ttl.map_or(TTL, |period| period.0));
+        if let Some(ttl) = ttl.filter(|ttl| !ttl.is_zero()) {
+            let old = Rule { keep_last: 0, older_than: Some(ttl), ..Rule::default() };
+            retention.push((Pattern::default(), old));
+            grace = grace.max(ttl);
+            delete_untagged = true;
+        }
         Ok(Self {
             interval: (!interval.is_zero()).then_some(interval),
-            options: Options {
-                grace: collect.grace.map_or(GRACE, |period| period.0),
-                delete_untagged: collect.deleteuntagged,
-                dry_run: false,
-            },
-            retention: retention.collect(),
+            options: Options { grace, delete_untagged, dry_run: false },
+            retention,
             upload_age: config.upload_age()?,
         })
     }

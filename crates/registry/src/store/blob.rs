@@ -74,7 +74,7 @@ impl Store {
         let link = format!("{}/link", layout::layer(name, digest));
         let fresh = Self::maybe(self.driver.stat(&link))?.is_none();
         if fresh {
-            self.driver.write(&link, digest.as_str().as_bytes())?;
+            self.driver.mark(&link, digest.as_str().as_bytes())?;
             self.count(name, digest)?;
         }
         self.cache.forget_link(&layout::layer(name, digest));

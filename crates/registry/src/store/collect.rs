@@ -63,10 +63,16 @@ impl Store {
     }
 
     fn collect_as(&self, options: Options, alone: bool) -> io::Result<Report> {
+        // Pushes that are linking just now end first, so the walk sees what they linked; those that come later touch
+        // what they need after this moment.
+        let began = {
+            let _gate = self.removing();
+            Instant::now()
+        };
         let mut collection = Collection {
             store: self,
             options,
-            began: Instant::now(),
+            began,
             report: Report::default(),
             live: HashSet::new(),
             alone,

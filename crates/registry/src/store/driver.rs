@@ -40,6 +40,10 @@ pub trait Driver: Send + Sync + 'static {
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
     /// Writes a small object whole or not at all; durable when this returns.
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Writes a small object whose name says all: after a crash it may be there without its bytes.
+    fn mark(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(path, bytes)
+    }
     /// Size and age. `NotFound` when there is none.
     fn stat(&self, path: &str) -> io::Result<Stat>;
     /// The names directly below; none when the directory is missing. No order.

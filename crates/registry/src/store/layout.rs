@@ -11,7 +11,7 @@
 //!     _referrers/<algorithm>/<subject hex>/<algorithm>-<hex>   ours: a descriptor per referrer
 //! .gantry/                                             ours: lock, drafts, uploads, token key
 //! ```
-//! A link's content is the digest as text.
+//! A link's content is the digest as text; of a layer's or a revision's link only the name counts.
 
 use gantry_names::Digest;
 

@@ -50,6 +50,8 @@ pub struct Put<'a> {
     pub immutable: &'a dyn Fn(&Tag) -> bool,
     /// Whether an index may point to manifests that are not here.
     pub sparse: bool,
+    /// Whether nothing it points to need be here: a cache fetches that when somebody asks.
+    pub cached: bool,
 }
 
 impl Store {
@@ -61,12 +63,12 @@ impl Store {
         }
         for blob in &put.manifest.blobs {
             // A layer with URLs may live elsewhere (Windows base layers).
-            if blob.urls.is_empty() && self.blob(put.name, &blob.digest)?.is_none() {
+            if !put.cached && blob.urls.is_empty() && self.blob(put.name, &blob.digest)?.is_none() {
                 return Err(PutError::Missing(blob.digest.clone()));
             }
         }
         for child in &put.manifest.children {
-            if !put.sparse && !self.has_revision(put.name, &child.digest)? {
+            if !put.cached && !put.sparse && !self.has_revision(put.name, &child.digest)? {
                 return Err(PutError::Missing(child.digest.clone()));
             }
         }
@@ -83,7 +85,7 @@ impl Store {
         }
         let revision = layout::revision(put.name, put.digest);
         if Self::maybe(self.driver.stat(&format!("{revision}/link")))?.is_none() {
-            self.driver.write(&format!("{revision}/link"), put.digest.as_str().as_bytes())?;
+            self.driver.mark(&format!("{revision}/link"), put.digest.as_str().as_bytes())?;
             self.cache.forget_link(&revision);
             self.cache.forget_link(&layout::layer(put.name, put.digest));
         }

@@ -36,6 +36,8 @@ pub struct Upload {
     hash: Hash,
     size: u64,
     over: bool,
+    /// It ends with its one request, however that ends.
+    single: bool,
     /// Whose it is.
     pub about: Note,
 }
@@ -102,6 +104,14 @@ impl Upload {
     }
 }
 
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.single && !self.over {
+            self.discard();
+        }
+    }
+}
+
 fn hash_file(path: &Path, mut hash: Hash) -> io::Result<(Hash, u64)> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 256 << 10];
@@ -144,12 +154,23 @@ impl Uploads {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "unknown digest algorithm"))?;
         let path = self.directory.join(id);
         let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        Ok(Upload { note: path.with_extension("json"), path, file, hash, size: 0, over: false, about })
+        Ok(Upload {
+            note: path.with_extension("json"),
+            path,
+            file,
+            hash,
+            size: 0,
+            over: false,
+            single: false,
+            about,
+        })
     }
 
     /// An upload that ends with its one request.
     pub fn single(&self, about: Note) -> io::Result<Upload> {
-        self.create(&fresh_id()?, about)
+        let mut upload = self.create(&fresh_id()?, about)?;
+        upload.single = true;
+        Ok(upload)
     }
 
     /// An upload of many requests. Returns its id.
@@ -206,7 +227,16 @@ impl Uploads {
         let path = self.directory.join(id);
         let file = OpenOptions::new().append(true).create(true).open(&path)?;
         let (hash, size) = hash_file(&path, hash)?;
-        Ok(Some(Upload { note: path.with_extension("json"), path, file, hash, size, over: false, about }))
+        Ok(Some(Upload {
+            note: path.with_extension("json"),
+            path,
+            file,
+            hash,
+            size,
+            over: false,
+            single: false,
+            about,
+        }))
     }
 
     /// Forgets an upload that is over.
@@ -299,7 +329,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let uploads = Uploads::open(dir.path()).unwrap();
         uploads.begin(note()).unwrap();
-        uploads.single(note()).unwrap();
+        std::mem::forget(uploads.single(note()).unwrap());
         assert_eq!(uploads.purge(Duration::from_secs(3600)).unwrap(), 0);
         let uploads = Uploads::open(dir.path()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the begun one and its note");

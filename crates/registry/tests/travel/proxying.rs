@@ -1,1 +1,65 @@
-//! proxying
+//! The pull-through cache.
+
+use gantry_names::Digest;
+
+use crate::keeper::{Traveller, noise};
+use crate::places::Place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_brings_once_and_serves_while_upstream_is_down() {
+    let upstream = Place::open().await;
+    let there = Traveller::new();
+    let layer = noise(3, 5 << 20);
+    let image = there.image(&[layer.clone(), noise(4, 50)]);
+    there.push(&upstream.at("team/app:1"), &image).await.unwrap();
+    let cache = Place::configured(&format!("proxy: {{remoteurl: \"{}\"}}", upstream.url(""))).await;
+
+    // Two at once, neither of which knows of the other.
+    let (one, two) = (Traveller::new(), Traveller::new());
+    let name = cache.at("team/app:1");
+    let (a, b) = tokio::join!(one.pull(&name), two.pull(&name));
+    assert_eq!((a.unwrap().manifest.digest, b.unwrap().manifest.digest), (image.clone(), image.clone()));
+    assert!(one.holds(&Digest::sha256_of(&layer)) && two.holds(&Digest::sha256_of(&layer)));
+
+    let err = one.push(&cache.at("team/app:2"), &image).await.unwrap_err();
+    assert!(!one.texts().is_empty());
+    assert!(err.to_string().contains("there") || one.pull(&cache.at("team/app:2")).await.is_err());
+
+    upstream.running.stop().await;
+    let three = Traveller::new();
+    assert_eq!(three.pull(&name).await.unwrap().manifest.digest, image);
+    three.pull(&cache.at("team/unseen:1")).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_moved_upstream_moves_here() {
+    let upstream = Place::open().await;
+    let there = Traveller::new();
+    let (old, new) = (there.image(&[noise(1, 10)]), there.image(&[noise(2, 10)]));
+    there.push(&upstream.at("app:1"), &old).await.unwrap();
+    let cache = Place::configured(&format!("proxy: {{remoteurl: \"{}\"}}", upstream.url(""))).await;
+    let here = Traveller::new();
+    assert_eq!(here.pull(&cache.at("app:1")).await.unwrap().manifest.digest, old);
+    there.push(&upstream.at("app:1"), &new).await.unwrap();
+    assert_eq!(here.pull(&cache.at("app:1")).await.unwrap().manifest.digest, new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_upstream_reaches_no_client_and_is_not_kept() {
+    let upstream = Place::open().await;
+    let there = Traveller::new();
+    let layer = noise(5, 300_000);
+    let digest = Digest::sha256_of(&layer);
+    let image = there.image(&[layer]);
+    there.push(&upstream.at("app:1"), &image).await.unwrap();
+    let blob = format!("docker/registry/v2/blobs/sha256/{}/{}/data", &digest.hex()[..2], digest.hex());
+    let path = upstream.root.join(&blob);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let cache = Place::configured(&format!("proxy: {{remoteurl: \"{}\"}}", upstream.url(""))).await;
+    let here = Traveller::with(gantry_distribution::Settings { attempts: 1, ..Default::default() });
+    here.pull(&cache.at("app:1")).await.unwrap_err();
+    assert!(!here.holds(&digest));
+    assert!(!cache.root.join(&blob).exists());
+}
