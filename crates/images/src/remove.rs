@@ -91,14 +91,15 @@ impl ImageStore {
         done: &mut Vec<Removed>,
     ) -> Result<bool> {
         let names = catalog.names(id);
-        if !options.force && is_single(&names) {
-            if let Some(user) = uses(id).first() {
-                return Err(Error::ReferenceInUse {
-                    name: name.to_owned(),
-                    container: short(&user.container).to_owned(),
-                    image: id.short().to_owned(),
-                });
-            }
+        if !options.force
+            && is_single(&names)
+            && let Some(user) = uses(id).first()
+        {
+            return Err(Error::ReferenceInUse {
+                name: name.to_owned(),
+                container: short(&user.container).to_owned(),
+                image: id.short().to_owned(),
+            });
         }
         let gone = stored_form(&Reference::parse(name)?);
         let mut doomed = vec![gone.clone()];

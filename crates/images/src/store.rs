@@ -129,7 +129,7 @@ impl ImageStore {
         if let Some(known) = self.configs().get(id) {
             return Ok(Arc::clone(known));
         }
-        let config = Arc::new(parse_config(&id.to_string(), &self.config_bytes(id)?)?);
+        let config = Arc::new(parse_config(id.as_str(), &self.config_bytes(id)?)?);
         self.configs().insert(id.clone(), Arc::clone(&config));
         Ok(config)
     }

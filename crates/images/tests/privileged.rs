@@ -1,5 +1,5 @@
 //! Whole images through real layers: needs root, for device nodes and overlay attributes.
-
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
 use std::collections::BTreeSet;
@@ -206,13 +206,16 @@ fn broken_archives_are_refused_and_leave_nothing() {
             assert!(told.contains(words), "{told}");
         };
         refuse(docker_archive(&good, &[upper.clone(), lower.clone()], &[]), "invalid diffID for layer 0");
-        refuse(docker_archive(&good, &[lower.clone()], &[]), "layers length mismatch: expected 2, got 1");
+        refuse(
+            docker_archive(&good, std::slice::from_ref(&lower), &[]),
+            "layers length mismatch: expected 2, got 1",
+        );
         refuse(tar(&[("README", "hello")]), "it has neither a manifest.json");
         refuse(tar(&[("manifest.json", "{")]), "manifest.json:");
         refuse(tar(&[("manifest.json", r#"[{"Config":"c","Layers":[]}]"#)]), "c is missing");
         refuse(b"this is no tar at all".to_vec(), "");
         let escape = tar(&[("../../escape", "x")]);
-        refuse(docker_archive(&config(&[&escape]), &[escape.clone()], &[]), "");
+        refuse(docker_archive(&config(&[&escape]), std::slice::from_ref(&escape), &[]), "");
         assert!(house.images.list(&Default::default()).unwrap().is_empty());
     });
 }
@@ -338,7 +341,7 @@ fn a_large_blob_that_is_no_layer_does_not_disturb() {
     let layer = big_layer();
     let attestation = format!("{{\"predicate\":\"{}\"}}", "x".repeat(300_000)).into_bytes();
     let name = format!("blobs/sha256/{}", Digest::sha256_of(&attestation).hex());
-    let archive = digest_named(&config(&[&layer]), &[layer.clone()], &[(&name, attestation)]);
+    let archive = digest_named(&config(&[&layer]), std::slice::from_ref(&layer), &[(&name, attestation)]);
     each_driver(|house| {
         house.load(archive.clone()).unwrap();
         assert_eq!(house.images.inspect("big:1", None).unwrap().record.layers.len(), 1);
@@ -348,7 +351,7 @@ fn a_large_blob_that_is_no_layer_does_not_disturb() {
 #[test]
 fn a_layer_that_is_here_is_not_read_again_and_a_name_that_moves_is_told() {
     let layer = big_layer();
-    let mut archive = digest_named(&config(&[&layer]), &[layer.clone()], &[]);
+    let mut archive = digest_named(&config(&[&layer]), std::slice::from_ref(&layer), &[]);
     each_driver(|house| {
         let mut archive = archive.clone();
         let first = house.load(archive.clone()).unwrap();
@@ -370,8 +373,11 @@ fn a_damaged_blob_is_told_by_name_when_saved_and_when_unpacked() {
     let layer = gzip(&big_layer());
     let plain = big_layer();
     each_driver(|house| {
-        let id =
-            house.load(docker_archive(&config(&[&plain]), &[layer.clone()], &["app"])).unwrap().remove(0).id;
+        let id = house
+            .load(docker_archive(&config(&[&plain]), std::slice::from_ref(&layer), &["app"]))
+            .unwrap()
+            .remove(0)
+            .id;
         let image = house.images.get(&id).unwrap();
         let blob = image.record.layers[0].blob.clone();
         let path = house.images.content().path(&blob).unwrap();
@@ -391,8 +397,11 @@ fn a_damaged_blob_is_told_by_name_when_saved_and_when_unpacked() {
 fn containers_share_their_mount_points_and_do_not_show_them() {
     let layer = tar(&[("etc/", ""), ("etc/hosts", "mine")]);
     each_driver(|house| {
-        let id =
-            house.load(docker_archive(&config(&[&layer]), &[layer.clone()], &["app"])).unwrap().remove(0).id;
+        let id = house
+            .load(docker_archive(&config(&[&layer]), std::slice::from_ref(&layer), &["app"]))
+            .unwrap()
+            .remove(0)
+            .id;
         let lease = house.images.lease();
         let parent = house.images.container_parent(&lease, &id).unwrap();
         assert_eq!(house.images.container_parent(&lease, &id).unwrap(), parent);
