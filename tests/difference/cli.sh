@@ -5,7 +5,7 @@
 #
 # OURS and THEIRS are programs that take docker's command line (ours is called through a link named docker), SOCKET is
 # an engine's socket that holds an image `busybox`. Ids, times, sizes and the clients' own versions are normalised. A
-# case that differs is shown as a diff; the exit code is the number of cases that differ (at most 100).
+# case that differs is shown as a diff, unless it stands in CASES' neighbour .known with its reason above it; the exit code is the number of cases that differ (at most 100).
 set -u
 ours=$(readlink -f "$1"); theirs=$(readlink -f "$2"); socket=$3
 cases=${4:-$(dirname "$0")/cli.cases}
@@ -48,13 +48,14 @@ run() { # who, case
     for f in out err; do normal <"$work/$1.$f" >"$work/$1.$f.n"; done
 }
 
-total=0 bad=0
+total=0 bad=0 known=0
 while IFS= read -r line; do
     case $line in ''|'#'*) continue ;; esac
     total=$((total + 1))
     run theirs "$line"
     run ours "$line"
     for f in out.n err.n code; do
+        if grep -qFx -- "$line" "${cases%.cases}.known"; then known=$((known + 1)); break; fi
         if ! cmp -s "$work/theirs.$f" "$work/ours.$f"; then
             echo "=== $line   [$f]"
             diff "$work/theirs.$f" "$work/ours.$f" | head -12
@@ -64,6 +65,6 @@ while IFS= read -r line; do
 done <"$cases"
 clean
 [ -f "$work/bad" ] && bad=$(sort -u "$work/bad" | wc -l)
-echo "$total cases, $((total - bad)) alike, $bad different"
+echo "$total cases, $((total - bad - known)) alike, $known known to differ, $bad different"
 [ "$bad" -gt 100 ] && bad=100
 exit "$bad"

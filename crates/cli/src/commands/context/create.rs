@@ -147,7 +147,12 @@ fn endpoint(s: &Session, m: &Matches, context: &mut Context, files: &mut Files) 
                     any_file = true;
                     fresh.push(file(&format!("{key}.pem"))?);
                 }
-                _ => return Err(format!("unrecognized config key: {key}").into()),
+                _ => {
+                    return Err(format!(
+                        "unable to create docker endpoint config: unrecognized config key: {key}"
+                    )
+                    .into());
+                }
             }
         }
     }

@@ -82,7 +82,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         if m.text("file") == "-" {
             return Err("invalid argument: can't use stdin for both build context and dockerfile".into());
         }
-        let (dockerfile, body) = from_stdin()?;
+        let (dockerfile, body) = from_stdin(m.on("quiet"))?;
         let name = if dockerfile.is_empty() { m.text("file") } else { &dockerfile };
         query = query.with_some("dockerfile", name);
         body
@@ -188,7 +188,7 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
 }
 
 /// Standard input: a tar of the context, or a Dockerfile alone. Answers the Dockerfile's name for the latter.
-fn from_stdin() -> Result<(String, Body), Failure> {
+fn from_stdin(quiet: bool) -> Result<(String, Body), Failure> {
     let mut start = vec![0u8; 512];
     let mut have = 0;
     let mut stdin = io::stdin();
@@ -211,9 +211,12 @@ fn from_stdin() -> Result<(String, Body), Failure> {
     }
     stdin.read_to_end(&mut start)?;
     let body = tarball::body(move |out| {
-        let mut writer = Writer::new(out);
+        let mut counted = Counted { out, bytes: 0 };
+        let mut writer = Writer::new(&mut counted);
         append(&mut writer, "Dockerfile", &start)?;
-        writer.finish().map_err(io::Error::other).map(drop)
+        writer.finish().map_err(io::Error::other)?;
+        counted.tell(quiet);
+        Ok(())
     });
     Ok(("Dockerfile".into(), body))
 }
@@ -270,12 +273,7 @@ fn from_folder(folder: &str, file: &str, quiet: bool) -> Result<(String, Body), 
     let body = tarball::body(move |out| {
         let mut counted = Counted { out, bytes: 0 };
         context(&root, &ignore, &kept, outside.as_deref(), &mut counted)?;
-        if !quiet {
-            print::out(&format!(
-                "Sending build context to Docker daemon  {}\r\r\n",
-                size::human(counted.bytes as f64)
-            ));
-        }
+        counted.tell(quiet);
         Ok(())
     });
     Ok((name, body))
@@ -285,6 +283,15 @@ fn from_folder(folder: &str, file: &str, quiet: bool) -> Result<(String, Body), 
 struct Counted<'w> {
     out: &'w mut dyn Write,
     bytes: u64,
+}
+
+impl Counted<'_> {
+    fn tell(&self, quiet: bool) {
+        if !quiet {
+            let sent = size::human(self.bytes as f64);
+            print::out(&format!("Sending build context to Docker daemon  {sent}\r\r\n"));
+        }
+    }
 }
 
 impl Write for Counted<'_> {

@@ -34,7 +34,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     if !m.text("format").is_empty() {
         let mut all = answer?;
         all["ClientInfo"] = client;
-        print::line(&Listing::json(m.text("format"), &all)?);
+        print::line(&Listing::json(m.text("format"), &all).map_err(bare)?);
         return Ok(());
     }
     let mut out = Page::default();
@@ -56,6 +56,13 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         print::err(warning.as_str().unwrap_or_default());
     }
     Ok(())
+}
+
+/// Here Docker ends the line it began and tells the template's mistake without a preamble.
+pub fn bare(failure: Failure) -> Failure {
+    print::line("");
+    let text = failure.to_string();
+    Failure::text(1, text.trim_start_matches("template parsing error: "))
 }
 
 #[derive(Default)]

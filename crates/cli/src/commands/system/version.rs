@@ -46,7 +46,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     }
     match m.text("format") {
         "" => print::out(&pretty(&all)),
-        format => print::line(&Listing::json(format, &all)?),
+        format => print::line(&Listing::json(format, &all).map_err(super::info::bare)?),
     }
     match answer {
         Ok(_) => Ok(()),
