@@ -20,12 +20,13 @@ pub fn reset() -> io::Result<()> {
     // SAFETY: SIG_SETMASK reads one set and writes none.
     let set = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
     super::check(set.into())?;
-    for signal in 1..=64 {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP || signal == 32 || signal == 33 {
-            continue; // Not changeable, or the C library's own.
-        }
-        // SAFETY: the default action needs no handler; no memory is involved.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // All zeroes is the default action without a mask. The C library's own call refuses two of the numbers.
+    let default = [0u64; 4];
+    for signal in (1..=64).filter(|s| *s != libc::SIGKILL && *s != libc::SIGSTOP) {
+        // SAFETY: the kernel's sigaction is at most 32 bytes on our architectures and is only read.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u8>(), 8)
+        };
     }
     Ok(())
 }
