@@ -22,9 +22,9 @@ pub(crate) fn engine(config: &Config) -> Result<Engine> {
     let snapshots = gantry_snapshots::open(&config.storage_driver, &root.join("snapshots"))
         .context("opening the storage driver")?;
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
-    // Wrong addresses are told at the start, as they will be when bridges are made of them.
-    drop(network_config(config)?);
-    Ok(Engine::open(engine_config(config)?, store, images, Networking::plain())?)
+    let networking =
+        Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;
+    Ok(Engine::open(engine_config(config)?, store, images, networking)?)
 }
 
 /// The engine's own settings.

@@ -45,7 +45,7 @@ pub(crate) fn reload(reloader: &Reloader) {
     };
     let merged = Arc::new(merge(&reloader.current(), &loaded.config));
     match build::engine_config(&merged) {
-        Ok(_) => {}
+        Ok(config) => reloader.engine.reconfigure(config),
         Err(err) => return tracing::error!("reloading the configuration: nothing is changed: {err:#}"),
     }
     reloader.level.set(&merged);

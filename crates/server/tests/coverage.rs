@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const CHECKLIST: &str = include_str!("../../../tests/checklists/engine-api-endpoints.tsv");
 
 /// Areas that must be answered by the engine itself; in the others a reason is an answer.
-const OURS: &[&str] = &["Container", "Exec", "Volume"];
+const OURS: &[&str] = &["Container", "Exec", "Volume", "Network"];
 
 /// Endpoints of our areas that another part of the house brings.
 const ELSEWHERE: &[&str] = &["/images/search", "/images/{name}/push", "/build", "/auth"];

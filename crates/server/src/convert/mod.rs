@@ -8,6 +8,7 @@ pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod network;
 pub(crate) mod networks;
 pub(crate) mod state;
 pub(crate) mod stats;

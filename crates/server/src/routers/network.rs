@@ -1,30 +1,85 @@
-//! Networks: there are none of the user's own yet. `none`, `host` and `container:X` are modes of a container.
+//! Networks.
 
 use crate::call::Call;
+use crate::convert::{create, network as wire};
 use crate::failure::Failure;
 use crate::reply::{self, Answer};
 use crate::route::routes;
-use gantry_api::network::{Network, NetworksPruned};
-use gantry_errdefs::Class;
+use gantry_api::network::{NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned};
+use http::StatusCode;
 
 routes! {
     GET "/networks" => list,
     GET "/networks/" => list,
-    GET "/networks/{}" => inspect,
-    DELETE "/networks/{}" => inspect,
+    POST "/networks/create" => create,
     POST "/networks/prune" => prune,
+    POST "/networks/{}/connect" => connect,
+    POST "/networks/{}/disconnect" => disconnect,
+    GET "/networks/{}" => inspect,
+    DELETE "/networks/{}" => remove,
 }
 
 async fn list(call: Call) -> Answer {
-    call.query.filters()?;
-    reply::ok(&Vec::<Network>::new())
+    // Since 1.28 the list does not say who is in a network.
+    let detailed = call.version.before(28);
+    let networks = call.app.engine.network_list(call.query.filters()?.0).await?;
+    let entry = |(network, endpoints): &(_, Vec<_>)| {
+        wire::network(network, Some(endpoints.as_slice()).filter(|_| detailed))
+    };
+    reply::ok(&networks.iter().map(entry).collect::<Vec<_>>())
 }
 
 async fn inspect(call: Call) -> Answer {
-    Err(Failure::new(Class::NotFound, format!("network {} not found", call.name)))
+    match call.query.get("verbose") {
+        "" | "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False" => {}
+        other => {
+            return Err(Failure::invalid(format!(
+                "invalid value for verbose: {other}: strconv.ParseBool: parsing {other:?}: invalid syntax"
+            )));
+        }
+    }
+    let scope = call.query.get("scope");
+    if !matches!(scope, "" | "local") {
+        return Err(Failure::new(
+            gantry_errdefs::Class::NotFound,
+            format!("network {} not found", call.name),
+        ));
+    }
+    let (network, endpoints) = call.app.engine.network_inspect(&call.name).await?;
+    reply::ok(&wire::network(&network, Some(&endpoints)))
+}
+
+async fn create(call: Call) -> Answer {
+    let (app, version) = (call.app.clone(), call.version);
+    let mut body: NetworkCreate = call.json_or_default().await?;
+    if version.before(48) {
+        body.enable_ipv4 = None;
+    }
+    let (id, warnings) = app.engine.network_create(wire::spec(body)?).await?;
+    reply::created(&NetworkCreated { id: id.to_string(), warning: warnings.join("\n") })
+}
+
+async fn remove(call: Call) -> Answer {
+    call.app.engine.network_remove(&call.name).await?;
+    reply::no_content()
 }
 
 async fn prune(call: Call) -> Answer {
-    call.query.filters()?;
-    reply::ok(&NetworksPruned::default())
+    let deleted = call.app.engine.network_prune(call.query.filters()?.0).await?;
+    reply::ok(&NetworksPruned { networks_deleted: Some(deleted).filter(|names| !names.is_empty()) })
+}
+
+async fn connect(call: Call) -> Answer {
+    let (app, name) = (call.app.clone(), call.name.clone());
+    let body: NetworkConnect = call.json_or_default().await?;
+    let endpoint = create::endpoint(body.endpoint_config.unwrap_or_default())?;
+    app.engine.network_connect(&name, &body.container, endpoint).await?;
+    Ok(reply::status(StatusCode::OK))
+}
+
+async fn disconnect(call: Call) -> Answer {
+    let (app, name) = (call.app.clone(), call.name.clone());
+    let body: NetworkDisconnect = call.json_or_default().await?;
+    app.engine.network_disconnect(&name, &body.container, body.force).await?;
+    Ok(reply::status(StatusCode::OK))
 }

@@ -10,7 +10,7 @@ mod mounts;
 mod spec;
 mod validate;
 
-pub(crate) use spec::{resources, restart, run_config};
+pub(crate) use spec::{endpoint, resources, restart, run_config};
 
 use crate::failure::Failure;
 use gantry_api::container::{ContainerCreate, HostConfig};

@@ -207,7 +207,7 @@ pub(crate) fn restart(policy: &gantry_api::container::RestartPolicy) -> Result<R
 }
 
 /// How a container joins a network.
-fn endpoint(settings: EndpointSettings) -> Result<EndpointSpec, Failure> {
+pub(crate) fn endpoint(settings: EndpointSettings) -> Result<EndpointSpec, Failure> {
     let ipam = settings.ipam_config.unwrap_or_default();
     let EndpointIpam { ipv4_address, ipv6_address, link_local_ips } = ipam;
     Ok(EndpointSpec {
