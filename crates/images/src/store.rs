@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_content::ContentStore;
-use gantry_names::{ImageId, Reference};
+use gantry_names::{ChainId, ImageId, Reference};
 use gantry_snapshots::Snapshotter;
 use gantry_store::{Damaged, Store};
 
@@ -80,7 +80,26 @@ impl ImageStore {
             pruning: AtomicBool::new(false),
             configs: Mutex::default(),
         };
-        Ok(ImageStore { inner: Arc::new(inner) })
+        let images = ImageStore { inner: Arc::new(inner) };
+        images.heal()?;
+        Ok(images)
+    }
+
+    /// Unpacks layers anew that the snapshotter lost to a power cut. What cannot be (its blob is damaged) is told when the
+    /// image is used.
+    fn heal(&self) -> Result<()> {
+        let lease = self.lease();
+        for (id, record) in self.catalog()?.records {
+            let mut chain: Option<ChainId> = None;
+            let lost = record.layers.iter().any(|layer| {
+                chain = Some(ChainId::extend(chain.as_ref(), &layer.diff_id));
+                chain.as_ref().is_some_and(|chain| self.inner.snapshots.stat(chain.as_str()).is_err())
+            });
+            if lost {
+                let _told_when_used = self.unpack(&lease, &id);
+            }
+        }
+        Ok(())
     }
 
     /// The blobs below.

@@ -431,10 +431,15 @@ fn what_was_half_unpacked_when_the_engine_went_away_is_gone_at_the_next_start() 
         (ImageStore::open(store, content, Arc::clone(&snapshots)).unwrap(), snapshots)
     };
     let (images, snapshots) = open();
+    let layer = big_layer();
+    let archive = docker_archive(&config(&[&layer]), std::slice::from_ref(&layer), &["app"]);
+    let id = images.load(Cursor::new(archive), &LoadOptions::default(), &mut |_| {}).unwrap().remove(0).id;
+    let chain = images.get(&id).unwrap().chain_id().unwrap().to_string();
+    snapshots.remove(&chain).unwrap();
     snapshots.prepare("unpack-0123", None).unwrap();
     snapshots.prepare("container", None).unwrap();
     drop((images, snapshots));
     let (_images, snapshots) = open();
     let left: Vec<String> = snapshots.walk().unwrap().into_iter().map(|info| info.name).collect();
-    assert_eq!(left, ["container"]);
+    assert_eq!(left, ["container".to_owned(), chain], "and a layer that was lost is there again");
 }

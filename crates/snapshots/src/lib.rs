@@ -20,6 +20,7 @@ mod open;
 mod overlay;
 mod shelf;
 mod snapshotter;
+mod sync;
 #[cfg(feature = "testsuite")]
 pub mod testsuite;
 mod view;

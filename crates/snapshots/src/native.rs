@@ -99,8 +99,12 @@ impl Snapshotter for Native {
         let parent = self.shelf.get(key)?.parent;
         let usage = self.usage(key)?;
         let claim = self.shelf.claim_commit(name, key, parent.as_deref())?;
-        mount::sync(&self.shelf.fs(&claim.id))?;
-        claim.settle(Kind::Committed, parent.as_deref(), Some(usage), Some(key))
+        let id = claim.id.clone();
+        // The whole tree is new on the disk, not only what differs.
+        self.shelf.persist(&id, measure::usage(&self.shelf.fs(&id))?)?;
+        claim.settle(Kind::Committed, parent.as_deref(), Some(usage), Some(key))?;
+        self.shelf.persist_later(&id);
+        Ok(())
     }
 
     fn commit_on(&self, _: &str, _: &str, _: Option<&str>) -> Result<()> {

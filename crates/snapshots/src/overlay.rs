@@ -122,12 +122,15 @@ impl Overlay {
         let claim = self.shelf.claim_commit(name, key, parent)?;
         let own = self.shelf.fs(&claim.id);
         let usage = measure::usage(&own)?;
-        mount::sync(&own)?;
+        self.shelf.persist(&claim.id, usage)?;
         let work = self.shelf.work(&claim.id);
         if work.exists() {
             fs::remove_dir_all(&work).map_err(Error::io("removing", &work))?;
         }
-        claim.settle(Kind::Committed, parent, Some(usage), Some(key))
+        let id = claim.id.clone();
+        claim.settle(Kind::Committed, parent, Some(usage), Some(key))?;
+        self.shelf.persist_later(&id);
+        Ok(())
     }
 
     fn roots(&self, parent: Option<&str>) -> Result<Vec<Root>> {

@@ -5,7 +5,13 @@
 //! <root>/<id>/meta.json    the record; a directory without one was never finished, or is half removed
 //! <root>/<id>/fs/          the snapshot's own files
 //! <root>/<id>/work/        overlay's work directory, active snapshots only
+//! <root>/<id>/unsynced     a symlink to this boot's id: the files of this committed snapshot may not be on the disk yet
 //! ```
+//!
+//! A committed snapshot can be made again by whoever committed it (a layer, from its blob), and waiting for the disk at every
+//! layer is dear. So a large one is told committed at once and written to the disk in the background; when the machine went
+//! down before that was done (the link names another boot), the snapshot is gone at the next open, whatever stands on
+//! it: its name is looked for again when it is there again.
 //!
 //! Ids are short (base 36), because a mount of many layers names all of them in one page of options.
 
@@ -19,11 +25,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sync::{Syncer, boot_id};
 use crate::{Error, Info, Kind, Result, Usage};
 
 const VERSION: &str = "1";
 const META: &str = "meta.json";
 const META_NEW: &str = "meta.new";
+pub(crate) const UNSYNCED: &str = "unsynced";
+/// Up to so many files are synced one by one; the whole file system, with everybody's data, is not waited for.
+const FEW: u64 = 64;
 
 /// What `meta.json` holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,6 +64,7 @@ impl Row {
 pub(crate) struct Shelf {
     root: PathBuf,
     state: Mutex<State>,
+    syncer: Syncer,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +90,7 @@ impl Shelf {
         let root = root.canonicalize().map_err(Error::io("finding", root))?;
         check_version(&root)?;
         let mut state = State::default();
+        let mut unsynced_dirs = Vec::new();
         for entry in fs::read_dir(&root).map_err(Error::io("listing", &root))? {
             let entry = entry.map_err(Error::io("listing", &root))?;
             let id = entry.file_name().to_string_lossy().into_owned();
@@ -87,6 +99,16 @@ impl Shelf {
                 continue;
             }
             state.next = state.next.max(number + 1);
+            let unsynced = fs::read_link(entry.path().join(UNSYNCED)).ok();
+            if unsynced.as_ref().is_some_and(|boot| boot.as_os_str() != boot_id().as_str()) {
+                // The record goes first, as in every removal.
+                let _ = fs::remove_file(entry.path().join(META));
+                fs::remove_dir_all(entry.path()).map_err(Error::io("removing", &entry.path()))?;
+                continue;
+            }
+            if unsynced.is_some() {
+                unsynced_dirs.push(entry.path());
+            }
             match fs::read(entry.path().join(META)) {
                 Ok(bytes) => match serde_json::from_slice::<Row>(&bytes) {
                     Ok(row) => {
@@ -101,7 +123,30 @@ impl Shelf {
                 Err(e) => return Err(Error::io("reading", &entry.path())(e)),
             }
         }
-        Ok(Shelf { root, state: Mutex::new(state) })
+        let shelf = Shelf { syncer: Syncer::new(&root), root, state: Mutex::new(state) };
+        unsynced_dirs.into_iter().for_each(|dir| shelf.syncer.push(dir));
+        Ok(shelf)
+    }
+
+    /// Makes what is in the directory of a snapshot that is about to be committed outlast a power cut: at once if it is little,
+    /// else in the background.
+    pub(crate) fn persist(&self, id: &str, usage: Usage) -> Result<()> {
+        let own = self.fs(id);
+        if usage.inodes <= FEW {
+            return sync_tree(&own);
+        }
+        let mark = self.dir(id).join(UNSYNCED);
+        match std::os::unix::fs::symlink(boot_id(), &mark) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io("marking", &mark)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// To be called when the snapshot is on record.
+    pub(crate) fn persist_later(&self, id: &str) {
+        if fs::symlink_metadata(self.dir(id).join(UNSYNCED)).is_ok() {
+            self.syncer.push(self.dir(id));
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -287,6 +332,22 @@ fn write_meta(dir: &Path, row: &Row) -> Result<()> {
 
 fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("syncing", dir))
+}
+
+/// Every file and directory below `dir`, and itself, to the disk.
+fn sync_tree(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
+        let entry = entry.map_err(Error::io("listing", dir))?;
+        let kind = entry.file_type().map_err(Error::io("reading", &entry.path()))?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())
+                .and_then(|file| file.sync_all())
+                .map_err(Error::io("syncing", &entry.path()))?;
+        }
+    }
+    sync_dir(dir)
 }
 
 fn check_version(root: &Path) -> Result<()> {

@@ -34,7 +34,8 @@ pub trait Snapshotter: fmt::Debug + Send + Sync {
     /// Makes a read-only snapshot called `key` that shows `parent`.
     fn view(&self, key: &str, parent: Option<&str>) -> Result<Rootfs>;
 
-    /// Turns the active snapshot `key` into the committed snapshot `name`; its files are on the disk when this returns.
+    /// Turns the active snapshot `key` into the committed snapshot `name`. A large one's files go to the disk in the
+    /// background; should the power fail before, it is gone at the next open and is to be made again.
     /// The key is free again. A `name` that exists is [`Error::Exists`] and leaves `key` as it was.
     fn commit(&self, name: &str, key: &str) -> Result<()>;
 

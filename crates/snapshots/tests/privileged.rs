@@ -128,3 +128,33 @@ fn a_store_of_another_version_is_refused() {
     let told = Native::open(temp.path()).unwrap_err().to_string();
     assert!(told.ends_with("layout version \"99\" is not \"1\""), "{told}");
 }
+
+#[test]
+fn a_large_layer_that_a_power_cut_may_have_torn_is_gone_and_its_children_wait_for_it() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let fill = |overlay: &Overlay| {
+        overlay.prepare("making", None).unwrap();
+        let dir = overlay.layer_dir("making").unwrap();
+        (0..100).for_each(|n| fs::write(dir.join(n.to_string()), "x").unwrap());
+        overlay.commit("layer", "making").unwrap();
+    };
+    let overlay = Overlay::open(temp.path()).unwrap();
+    fill(&overlay);
+    overlay.prepare("container", Some("layer")).unwrap();
+    let mark = overlay.layer_dir("layer").unwrap().parent().unwrap().join("unsynced");
+    drop(overlay);
+    assert!(fs::symlink_metadata(&mark).is_err(), "it is on the disk when the driver is closed");
+    let overlay = Overlay::open(temp.path()).unwrap();
+    overlay.stat("layer").unwrap();
+    drop(overlay);
+    std::os::unix::fs::symlink("another-boot", &mark).unwrap();
+    let overlay = Overlay::open(temp.path()).unwrap();
+    assert!(matches!(overlay.stat("layer"), Err(gantry_snapshots::Error::NotFound(_))));
+    assert!(matches!(overlay.rootfs("container"), Err(gantry_snapshots::Error::NotFound(_))));
+    fill(&overlay);
+    let view = RootView::of(&overlay.rootfs("container").unwrap()).unwrap();
+    view.stat("/99").unwrap();
+}
