@@ -68,7 +68,7 @@ pub enum Error {
     #[error("network sandbox for container {0} already exists")]
     SandboxExists(String),
     #[error("driver failed programming external connectivity on endpoint {name} ({endpoint}): {cause}")]
-    Ports { name: String, endpoint: String, cause: PortError },
+    Ports { name: String, endpoint: String, cause: Box<PortError> },
     #[error("invalid extra host {0:?}: expected name:address")]
     ExtraHost(String),
     #[error("unable to derive the IP value for host-gateway")]

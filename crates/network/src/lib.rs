@@ -53,6 +53,7 @@ pub mod mac;
 mod names;
 pub mod networks;
 pub mod options;
+pub mod plumb;
 pub mod ports;
 pub mod prefix;
 pub mod record;
@@ -64,6 +65,7 @@ pub use config::{AddressPool, Config, DefaultBridge, Firewall, HostNames};
 pub use failure::{Error, PortError};
 pub use mac::Mac;
 pub use networks::{Created, Networks, Restored, Sandbox};
+pub use plumb::{PlumbSpec, Plumbed, Target, plumb};
 pub use prefix::Prefix;
 pub use record::{
     Change, Driver, Endpoint, Kept, Memory, Network, Pool, PublishedPort, Records, RecordsError,

@@ -1,6 +1,7 @@
 //! What others change: the multicast group `NFNLGRP_NFTABLES`.
 
 use crate::error::Result;
+use crate::nft::listing::{ListedRule, parse_rule};
 use crate::nft::{self, Family, SUBSYSTEM};
 use crate::socket::{Service, Socket};
 use crate::wire::{self, Answer};
@@ -21,6 +22,8 @@ pub struct Event {
     pub table: String,
     /// The chain, for chains and rules.
     pub chain: Option<String>,
+    /// A rule that was added, as a listing would show it.
+    pub rule: Option<ListedRule>,
 }
 
 impl Socket {
@@ -57,6 +60,10 @@ pub fn event(answer: &Answer) -> Option<Event> {
         ),
         family: Family::from_number(*answer.body.first()?),
         table: text(1)?,
+        rule: chain
+            .as_deref()
+            .filter(|_| kind == nft::NEW_RULE)
+            .and_then(|chain| parse_rule(&answer.body, chain)),
         chain,
     })
 }

@@ -125,7 +125,7 @@ fn parse_chain(body: &[u8]) -> Option<ListedChain> {
     })
 }
 
-fn parse_rule(body: &[u8], chain: &str) -> Option<ListedRule> {
+pub(crate) fn parse_rule(body: &[u8], chain: &str) -> Option<ListedRule> {
     let attributes = body.get(HEADER..)?;
     let get = |kind| wire::attribute(attributes, kind);
     if wire::text(get(2)?) != chain {

@@ -112,6 +112,10 @@ impl Set<'_> {
                 });
             });
         }
+        if self.key == [KeyType::InterfaceName] {
+            // libnftnl's user data: names are kept in the machine's byte order; `nft list` prints nothing otherwise.
+            m.put(13, &[0, 4, 1, 0, 0, 0]);
+        }
         // Within one transaction a set is also known by a number; names suffice here, the kernel wants it all the same.
         m.put_be32(10, 0);
     }

@@ -90,7 +90,7 @@ impl Carrier for Bridge {
             .link(&network.interface)
             .map_err(kernel(what()))?
             .ok_or_else(|| Error::NoInterface { what: "bridge network", name: network.interface.clone() })?;
-        let mtu = if options.mtu != 0 { options.mtu } else { 0 };
+        let mtu = options.mtu;
         let inside = NewLink {
             name: endpoint.interface.clone(),
             mac: endpoint.mac.map(|mac| mac.0),
@@ -106,7 +106,6 @@ impl Carrier for Bridge {
             up: true,
             ..NewLink::default()
         };
-        // The end on the host speaks no IPv6 of its own: one address less to detect, one neighbour less to solicit.
         let made = host.create_link(&pair).map_err(kernel(what()))?;
         if !endpoint.ports.is_empty() {
             // With br_netfilter on, a container's packet to its own published port turns round inside the bridge.

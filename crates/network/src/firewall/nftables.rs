@@ -45,26 +45,37 @@ impl Nftables {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a change by somebody else may have damaged our rules.
-    pub fn is_damage(&self, event: &Event) -> bool {
-        let ours = event.table == rules::TABLE.name;
-        let user = event.chain.as_deref() == Some(rules::USER_CHAIN);
-        event.port != self.port.load(Ordering::Relaxed)
-            && (ours && (event.removal || user) || neighbours::concerns(event))
-    }
-
-    /// Looks at the administrator's chain, so that it can be written again after a flush. True when the table is there.
-    pub fn remember_user_rules(&self) -> Result<bool, Error> {
-        let inner = &mut *self.lock();
-        let stands = inner.socket.has_table(rules::TABLE).map_err(kernel)?;
-        if stands {
-            inner.user_rules = inner.socket.rules(rules::TABLE, rules::USER_CHAIN).map_err(kernel)?;
+    /// Takes note of a change; true when it was somebody else's and may have damaged our rules.
+    pub fn note(&self, event: &Event) -> bool {
+        if event.port == self.port.load(Ordering::Relaxed) {
+            return false;
         }
-        Ok(stands)
+        let ours = event.table == rules::TABLE.name && event.family == Some(rules::TABLE.family);
+        let frames =
+            event.table == rules::BRIDGE_TABLE.name && event.family == Some(rules::BRIDGE_TABLE.family);
+        if ours && event.chain.as_deref() == Some(rules::USER_CHAIN) {
+            self.lock().note_user_rule(event);
+        }
+        (ours || frames) && event.removal || neighbours::concerns(event)
     }
 }
 
 impl Inner {
+    /// Looks at the administrator's chain at once. If the table is gone by now, the change itself says what was added.
+    fn note_user_rule(&mut self, event: &Event) {
+        let standing = match self.socket.has_table(rules::TABLE) {
+            Ok(true) => self.socket.rules(rules::TABLE, rules::USER_CHAIN).ok(),
+            _ => None,
+        };
+        match (standing, &event.rule) {
+            (Some(rules), _) => self.user_rules = rules,
+            (None, Some(rule)) if self.user_rules.iter().all(|known| known.handle != rule.handle) => {
+                self.user_rules.push(rule.clone());
+            }
+            _ => {}
+        }
+    }
+
     /// Everything of ours in the table goes; the administrator's chain, and chains and sets of his own, stay.
     fn clear(&mut self, batch: &mut Batch) -> Result<(), Error> {
         let chains: Vec<String> = self

@@ -104,6 +104,9 @@ pub fn foundation(batch: &mut Batch) {
     rule("prerouting", Rule::new().destination(LOOPBACK.0, LOOPBACK.1).leave());
     rule("prerouting", Rule::new().destination(LOOPBACK6.0, LOOPBACK6.1).leave());
     rule("prerouting", Rule::new().to_local().jump("publish"));
+    // The kernel lets no packet from ::1 leave the machine's own loopback, whatever NAT says; without a translation it
+    // is refused at once, and programs go on to 127.0.0.1.
+    rule("output", Rule::new().destination(LOOPBACK6.0, LOOPBACK6.1).leave());
     rule("output", Rule::new().to_local().jump("publish"));
     for (ipv6, destination, maps) in [
         (false, Field::Destination4, ["port4", "port4_any", "range4"]),
@@ -119,7 +122,6 @@ pub fn foundation(batch: &mut Batch) {
     // What the host sent to its own loopback goes on with the bridge's address, or no answer would find back.
     let to_ours = || Rule::new().in_set(&[Field::OutputName], "bridges");
     rule("postrouting", to_ours().source(LOOPBACK.0, LOOPBACK.1).masquerade());
-    rule("postrouting", to_ours().source(LOOPBACK6.0, LOOPBACK6.1).masquerade());
     rule("postrouting", Rule::new().verdict_map(&[Field::OutputName], "hairpin"));
     rule("postrouting", Rule::new().family(false).verdict_map(&[Field::Source4], "leave4"));
     rule("postrouting", Rule::new().family(true).verdict_map(&[Field::Source6], "leave6"));

@@ -62,19 +62,20 @@ fn listen(mut ear: Socket, mut stopped: PipeReader, nftables: &Nftables, again: 
             return;
         }
         if heard {
-            damaged |= match ear.events() {
-                Ok(answers) => answers.iter().filter_map(event).any(|event| nftables.is_damage(&event)),
+            match ear.events() {
+                // Every one is noted: what the administrator adds must be known when it is flushed.
+                Ok(answers) => {
+                    for event in answers.iter().filter_map(event) {
+                        damaged |= nftables.note(&event);
+                    }
+                }
                 // Events were lost: anything may have happened.
-                Err(_) => true,
-            };
+                Err(_) => damaged = true,
+            }
             pieces += 1;
         }
         if damaged && (matches!(waited, Ok(0)) || pieces > PATIENCE) {
             (damaged, pieces) = (false, 0);
-            // When only the administrator's chain changed this remembers it; writing ours again is idempotent.
-            if let Err(error) = nftables.remember_user_rules() {
-                tracing::warn!(%error, "cannot read the administrator's chain");
-            }
             again();
         }
     }

@@ -53,9 +53,12 @@ impl Shared {
                 host_port: binding.host_port,
             };
             let held = |first| hold(binding.protocol, &rewritten, first, binding.count, target);
-            let (first, kept) = state.ports.choose(&wanted, ephemeral, held).map_err(|cause| {
-                Error::Ports { name: gateway.name.clone(), endpoint: gateway.id.to_string(), cause }
-            })?;
+            let (first, kept) =
+                state.ports.choose(&wanted, ephemeral, held).map_err(|cause| Error::Ports {
+                    name: gateway.name.clone(),
+                    endpoint: gateway.id.to_string(),
+                    cause: Box::new(cause),
+                })?;
             holds.push(kept);
             for ip in &rewritten {
                 let port = published(binding, *ip, first);

@@ -73,6 +73,10 @@ pub fn config(dir: &Path, runtime: &tokio::runtime::Runtime) -> Config {
 
 /// The client's loopback stays down, so that it can send to 127.0.0.1 over the wire like an attacker.
 fn wire(client: &Namespace) -> gantry_netlink::Result<()> {
+    // Nobody else is on this wire: link-local addresses need not be tried out for a second first.
+    let settle = || Ok(std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0")?);
+    settle()?;
+    client.run(settle)?;
     let mut here = Socket::open(Service::Route)?;
     here.change_link(1, &LinkChange::up())?;
     let peer = NewLink { name: "eth0".into(), place: Place::of(client), ..NewLink::default() };
@@ -185,6 +189,11 @@ impl World {
         self.try_run(name, &[endpoint(network)], ports).unwrap()
     }
 
+    /// Makes a container's network namespace without any network (`--network none`).
+    pub fn run_bare(&self, name: &str) -> Container {
+        self.try_run(name, &[endpoint("none")], vec![]).unwrap()
+    }
+
     pub fn try_run(
         &self,
         name: &str,
@@ -219,7 +228,7 @@ impl World {
         let mut socket = self.client.open_socket(Service::Route).unwrap();
         let link = socket.link("eth0").unwrap().unwrap().index;
         let mut route = Route::direct(ip(destination), length, link);
-        route.gateway = Some(ip(HOST));
+        route.gateway = Some(if ip(destination).is_ipv6() { ip("fd77::1") } else { ip(HOST) });
         socket.add_route(&route).unwrap();
     }
 
