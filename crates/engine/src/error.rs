@@ -75,7 +75,7 @@ pub enum Error {
     Volume(#[from] gantry_volumes::VolumeError),
     /// The networks'.
     #[error(transparent)]
-    Network(#[from] gantry_network::Error),
+    Network(Box<gantry_network::Error>),
     /// The snapshotter's.
     #[error(transparent)]
     Snapshot(#[from] gantry_snapshots::Error),
@@ -91,6 +91,12 @@ pub enum Error {
     /// The user's.
     #[error(transparent)]
     User(#[from] crate::bundle::user::UserError),
+}
+
+impl From<gantry_network::Error> for Error {
+    fn from(err: gantry_network::Error) -> Error {
+        Error::Network(Box::new(err))
+    }
 }
 
 /// What an engine's verb gives.

@@ -1,5 +1,7 @@
 //! The store against real files: crash, damage, migrations, a full disk.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use gantry_errdefs::{Class, Classified};
 use gantry_store::{Store, StoreError, Table};
 

@@ -1,5 +1,7 @@
 //! Volumes on a real file system; needs root for owners, nodes and mounts.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -68,7 +68,7 @@ impl Engine {
         let more = [("comment", request.comment), ("imageID", id.to_string()), ("imageRef", name.clone())];
         self.container_event(&record, "commit", &more);
         if request.reference.is_some() {
-            self.image_event(&id.to_string(), "tag", &name);
+            self.image_event(id.as_ref(), "tag", &name);
         }
         Ok(id)
     }
@@ -98,7 +98,6 @@ fn run_config(spec: &ContainerSpec) -> RunConfig {
             start_period: health.start_period_ns,
             start_interval: health.start_interval_ns,
             retries: health.retries,
-            ..Healthcheck::default()
         }),
         image: spec.image.clone(),
         volumes: (!spec.volumes.is_empty())

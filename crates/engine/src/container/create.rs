@@ -36,8 +36,6 @@ impl Engine {
         let image = blocking(move || images.inspect(&asked, platform.as_ref())).await?;
         let id = ContainerId::random();
         let (spec, warnings) = self.resolve(spec, &id, &image)?;
-        validate::spec(&spec, host::cpus())?;
-
         let name = self.reserve(name, &id)?;
         let made = self.make(&id, &name, spec, &image).await;
         let record = match made {
@@ -88,10 +86,15 @@ impl Engine {
         if spec.network_mode == NetworkMode::Default {
             spec.network_mode = self.inner.network.default_mode();
         }
+        validate::spec(&spec, host::cpus())?;
         self.inner.network.settle(&mut spec)?;
         let full = |who: &str| self.find(who).map(|container| container.id.to_string());
         if let NetworkMode::Container(who) = &spec.network_mode {
-            spec.network_mode = NetworkMode::Container(full(who)?);
+            let owner = self.find(who)?.record();
+            // One namespace, one name.
+            spec.hostname.clone_from(&owner.spec.hostname);
+            spec.domainname.clone_from(&owner.spec.domainname);
+            spec.network_mode = NetworkMode::Container(owner.id.to_string());
         }
         if let PidMode::Container(who) = &spec.pid_mode {
             spec.pid_mode = PidMode::Container(full(who)?);

@@ -120,13 +120,15 @@ impl Engine {
         let execution = length.as_secs();
         let more = [("exitCode", exit.code.to_string()), ("execDuration", execution.to_string())];
         self.container_event(&before, "die", &more);
+        // Before anybody is told: who waited for the end may want the port or the address at once.
+        self.give_back(container).await;
         container.tell(|moment| {
             moment.exits += 1;
             moment.code = exit.code;
             moment.error = None;
             moment.alive = after != After::Stay;
         });
-        self.tear_down(container).await;
+        self.end_shim(container).await;
         match after {
             After::Restart(delay) => self.back_off(container, delay),
             After::Stay if removing => self.auto_remove(container).await,
@@ -136,7 +138,11 @@ impl Engine {
 
     /// Gives back what a run used: shim, bundle, network, volumes' mounts. Doing it twice is fine.
     pub(crate) async fn tear_down(&self, container: &Arc<Container>) {
-        let record = container.record();
+        self.give_back(container).await;
+        self.end_shim(container).await;
+    }
+
+    async fn end_shim(&self, container: &Arc<Container>) {
         let shim = container.live().shim.take();
         if let Some(shim) = shim
             && let Err(err) = shim.shutdown().await
@@ -147,6 +153,11 @@ impl Engine {
         if let Err(err) = self.inner.shims.remove(&bundle).await {
             tracing::warn!(%err, container = %container.id, "remove bundle");
         }
+    }
+
+    /// Leaves the networks and unmounts the volumes of a run that is over.
+    async fn give_back(&self, container: &Arc<Container>) {
+        let record = container.record();
         let engine = self.clone();
         blocking(move || {
             engine.leave_network(&record);

@@ -83,7 +83,7 @@ impl Engine {
     fn list(&self, request: &ListRequest) -> Result<Vec<Listed>> {
         let wanted = self.wanted(request)?;
         let mut all: Vec<Arc<Container>> = self.registry().all();
-        all.sort_by(|a, b| b.record().created.cmp(&a.record().created));
+        all.sort_by_key(|container| std::cmp::Reverse(container.record().created));
         // A filter on the state or the exit is about those that do not run, too.
         let any_state = request.all
             || request.limit > 0

@@ -65,9 +65,8 @@ impl Engine {
             let other = self.find(&from.container)?.record();
             for taken in &other.mounts {
                 let mut point = MountPoint { anonymous: false, ..taken.clone() };
-                match from.read_only {
-                    Some(true) => point.read_only = ReadOnly::Yes,
-                    Some(false) | None => {}
+                if from.read_only == Some(true) {
+                    point.read_only = ReadOnly::Yes;
                 }
                 if !from.mode.is_empty() {
                     point.mode.clone_from(&from.mode);
@@ -164,19 +163,10 @@ impl Engine {
                         create_source: false,
                     }
                 }
-                MountKind::Image(options) => {
-                    let image = self.inner.images.inspect(&mount.source, None)?;
-                    Planned {
-                        point: MountPoint {
-                            read_only: ReadOnly::Yes,
-                            subpath: options.subpath.clone(),
-                            name: mount.source.clone(),
-                            ..point(MountPointKind::Image, &image.id.to_string(), &mount.target)
-                        },
-                        volume: None,
-                        nocopy: true,
-                        create_source: false,
-                    }
+                MountKind::Image(_) => {
+                    return Err(Error::NotImplemented(
+                        "mounts of type \"image\" are not supported".to_owned(),
+                    ));
                 }
             };
             plan.insert(planned.point.target.clone(), planned);

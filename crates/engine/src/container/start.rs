@@ -284,7 +284,7 @@ fn expand_tag(tag: &str, record: &ContainerRecord) -> String {
         .replace("{{.FullID}}", record.id.as_str())
         .replace("{{.ImageName}}", &record.spec.image)
         .replace("{{.ImageID}}", record.image.0.short())
-        .replace("{{.ImageFullID}}", &record.image.to_string())
+        .replace("{{.ImageFullID}}", record.image.as_ref())
 }
 
 /// Docker's text around a failed start: the runtime's own words after a fixed beginning.

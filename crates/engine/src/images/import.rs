@@ -37,7 +37,7 @@ impl Engine {
         let id = blocking(move || images.import(tar, &options)).await?;
         let name =
             request.reference.map_or_else(|| id.to_string(), |reference| reference.or_latest().familiar());
-        self.image_event(&id.to_string(), "import", &name);
+        self.image_event(id.as_ref(), "import", &name);
         Ok(id)
     }
 }

@@ -46,7 +46,7 @@ impl Engine {
                 }
                 None => (format!("Loaded image ID: {}\n", one.id), one.id.to_string()),
             };
-            self.image_event(&one.id.to_string(), "load", &name);
+            self.image_event(one.id.as_ref(), "load", &name);
             let _ = progress.send(Progress { stream, ..Progress::default() }).await;
         }
         Ok(())
@@ -61,7 +61,7 @@ impl Engine {
         })
         .await?;
         for (id, name) in ids.iter().zip(&names) {
-            self.image_event(&id.to_string(), "save", name);
+            self.image_event(id.as_ref(), "save", name);
         }
         let images = self.inner.images.clone();
         Ok(Box::new(move |out| images.save(&names, platform.as_ref(), out).map_err(io::Error::other)))

@@ -79,7 +79,7 @@ impl Engine {
             let snapshots = images.snapshots();
             let folders = image
                 .chain_id()
-                .and_then(|chain| snapshots.rootfs(&chain.to_string()).ok())
+                .and_then(|chain| snapshots.rootfs(chain.as_ref()).ok())
                 .map_or_else(BTreeMap::new, graph);
             let driver = snapshots.driver().to_owned();
             Ok((image, folders, driver))
@@ -123,7 +123,7 @@ impl Engine {
     pub async fn image_tag(&self, source: &str, target: &Reference) -> Result<()> {
         let (images, source, to) = (self.inner.images.clone(), source.to_owned(), target.clone());
         let tagged = blocking(move || images.tag(&source, &to)).await?;
-        self.image_event(&tagged.id.to_string(), "tag", &tagged.reference.familiar());
+        self.image_event(tagged.id.as_ref(), "tag", &tagged.reference.familiar());
         Ok(())
     }
 

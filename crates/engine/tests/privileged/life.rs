@@ -229,11 +229,11 @@ async fn filters_choose_and_prune_takes_what_does_not_run() {
         list.into_iter().map(|listed| listed.record.id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(ids(&[]).await, [down.clone(), up.clone()]);
-    assert_eq!(ids(&[("label", "tier=web")]).await, [up.clone()]);
-    assert_eq!(ids(&[("status", "exited")]).await, [down.clone()]);
-    assert_eq!(ids(&[("exited", "1")]).await, [down.clone()]);
+    assert_eq!(ids(&[("label", "tier=web")]).await, [&*up]);
+    assert_eq!(ids(&[("status", "exited")]).await, [&*down]);
+    assert_eq!(ids(&[("exited", "1")]).await, [&*down]);
     assert_eq!(ids(&[("ancestor", "busybox")]).await.len(), 2);
-    assert_eq!(ids(&[("since", &up)]).await, [down.clone()]);
+    assert_eq!(ids(&[("since", &up)]).await, [&*down]);
     let pruned = home.engine.container_prune(Filters::new()).await.unwrap();
     assert_eq!(pruned.deleted, [down]);
     home.close().await;

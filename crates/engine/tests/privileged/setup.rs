@@ -44,6 +44,14 @@ pub fn open(dir: &Path) -> Engine {
 }
 
 pub fn open_with(dir: &Path, change: impl FnOnce(&mut EngineConfig)) -> Engine {
+    open_on(dir, change, |_| Networking::plain())
+}
+
+pub fn open_on(
+    dir: &Path,
+    change: impl FnOnce(&mut EngineConfig),
+    network: impl FnOnce(Store) -> Networking,
+) -> Engine {
     let data = dir.join("data");
     std::fs::create_dir_all(&data).unwrap();
     let store = Store::open(&data.join("store.db")).unwrap();
@@ -55,13 +63,18 @@ pub fn open_with(dir: &Path, change: impl FnOnce(&mut EngineConfig)) -> Engine {
     config.cgroup_parent =
         format!("/gantry-test-{}", dir.file_name().unwrap().to_string_lossy().replace('.', ""));
     change(&mut config);
-    Engine::open(config, store, images, Networking::plain()).unwrap()
+    let network = network(store.clone());
+    Engine::open(config, store, images, network).unwrap()
 }
 
 impl Home {
     pub async fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
         let engine = open(dir.path());
+        Home::of(dir, engine).await
+    }
+
+    pub async fn of(dir: tempfile::TempDir, engine: Engine) -> Home {
         let home = Home { dir, engine };
         home.engine.restore().await.unwrap();
         home.import("busybox").await;

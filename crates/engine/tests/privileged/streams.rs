@@ -25,6 +25,14 @@ impl Home {
         }
     }
 
+    /// Runs a command in a container and gives what it prints.
+    pub async fn exec(&self, id: &str, command: &[&str]) -> String {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        let request = ExecRequest { command, stdout: true, stderr: true, ..ExecRequest::default() };
+        let exec = self.engine.exec_create(id, request).await.unwrap().to_string();
+        drain(self.engine.exec_attach_start(&exec, None).await.unwrap()).await.0
+    }
+
     /// Follows the log until it holds a text.
     pub async fn until_log(&self, id: &str, wanted: &str) {
         let request = LogsRequest { stdout: true, stderr: true, follow: true, ..Default::default() };
