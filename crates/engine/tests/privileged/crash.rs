@@ -12,7 +12,7 @@ fn reopened(dir: &std::path::Path) -> Engine {
     let begun = std::time::Instant::now();
     while gantry_store::Store::open(&dir.join("data/store.db")).is_err() {
         assert!(begun.elapsed() < crate::setup::PATIENCE, "the store is let go");
-        std::thread::yield_now();
+        std::thread::park_timeout(crate::setup::GLANCE);
     }
     open(dir)
 }
@@ -42,7 +42,7 @@ fn containers_outlive_the_engine_and_their_ends_are_harvested() {
     let begun = std::time::Instant::now();
     while !exit.exists() {
         assert!(begun.elapsed() < crate::setup::PATIENCE, "the shim writes the exit");
-        std::thread::yield_now();
+        std::thread::park_timeout(crate::setup::GLANCE);
     }
     let second = runtime();
     second.block_on(async {

@@ -15,6 +15,9 @@ use gantry_store::Store;
 /// How long anything in these tests may take before the test is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Between two looks at something of another process that tells nobody.
+pub const GLANCE: Duration = Duration::from_millis(5);
+
 /// The shim's program.
 pub fn shim() -> PathBuf {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();

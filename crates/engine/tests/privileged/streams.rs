@@ -4,6 +4,7 @@ use gantry_engine::record::ContainerRecord;
 use gantry_engine::spec::Resources;
 use gantry_engine::{AttachRequest, Attachment, ExecRequest, LogsRequest, Output};
 use gantry_errdefs::{Class, Classified};
+use gantry_events::Query;
 use tokio::io::AsyncWriteExt;
 
 use crate::setup::{Home, PATIENCE};
@@ -11,13 +12,11 @@ use crate::setup::{Home, PATIENCE};
 impl Home {
     /// Waits until the record is as wished.
     pub async fn until(&self, id: &str, wished: impl Fn(&ContainerRecord) -> bool) {
+        // Every change that is waited for is told by an event after it.
+        let mut events = self.engine.events(Query::default()).unwrap();
         let look = async {
-            loop {
-                let record = self.engine.container_inspect(id, false).await.unwrap().record;
-                if wished(&record) {
-                    return;
-                }
-                tokio::task::yield_now().await;
+            while !wished(&self.engine.container_inspect(id, false).await.unwrap().record) {
+                events.next().await.unwrap();
             }
         };
         if tokio::time::timeout(PATIENCE, look).await.is_err() {
@@ -120,19 +119,17 @@ async fn exec_runs_beside_and_its_end_is_known() {
         .await
         .unwrap();
     let exec = exec.to_string();
+    let mut events = home.engine.events(Query::default()).unwrap();
     let mut attachment = home.engine.exec_attach_start(&exec, None).await.unwrap();
     let mut stdin = attachment.stdin.take().unwrap();
     stdin.write_all(b"in").await.unwrap();
     stdin.shutdown().await.unwrap();
     assert_eq!(drain(attachment).await.0, "33\n/tmp\n1 image\nin");
     let end = async {
-        loop {
-            let state = home.engine.exec_inspect(&exec).await.unwrap();
-            if !state.running {
-                return state.exit_code;
-            }
-            tokio::task::yield_now().await;
+        while home.engine.exec_inspect(&exec).await.unwrap().running {
+            events.next().await.unwrap();
         }
+        home.engine.exec_inspect(&exec).await.unwrap().exit_code
     };
     assert_eq!(tokio::time::timeout(PATIENCE, end).await.unwrap(), Some(9));
     assert_eq!(home.engine.exec_start_detached(&exec).await.unwrap_err().class(), Class::Conflict);
