@@ -385,7 +385,7 @@ fn after_a_kill_traffic_flows_and_a_restart_repairs_and_clears_away() {
 
         let (networks, restored) = world.restarted(&[&web, &db]);
         assert_eq!((restored.kept.len(), restored.removed.len()), (2, 1));
-        assert_eq!(restored.removed, [gone.id.clone()]);
+        assert_eq!(restored.removed, std::slice::from_ref(&gone.id));
         assert!(restored.broken.is_empty(), "{restored:?}");
         assert!(restored.orphans.iter().any(|orphan| orphan.ends_with("0123456789ab")));
         call(&world.client, ip(HOST), WEB).unwrap();

@@ -109,8 +109,12 @@ fn open(listen: SocketAddr) -> std::io::Result<(UdpSocket, TcpListener)> {
 /// rewritten packet by packet. A table left by an engine that died is replaced.
 fn redirect(udp: u16, tcp: u16) -> gantry_netlink::Result<()> {
     const DOMAIN: u16 = 53;
+    let mut socket = Socket::open(Service::Netfilter)?;
     let mut batch = Batch::new();
-    batch.delete_table(TABLE);
+    // Deleting makes the kernel wait for every packet in flight, so it is not done to be on the safe side.
+    if socket.has_table(TABLE)? {
+        batch.delete_table(TABLE);
+    }
     batch.add_table(TABLE);
     let hook = Hook { kind: ChainKind::Filter, point: HookPoint::Output, priority: RAW, drop: false };
     batch.add_chain(TABLE, "output", Some(hook));
@@ -120,7 +124,7 @@ fn redirect(udp: u16, tcp: u16) -> gantry_netlink::Result<()> {
         batch.add_rule(TABLE, "output", &there.write_destination_port(transport, port));
         batch.add_rule(TABLE, "output", &back.write_source_port(transport, DOMAIN));
     }
-    Socket::open(Service::Netfilter)?.commit(batch)
+    socket.commit(batch)
 }
 
 async fn datagrams(socket: Arc<tokio::net::UdpSocket>, shared: Arc<Shared>) {

@@ -460,4 +460,14 @@ mod tests {
         assert_eq!(sets(port("0.0.0.0", 8000, 9000, 10)), [("port4_any", 10)]);
         assert_eq!(sets(port("::", 8080, 80, 1)), [], "the container has no address of that family");
     }
+
+    #[test]
+    fn the_page_that_draws_the_rules_names_every_chain_and_set() {
+        let page = include_str!("../../../../docs/networking.md");
+        let families = SETS.iter().map(|set| set.replace('6', "4"));
+        let names = FIXED_CHAINS.iter().chain(&NETWORK_CHAINS).map(|name| (*name).to_owned()).chain(families);
+        for name in names.chain([USER_CHAIN.to_owned()]) {
+            assert!(page.contains(&name), "docs/networking.md does not mention {name}");
+        }
+    }
 }

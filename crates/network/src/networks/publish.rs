@@ -98,7 +98,7 @@ impl Shared {
         self.change_rules(mark, |writer, facts| {
             facts.as_ref().map_or(Ok(()), |facts| writer.remove_endpoint(facts))
         })?;
-        forget_flows(endpoint)
+        forget_flows_later(endpoint)
     }
 
     /// Lets the published ports follow the default route from one endpoint to another.
@@ -175,11 +175,27 @@ fn host_addresses(binding: &PortBinding, options: &BridgeOptions, endpoint: &End
     asked.into_iter().filter(|address| own_address(endpoint, address.is_ipv6()).is_some()).collect()
 }
 
+/// The same off the path of a stop: the kernel walks its whole table of connections, which takes tens of milliseconds.
+fn forget_flows_later(endpoint: &Endpoint) -> Result<(), Error> {
+    if !endpoint.ports.iter().any(|port| port.protocol == Protocol::Udp) {
+        return Ok(());
+    }
+    let endpoint = endpoint.clone();
+    let work = move || {
+        if let Err(error) = forget_flows(&endpoint) {
+            tracing::warn!(%error, endpoint = %endpoint.id, "remembered UDP flows stay");
+        }
+    };
+    let spawned = std::thread::Builder::new().name("forget-flows".to_owned()).spawn(work);
+    spawned.map(drop).map_err(|cause| Error::Io { what: "forget UDP flows".to_owned(), cause })
+}
+
 /// A UDP flow that the kernel remembers goes on past new rules, and past their end.
 fn forget_flows(endpoint: &Endpoint) -> Result<(), Error> {
     let udp: Vec<&PublishedPort> =
         endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp).collect();
-    if udp.is_empty() {
+    // The count is this namespace's; without any connection there is nothing to walk for.
+    if udp.is_empty() || sysctl::read("net/netfilter/nf_conntrack_count").as_deref() == Some("0") {
         return Ok(());
     }
     let what = || kernel("forget UDP flows");
