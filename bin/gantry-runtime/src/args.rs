@@ -11,7 +11,6 @@ pub struct Global {
     pub root: PathBuf,
     pub log: Option<PathBuf>,
     pub log_json: bool,
-    pub debug: bool,
 }
 
 /// What a command was given.
@@ -123,7 +122,6 @@ pub fn global(words: Vec<String>) -> Result<(Global, Vec<String>)> {
         root: args.value("root").unwrap_or("/run/gantry-runtime").into(),
         log: args.value("log").filter(|l| !l.is_empty()).map(Into::into),
         log_json,
-        debug: args.has("debug"),
     };
     if args.has("version") {
         return Ok((global, vec!["--version".into()]));

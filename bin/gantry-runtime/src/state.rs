@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/<id>/            the folder itself is the lock (flock)
 //!   state.json            Saved, written beside, synced and renamed
+//!   seccomp               the compiled profile, for exec
 //!   start, result         the gate's FIFOs, until start and delete
 //! ```
 
@@ -96,6 +97,19 @@ impl Folder {
         fs::rename(&beside, self.path.join("state.json")).context("saving the container's state")
     }
 
+    /// Keeps the compiled seccomp profile; the record needs only its head then.
+    pub fn save_seccomp(&self, program: &[u8]) -> Result<()> {
+        fs::write(self.path.join("seccomp"), program).context("saving the compiled seccomp profile")
+    }
+
+    /// The compiled seccomp profile, when the container has one.
+    pub fn seccomp(&self) -> Result<Option<Vec<u8>>> {
+        match fs::read(self.path.join("seccomp")) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some).context("reading the compiled seccomp profile"),
+        }
+    }
+
     /// The state and the container.
     pub fn load(&self) -> Result<(Saved, Container)> {
         let saved = read(&self.path)?;
@@ -105,7 +119,7 @@ impl Folder {
 
     /// Takes the folder away with everything in it.
     pub fn remove(self) -> Result<()> {
-        for name in ["state.json", ".state.json", "start", "result"] {
+        for name in ["state.json", ".state.json", "seccomp", "start", "result"] {
             match fs::remove_file(self.path.join(name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(e).context("removing the state");

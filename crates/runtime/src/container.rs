@@ -26,6 +26,8 @@ pub struct Container {
     pub(crate) telling: Option<Telling>,
     /// Where the gate's FIFOs are.
     pub(crate) folder: Option<PathBuf>,
+    /// The compiled seccomp profile, known to whoever created the container.
+    pub(crate) seccomp: Option<Vec<u8>>,
     /// The process had gone before we came: `pidfd` only stands for it.
     pub(crate) ended: bool,
 }
@@ -84,6 +86,7 @@ impl Container {
             warnings: Vec::new(),
             telling: None,
             folder: gate.map(Path::to_owned),
+            seccomp: None,
             ended,
         })
     }
@@ -111,6 +114,12 @@ impl Container {
     /// What to keep on disk.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// The compiled seccomp profile, to be kept for exec sessions (`Exec::seccomp`); only whoever created the
+    /// container knows it.
+    pub fn seccomp_program(&self) -> Option<&[u8]> {
+        self.seccomp.as_deref()
     }
 
     /// The container's control group.

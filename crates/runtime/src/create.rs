@@ -64,6 +64,7 @@ pub fn create(request: Create<'_>) -> Result<Container> {
     plan.personality = process::personality(spec)?;
     plan.preserve_fds = request.preserve_fds;
     let warnings = std::mem::take(&mut plan.warnings);
+    let program = plan.seccomp.as_ref().map(gantry_seccomp::Program::to_bytes);
     let host = Host::detect()?;
     let cgroup = Cgroup::locate(&host, linux.cgroups_path.as_deref(), request.id)?;
     let (root, rootfs) = mounts::root(spec, request.bundle, request.root)?;
@@ -120,7 +121,17 @@ pub fn create(request: Create<'_>) -> Result<Container> {
         Gate::Here => None,
         Gate::Folder(folder) => Some(folder.to_owned()),
     };
-    Ok(Container { record, pidfd, cgroup, console, warnings, telling, folder, ended: false })
+    Ok(Container {
+        record,
+        pidfd,
+        cgroup,
+        console,
+        warnings,
+        telling,
+        folder,
+        seccomp: program,
+        ended: false,
+    })
 }
 
 /// What can be refused before anything is made.
@@ -252,10 +263,7 @@ impl Newborn<'_> {
 
 /// Tells the child; when it has gone, its own last words are the better error.
 pub(crate) fn tell(line: &Line, kind: Kind) -> Result<()> {
-    line.tell(kind, None).or_else(|e| match line.hear() {
-        Err(told) => Err(told),
-        Ok(_) => Err(e),
-    })
+    line.tell(kind, None).map_err(|e| line.hear().err().unwrap_or(e))
 }
 
 /// A negative value needs CAP_SYS_RESOURCE, and a container that believes it is protected and is not would be worse.

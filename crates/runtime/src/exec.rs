@@ -83,7 +83,8 @@ impl Container {
         if process.capabilities.is_none() {
             process.capabilities = self.record.process.capabilities.clone();
         }
-        let mut plan = process::Plan::of(&process, self.record.seccomp.as_ref(), exec.seccomp)?;
+        let compiled = exec.seccomp.or(self.seccomp.as_deref());
+        let mut plan = process::Plan::of(&process, self.record.seccomp.as_ref(), compiled)?;
         plan.preserve_fds = exec.preserve_fds;
         let (warnings, oom) = (std::mem::take(&mut plan.warnings), plan.oom_score_adj);
         let (waiting, telling) = gate::make(Gate::Here)?;

@@ -3,8 +3,6 @@
 //! The program is laid down from its end to its start, so that every jump's target is known when the jump is
 //! written. A place is counted from the end.
 
-use std::collections::HashMap;
-
 use gantry_sys::seccomp::Instruction;
 
 use crate::rules::{Area, Condition, Decision, Op, RET_KILL_THREAD};
@@ -30,7 +28,7 @@ struct Assembler {
     /// The last instruction first.
     code: Vec<Instruction>,
     /// Where each answer was last written.
-    returns: HashMap<u32, usize>,
+    returns: Vec<(u32, usize)>,
 }
 
 pub(crate) fn program(areas: &[Area]) -> Vec<Instruction> {
@@ -67,12 +65,15 @@ impl Assembler {
     /// A place that gives this answer, near enough for a jump from here.
     fn answer(&mut self, value: u32) -> usize {
         // Room for the few instructions that may come between this question and the jump.
-        if let Some(at) = self.returns.get(&value).filter(|at| self.code.len() - **at < REACH - 40) {
-            return *at;
+        let here = self.code.len();
+        let known = self.returns.iter_mut().find(|(v, _)| *v == value);
+        match known {
+            Some((_, at)) if here - *at < REACH - 40 => return *at,
+            Some((_, at)) => *at = here,
+            None => self.returns.push((value, here)),
         }
         self.code.push(Instruction { code: RETURN, jt: 0, jf: 0, k: value });
-        self.returns.insert(value, self.code.len() - 1);
-        self.code.len() - 1
+        here
     }
 
     /// A conditional jump; what is too far gets a long jump of its own.

@@ -1,10 +1,8 @@
 //! A profile as one decision for each architecture and number.
 
-use std::collections::BTreeMap;
-
 use crate::Error;
 use crate::spec::{Arg, Seccomp};
-use crate::syscalls::{AARCH64, ARM, X32, X86, X86_64, number};
+use crate::syscalls::{AARCH64, ARM, X32, X86, X86_64, number, row};
 
 /// Words for `features`.
 pub const ACTIONS: [&str; 9] = [
@@ -218,6 +216,29 @@ fn alternatives(args: &[Arg]) -> Result<Vec<Vec<Condition>>, Error> {
     Ok(vec![all])
 }
 
+/// A rule of the profile, its words read once for every architecture.
+struct Read<'a> {
+    value: u32,
+    alternatives: Vec<Vec<Condition>>,
+    /// The name and its numbers.
+    calls: Vec<(&'a str, Option<&'static [i32; 5]>)>,
+}
+
+fn read(profile: &Seccomp) -> Result<Vec<Read<'_>>, Error> {
+    profile
+        .syscalls
+        .iter()
+        .map(|rule| {
+            let value = action(&rule.action, rule.errno_ret)?;
+            if value == RET_NOTIFY && rule.names.iter().any(|n| n == "write") {
+                return Err(Error::Invalid("SCMP_ACT_NOTIFY cannot be used for the write syscall".into()));
+            }
+            let calls = rule.names.iter().map(|n| (n.as_str(), row(n))).collect();
+            Ok(Read { value, alternatives: alternatives(&rule.args)?, calls })
+        })
+        .collect()
+}
+
 /// What is known of one call so far.
 #[derive(Debug, Default)]
 struct Call {
@@ -227,11 +248,11 @@ struct Call {
 
 impl Call {
     /// A rule without conditions decides over all others; of several the first.
-    fn add(&mut self, conditions: Vec<Condition>, value: u32) {
+    fn add(&mut self, conditions: &[Condition], value: u32) {
         if conditions.is_empty() {
             self.always.get_or_insert(value);
         } else {
-            self.asked.push((conditions, value));
+            self.asked.push((conditions.to_vec(), value));
         }
     }
 
@@ -305,6 +326,7 @@ pub(crate) fn areas(profile: &Seccomp, family: Family) -> Result<Vec<Area>, Erro
     if default == RET_NOTIFY {
         return Err(Error::Invalid("SCMP_ACT_NOTIFY cannot be used as default action".into()));
     }
+    let rules = read(profile)?;
     let mut areas: Vec<Area> = Vec::new();
     for (at, (word, audit, place)) in family.members().iter().enumerate() {
         // The host's own is always meant.
@@ -312,7 +334,7 @@ pub(crate) fn areas(profile: &Seccomp, family: Family) -> Result<Vec<Area>, Erro
             continue;
         }
         let mark = if *place == X32 { X32_MARK } else { 0 };
-        let segments = segments(profile, *place, default, mark)?;
+        let segments = segments(&rules, *place, default, mark);
         match areas.iter_mut().find(|a| a.audit == *audit) {
             // x32 lies above x86-64 in the same numbers.
             Some(area) => {
@@ -325,36 +347,48 @@ pub(crate) fn areas(profile: &Seccomp, family: Family) -> Result<Vec<Area>, Erro
     Ok(areas)
 }
 
-fn segments(profile: &Seccomp, place: usize, default: u32, mark: u32) -> Result<Vec<(u32, Decision)>, Error> {
-    let mut calls: BTreeMap<u32, Call> = BTreeMap::new();
+fn segments(rules: &[Read<'_>], place: usize, default: u32, mark: u32) -> Vec<(u32, Decision)> {
+    // By number; few architectures have more than a few hundred.
+    let mut calls: Vec<Option<Call>> = Vec::new();
+    calls.resize_with(600, || None);
+    let mut far: Vec<(u32, Call)> = Vec::new();
     let mut newest = 0;
-    for rule in &profile.syscalls {
-        let value = action(&rule.action, rule.errno_ret)?;
-        let alternatives = alternatives(&rule.args)?;
-        for name in &rule.names {
-            if value == RET_NOTIFY && name == "write" {
-                return Err(Error::Invalid("SCMP_ACT_NOTIFY cannot be used for the write syscall".into()));
-            }
+    let mut add = |number: u32, conditions: &[Condition], value: u32| {
+        if let Some(slot) = calls.get_mut(number as usize) {
+            return slot.get_or_insert_default().add(conditions, value);
+        }
+        // Arm's own calls have numbers of their own, far above.
+        let at = far.iter().position(|(n, _)| *n == number).unwrap_or_else(|| {
+            far.push((number, Call::default()));
+            far.len() - 1
+        });
+        far[at].1.add(conditions, value);
+    };
+    for rule in rules {
+        // A rule that says what is so anyway must not hide one that says otherwise.
+        let counts = rule.value != default;
+        for (name, numbers) in &rule.calls {
             // A name this architecture has not, or that is younger than our table, can do nothing.
-            let number_of_it = number(name, place);
-            newest = newest.max(number_of_it.unwrap_or(0));
-            if value == default {
-                continue; // It says what is so anyway, and must not hide a rule that says otherwise.
-            }
-            if let Some(number) = number_of_it {
-                let call = calls.entry(number).or_default();
-                alternatives.iter().for_each(|conditions| call.add(conditions.clone(), value));
+            if let Some(number) = numbers.and_then(|n| u32::try_from(n[place]).ok()) {
+                newest = newest.max(number);
+                if counts {
+                    rule.alternatives.iter().for_each(|conditions| add(number, conditions, rule.value));
+                }
             }
             if place == X86
-                && rule.args.is_empty()
+                && counts
+                && rule.alternatives.iter().all(Vec::is_empty)
                 && let Some((carrier, which)) = carrier(name)
                 && let Some(number) = number(carrier, place)
             {
                 let this_one = Condition { index: 0, op: Op::Eq, value: which, mask: 0 };
-                calls.entry(number).or_default().add(vec![this_one], value);
+                add(number, &[this_one], rule.value);
             }
         }
     }
+    far.sort_by_key(|(number, _)| *number);
+    let near = calls.into_iter().enumerate().filter_map(|(number, call)| Some((number as u32, call?)));
+    let calls = near.chain(far);
     // What is newer than everything the profile's author knew looks not there, so that programs fall back.
     let permissive = matches!(default & 0xffff_0000, RET_ALLOW | RET_LOG | RET_TRACE);
     let beyond = if permissive { default } else { RET_ERRNO | ENOSYS };
@@ -380,5 +414,5 @@ fn segments(profile: &Seccomp, place: usize, default: u32, mark: u32) -> Result<
     if place == X86_64 {
         push(X32_MARK, Decision::Return(RET_KILL_THREAD));
     }
-    Ok(segments)
+    segments
 }

@@ -8,10 +8,15 @@ pub(crate) const X32: usize = 2;
 pub(crate) const AARCH64: usize = 3;
 pub(crate) const ARM: usize = 4;
 
+/// A call's numbers on every architecture; `None` where this table does not know the name.
+pub(crate) fn row(name: &str) -> Option<&'static [i32; 5]> {
+    let at = TABLE.binary_search_by(|row| row.0.cmp(name)).ok()?;
+    Some(&TABLE[at].1)
+}
+
 /// The number of a system call; `None` where the architecture, or this table, does not know it.
 pub(crate) fn number(name: &str, arch: usize) -> Option<u32> {
-    let at = TABLE.binary_search_by(|row| row.0.cmp(name)).ok()?;
-    u32::try_from(TABLE[at].1[arch]).ok()
+    u32::try_from(row(name)?[arch]).ok()
 }
 
 #[rustfmt::skip]

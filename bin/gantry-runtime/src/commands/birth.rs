@@ -148,12 +148,15 @@ fn after(
     if let Some(socket) = args.value("pidfd-socket") {
         send_pidfd(Path::new(socket), container)?;
     }
-    folder.save(&Saved {
-        version: VERSION,
-        created: clock::now(),
-        owner: String::new(),
-        record: container.record().clone(),
-    })?;
+    let mut record = container.record().clone();
+    if let Some(program) = container.seccomp_program() {
+        folder.save_seccomp(program)?;
+        // Hundreds of names that nobody reads again; who is told of notifications stays.
+        if let Some(profile) = &mut record.seccomp {
+            profile.syscalls.clear();
+        }
+    }
+    folder.save(&Saved { version: VERSION, created: clock::now(), owner: String::new(), record })?;
     if let Some(file) = args.value("pid-file") {
         write_pid_file(Path::new(file), container.pid())?;
     }

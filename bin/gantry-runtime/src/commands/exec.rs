@@ -53,7 +53,14 @@ pub fn exec(global: &Global, words: Vec<String>) -> Result<u8> {
 }
 
 fn inner(global: &Global, args: &Args) -> Result<u8> {
-    let (saved, container) = Folder::open(global, args.id()?)?.load()?;
+    let folder = Folder::open(global, args.id()?)?;
+    let (saved, container) = folder.load()?;
+    let seccomp = folder.seccomp()?;
+    if seccomp.is_none() && saved.record.seccomp.is_some() {
+        bail!("the container's compiled seccomp profile is missing");
+    }
+    // Several execs at once do not wait for each other.
+    drop(folder);
     let process = process(args, &saved)?;
     let detach = args.has("detach");
     let socket = args.value("console-socket").map(PathBuf::from);
@@ -72,7 +79,7 @@ fn inner(global: &Global, args: &Args) -> Result<u8> {
         .exec(Exec {
             process: &process,
             stdio: if process.terminal { Stdio::Terminal } else { Stdio::Inherit },
-            seccomp: None,
+            seccomp: seccomp.as_deref(),
             preserve_fds: args.number("preserve-fds")?.unwrap_or(0),
             sub_cgroup: cgroup.as_deref(),
         })

@@ -229,7 +229,8 @@ impl Expect for Output {
 
     #[track_caller]
     fn expect_failure(&self, words: &str) {
-        let told = String::from_utf8_lossy(&self.stderr);
+        // A log line may have its quotes escaped.
+        let told = String::from_utf8_lossy(&self.stderr).replace("\\\"", "\"");
         assert!(!self.status.success(), "it should have failed");
         assert!(told.contains(words), "it should have said {words:?} and said {told:?}");
     }

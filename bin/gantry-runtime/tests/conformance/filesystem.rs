@@ -179,6 +179,7 @@ fn a_mount_of_the_container_never_reaches_the_host() {
 
 #[test]
 fn the_roots_propagation_is_as_asked() {
+    excuse!("the_roots_propagation_is_as_asked");
     for (asked, seen) in [("shared", "shared:"), ("private", "")] {
         let mut bundle =
             Bundle::script("grep ' / / ' /proc/self/mountinfo || grep ' / rw' /proc/self/mountinfo");
@@ -201,6 +202,7 @@ fn the_cgroup_mount_shows_the_containers_own() {
 
 #[test]
 fn preserved_devices_folder_of_the_host_is_left_as_it_is() {
+    excuse!("preserved_devices_folder_of_the_host_is_left_as_it_is");
     let mut bundle = Bundle::script("test -e /dev/marker && echo same");
     let dev = bundle.dir.path().join("dev");
     std::fs::create_dir(&dev).unwrap();
