@@ -21,7 +21,8 @@ pub(crate) const GROUP: &str = "--group";
 /// A command that starts `program` by way of this step.
 pub(crate) fn command(myself: impl AsRef<OsStr>, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(myself);
-    command.arg(WORD).arg(program);
+    // What was said to our own allocator is nobody else's business.
+    command.arg(WORD).arg(program).env_remove("GLIBC_TUNABLES");
     command
 }
 

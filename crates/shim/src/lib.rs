@@ -8,6 +8,7 @@
 //! | `gantry-shim --bundle DIR` | the keeper of the container in that bundle |
 //! | `gantry-shim --bundle DIR --clean` | the undertaker: ends what a killed keeper left |
 //! | `gantry-shim --compress LOG` | the keeper's helper that compresses old log files |
+//! | `gantry-shim --log DIR` | the keeper's helper that writes the log with `mode=non-blocking` |
 //! | `docker-init -- cmd args`, `gantry-init ...` | the tiny init inside a container (`--init`) |
 //! | `... --fresh CMD ARGS` | a step between the two last and what they execute: signals as a fresh program expects them |
 //!
@@ -40,6 +41,7 @@ enum Face {
     Keep(PathBuf),
     Clean(PathBuf),
     Compress(PathBuf),
+    Log(PathBuf),
     Init { myself: OsString, args: Vec<OsString> },
     Fresh(Vec<OsString>),
     Unknown,
@@ -51,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Face::Keep(bundle) => keeper::keep(&bundle),
         Face::Clean(bundle) => clean::clean(&bundle),
         Face::Compress(log) => log::compress(&log),
+        Face::Log(bundle) => log::write_aside(&bundle),
         Face::Init { myself, args } => return init::run(&myself, &args),
         Face::Fresh(command) => return fresh::execute(&command),
         Face::Unknown => {
@@ -86,6 +89,7 @@ fn face(args: Vec<OsString>) -> Face {
     match words[..] {
         ["--bundle", _] => Face::Keep(PathBuf::from(&rest[1])),
         ["--bundle", _, "--clean"] => Face::Clean(PathBuf::from(&rest[1])),
+        ["--log", _] => Face::Log(PathBuf::from(&rest[1])),
         ["--compress", _] => Face::Compress(PathBuf::from(&rest[1])),
         _ => Face::Unknown,
     }

@@ -1,10 +1,17 @@
 //! The container's log, seen from the keeper.
 
+mod aside;
+
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use gantry_logs::{Config, OptionError, Stream, Writer, now_ns};
+use gantry_logs::{Config, Mode, OptionError, Stream, Writer, now_ns};
 use gantry_shim_protocol::LogSpec;
+
+pub(crate) use aside::write_aside;
+
+use aside::Aside;
 
 use crate::Fatal;
 
@@ -14,12 +21,21 @@ const IDLE: i32 = 19;
 /// The log and the helper that compresses its old files.
 #[derive(Debug)]
 pub(crate) struct Log {
-    writer: Writer,
+    sink: Sink,
     path: PathBuf,
     /// The helper that runs.
     helper: Option<i32>,
     wanted: bool,
     failing: bool,
+}
+
+/// Who writes.
+#[derive(Debug)]
+enum Sink {
+    /// We do; the container waits meanwhile.
+    Direct(Box<Writer>),
+    /// A process aside (`mode=non-blocking`); what it is too slow for is lost.
+    Aside(Aside),
 }
 
 /// A log that cannot be opened.
@@ -34,42 +50,102 @@ pub(crate) enum LogError {
 impl Log {
     pub fn open(spec: &LogSpec) -> Result<Log, LogError> {
         let config = Config::parse(&spec.driver, &spec.path, &spec.options, spec.attributes.clone())?;
-        let writer = Writer::open(&config)?;
-        Ok(Log { writer, path: config.path, helper: None, wanted: false, failing: false })
+        let sink = match config.mode {
+            Mode::Blocking => Sink::Direct(Box::new(Writer::open(&config)?)),
+            Mode::NonBlocking { max_buffer } => Sink::Aside(Aside::open(max_buffer)?),
+        };
+        Ok(Log { sink, path: config.path, helper: None, wanted: false, failing: false })
+    }
+
+    /// The log that the process aside writes: always by itself.
+    fn open_direct(spec: &LogSpec) -> Result<Log, LogError> {
+        let mut spec = spec.clone();
+        spec.options.retain(|name, _| name != "mode" && name != "max-buffer-size");
+        Log::open(&spec)
     }
 
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) {
-        let done = self.writer.append(stream, now_ns(), bytes);
-        self.tell(done);
+        self.append_at(stream, now_ns(), bytes);
     }
 
+    fn append_at(&mut self, stream: Stream, at_ns: i64, bytes: &[u8]) {
+        match &mut self.sink {
+            Sink::Direct(writer) => {
+                let done = writer.append(stream, at_ns, bytes);
+                self.tell(done);
+            }
+            Sink::Aside(aside) => aside.append(stream, at_ns, bytes),
+        }
+    }
+
+    /// A stream has ended.
     pub fn end(&mut self, stream: Stream) {
-        let done = self.writer.end(stream, now_ns());
-        self.tell(done);
+        self.end_at(stream, now_ns());
+    }
+
+    fn end_at(&mut self, stream: Stream, at_ns: i64) {
+        match &mut self.sink {
+            Sink::Direct(writer) => {
+                let done = writer.end(stream, at_ns);
+                self.tell(done);
+            }
+            Sink::Aside(aside) => aside.append(stream, at_ns, &[]),
+        }
     }
 
     /// One write for all that was appended.
     pub fn flush(&mut self) {
-        let done = self.writer.flush();
+        let writer = match &mut self.sink {
+            Sink::Aside(aside) => return aside.flush(),
+            Sink::Direct(writer) => writer,
+        };
+        let done = writer.flush();
+        self.wanted |= writer.take_wants_compression();
         self.tell(done);
-        self.wanted |= self.writer.take_wants_compression();
         if self.wanted && self.helper.is_none() {
             self.wanted = false;
             self.help();
         }
     }
 
-    pub fn rest(&mut self) {
-        self.writer.rest();
+    /// Nothing more will come.
+    pub fn close(&mut self) {
+        self.flush();
+        if let Sink::Aside(aside) = &mut self.sink {
+            aside.close();
+        }
     }
 
-    /// A child has ended; whether it was our helper.
-    pub fn reaped(&mut self, pid: i32) -> bool {
-        let ours = self.helper == Some(pid);
-        if ours {
+    /// Whether all that came is in the file, as far as that is up to us: after [`Log::close`].
+    pub fn is_settled(&self) -> bool {
+        match &self.sink {
+            Sink::Direct(_) => true,
+            Sink::Aside(aside) => aside.is_over(),
+        }
+    }
+
+    /// Wait for it to be writable, then flush.
+    pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
+        match &self.sink {
+            Sink::Direct(_) => None,
+            Sink::Aside(aside) => aside.waits_for(),
+        }
+    }
+
+    pub fn rest(&mut self) {
+        if let Sink::Direct(writer) = &mut self.sink {
+            writer.rest();
+        }
+    }
+
+    /// A child has ended: perhaps one of our helpers.
+    pub fn reaped(&mut self, pid: i32) {
+        if self.helper == Some(pid) {
             self.helper = None;
         }
-        ours
+        if let Sink::Aside(aside) = &mut self.sink {
+            aside.reaped(pid);
+        }
     }
 
     /// A disk stays full for hours: its being so is told once, and its end once.

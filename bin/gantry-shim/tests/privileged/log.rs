@@ -61,3 +61,40 @@ async fn a_log_that_cannot_be_is_dockers_refusal() {
     assert_eq!(err.to_string(), "failed to initialize logging driver: invalid size: 'lots'");
     bed.nothing_left(&wanted, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_block_is_complete_when_it_keeps_up() {
+    let bed = Bed::new(Runtime::Own);
+    let mut wanted = bed.wanted(&["sh", "-c", "seq 1 3000; echo end >&2; printf tail"]);
+    wanted.config.log.options =
+        [("mode", "non-blocking"), ("max-buffer-size", "4m"), ("max-size", "10k"), ("max-file", "100")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
+    bed.output(&wanted).await;
+    let log = bed.logged(&wanted);
+    assert!(log.starts_with("1\n2\n") && log.contains("\n3000\n"), "{log}");
+    assert!(log.contains("end\n") && log.ends_with("tail"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_block_loses_what_it_is_too_slow_for_and_says_so() {
+    let bed = Bed::new(Runtime::Own);
+    let mut wanted = bed.wanted(&["sh", "-c", "yes 0123456789 | head -c 50000000; echo end"]);
+    wanted.config.log.options = [("mode", "non-blocking"), ("max-buffer-size", "64k")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+    let shim = bed.spawn(&wanted).await;
+    // The process that writes is stopped: a blocking log would stop the container, too.
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", shim.shim_pid())).unwrap();
+    let writer = children.split_whitespace().find(|pid| **pid != shim.pid().to_string()).unwrap();
+    let writer = rustix::process::Pid::from_raw(writer.parse().unwrap()).unwrap();
+    rustix::process::kill_process(writer, rustix::process::Signal::STOP).unwrap();
+    let attachment = shim.attach(None, gantry_shim_client::AttachTo::output()).await.unwrap();
+    shim.start().await.unwrap();
+    let (out, _) = crate::bed::everything(attachment).await;
+    assert_eq!(out.len(), 50_000_004);
+    exit(&shim).await;
+    assert!(bed.shim_log(&wanted).contains("output is being lost"));
+    rustix::process::kill_process(writer, rustix::process::Signal::CONT).unwrap();
+    bed.end(&wanted, shim).await;
+}

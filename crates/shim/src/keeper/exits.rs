@@ -24,7 +24,7 @@ impl Keeper {
             let number = self.processes.iter().find(|(_, p)| p.pid() == Some(pid)).map(|(number, _)| *number);
             match number {
                 Some(number) => self.ended(number, status),
-                None => drop(self.log.reaped(pid)),
+                None => self.log.reaped(pid),
             }
         }
     }
@@ -89,6 +89,7 @@ impl Keeper {
             for which in [0, 1] {
                 self.log.end(stream_of(which));
             }
+            self.log.close();
         }
         self.log.flush();
         if let Some(process) = self.processes.get_mut(&number) {
@@ -113,7 +114,8 @@ impl Keeper {
         let Life::Flushes { record, since } = &process.life else { return };
         let delivered =
             |attached: &u64| self.connections.get(attached).is_none_or(|c| c.is_flushed() || c.broken);
-        if !process.attached.iter().all(delivered) && since.elapsed() < FLUSH_PATIENCE {
+        let logged = number != FIRST || self.log.is_settled();
+        if !(logged && process.attached.iter().all(delivered)) && since.elapsed() < FLUSH_PATIENCE {
             return;
         }
         let record = record.clone();

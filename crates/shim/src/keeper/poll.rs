@@ -27,6 +27,8 @@ pub(super) enum Token {
     Signals,
     Listener,
     Oom,
+    /// The process that writes the log takes more.
+    Log,
     Connection(u64),
     /// A process' output: its number, which.
     Output(u32, usize),
@@ -75,6 +77,9 @@ impl Keeper {
         wanted.push((Token::Listener, self.listener.as_fd(), PollFlags::IN));
         if let Some(oom) = &self.oom {
             wanted.push((Token::Oom, oom.fd(), PollFlags::IN));
+        }
+        if let Some(log) = self.log.waits_for() {
+            wanted.push((Token::Log, log, PollFlags::OUT));
         }
         for (number, connection) in &self.connections {
             let mut flags = PollFlags::empty();
@@ -141,6 +146,7 @@ impl Keeper {
             Token::Signals => self.take_signals(),
             Token::Listener => self.accept(),
             Token::Oom => self.oom_looks = OOM_LOOKS,
+            Token::Log => self.log.flush(),
             Token::Output(process, which) => self.pump_output(process, which),
             Token::Input(process) => self.pump_input(process),
             Token::Connection(number) => self.handle_connection(number, flags),

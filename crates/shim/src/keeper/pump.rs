@@ -91,8 +91,9 @@ impl Keeper {
 
     /// Reads a connection once.
     pub(super) fn read_connection(&mut self, number: u64) {
-        let mut bytes = [0; READ_CONNECTION];
         let Some(connection) = self.connections.get_mut(&number) else { return };
+        // Not on the stack: a stack never gets smaller again.
+        let mut bytes = vec![0; READ_CONNECTION];
         let got = connection.read(&mut bytes);
         match connection.mode {
             Mode::Attached(_) => self.take_input(number, &bytes[..got]),
