@@ -9,10 +9,9 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use crate::create::{oom_score, tell};
 use crate::error::Step;
-use crate::gate::{self, Waiting};
 use crate::spec::Process;
 use crate::wire::{Kind, Line};
-use crate::{Container, Error, Gate, Result, Status, Stdio, init, namespaces, process, reap};
+use crate::{Container, Error, Result, Status, Stdio, init, namespaces, process, reap};
 
 /// A further process for a running container.
 #[derive(Debug)]
@@ -68,7 +67,6 @@ struct Birth {
     namespaces: u32,
     keyring: String,
     line: Line,
-    gate: Waiting,
 }
 
 impl Container {
@@ -87,7 +85,6 @@ impl Container {
         let mut plan = process::Plan::of(&process, self.record.seccomp.as_ref(), compiled)?;
         plan.preserve_fds = exec.preserve_fds;
         let (warnings, oom) = (std::mem::take(&mut plan.warnings), plan.oom_score_adj);
-        let (waiting, telling) = gate::make(Gate::Here)?;
         let (ours, theirs) = Line::pair()?;
         let birthplace = self.cgroup.birthplace(exec.sub_cgroup)?;
         let birth = Birth {
@@ -98,7 +95,6 @@ impl Container {
             namespaces: self.record.namespaces,
             keyring: self.record.id.clone(),
             line: theirs,
-            gate: waiting,
         };
         let (pid, pidfd) = self.born_inside(birth, birthplace.as_ref().map(AsFd::as_fd))?;
         let up = (|| {
@@ -112,7 +108,8 @@ impl Container {
             let mut console = None;
             loop {
                 match ours.hear()? {
-                    Some((Kind::Ready, _)) => break,
+                    // The line is closed: the command was accepted.
+                    None => return Ok(console),
                     Some((Kind::Console, fd)) => console = fd,
                     Some((Kind::Notify, Some(fd))) => {
                         if let Some(seccomp) = &self.record.seccomp {
@@ -126,10 +123,6 @@ impl Container {
                         ));
                     }
                 }
-            }
-            match telling {
-                Some(telling) => telling.go().map(|()| console),
-                None => Ok(console),
             }
         })();
         match up {
@@ -183,7 +176,7 @@ fn live(mut birth: Birth) {
         let _ = birth.line.tell_failed(&error);
         exit_now(1);
     }
-    init::finish(birth.plan, birth.line, birth.gate, false).execute(|| Ok(()))
+    init::finish(birth.plan, birth.line, init::Door::Open, false).execute(|| Ok(()))
 }
 
 fn enter(birth: &mut Birth) -> Result<()> {

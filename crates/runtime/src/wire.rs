@@ -66,7 +66,13 @@ impl Line {
     pub(crate) fn tell_failed(&self, error: &Error) -> io::Result<()> {
         let mut bytes = vec![Kind::Failed as u8];
         bytes.extend(encode(error));
-        fds::send(&self.0, &bytes, &[])
+        self.write(&bytes)
+    }
+
+    /// By write, which a seccomp profile that forbids sendmsg still allows. Whoever has nobody listening any more may
+    /// end by SIGPIPE: it is a child, or a runtime that ignores the signal as Rust programs do.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        rustix::io::write(&self.0, bytes).map(drop).map_err(Into::into)
     }
 
     /// The next message; `None` when the other side has gone. A `Failed` is this call's error.

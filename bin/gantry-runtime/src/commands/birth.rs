@@ -55,11 +55,9 @@ pub fn run(global: &Global, words: Vec<String>) -> Result<u8> {
             Some(signals) => foreground::stay(container.pidfd(), master, signals),
         }
     });
-    if !detach || code.is_err() {
-        if !args.has("keep") || code.is_err() {
-            container.delete()?;
-            folder.remove()?;
-        }
+    if code.is_err() || !(detach || args.has("keep")) {
+        container.delete()?;
+        folder.remove()?;
     }
     code
 }

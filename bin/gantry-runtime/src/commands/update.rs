@@ -58,7 +58,7 @@ fn from_json(from: &str) -> Result<Resources> {
 }
 
 fn from_flags(args: &Args) -> Result<Resources> {
-    let bytes = |name: &str| args.value(name).map(|t| bytes(t)).transpose();
+    let size = |name: &str| args.value(name).map(bytes).transpose();
     let text = |name: &str| args.value(name).map(str::to_owned);
     let cpu = Cpu {
         shares: args.number("cpu-share")?.or(args.number("cpu-shares")?),
@@ -72,11 +72,11 @@ fn from_flags(args: &Args) -> Result<Resources> {
         idle: args.number("cpu-idle")?,
     };
     let memory = Memory {
-        limit: bytes("memory")?,
-        reservation: bytes("memory-reservation")?,
-        swap: bytes("memory-swap")?,
-        kernel: bytes("kernel-memory")?,
-        kernel_tcp: bytes("kernel-memory-tcp")?,
+        limit: size("memory")?,
+        reservation: size("memory-reservation")?,
+        swap: size("memory-swap")?,
+        kernel: size("kernel-memory")?,
+        kernel_tcp: size("kernel-memory-tcp")?,
         ..Default::default()
     };
     let weight = args.number("blkio-weight")?;

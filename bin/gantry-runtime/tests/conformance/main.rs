@@ -12,7 +12,7 @@
 //! `preserved_devices_folder_of_the_host_is_left_as_it_is` (it needs a null device there),
 //! `the_roots_propagation_is_as_asked`, `a_time_namespace_has_its_offset`, `the_domain_name_is_set`,
 //! `io_priority_is_set`, `the_scheduler_is_set`, `the_terminal_has_the_size_asked_for`,
-//! `no_signal_is_blocked_or_ignored`, `nothing_is_open_but_the_three`, `nothing_covers_what_is_inside_proc`,
+//! `no_signal_is_blocked_or_ignored`, `nothing_covers_what_is_inside_proc`,
 //! `a_link_to_proc_is_inside_proc_too`, `a_null_device_of_the_image_masks_nothing`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -26,38 +26,60 @@ pub(crate) struct Finished {
     command: CString,
     argv: Strings,
     envp: Strings,
-    gate: Waiting,
+    door: Door,
+    /// Kept open only when it is to tell the answer.
+    line: Option<Line>,
+}
+
+/// What stands between a finished process and its command.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// Somebody has to say go; the answer is told there.
+    Gate(Waiting),
+    /// Nothing: execve closes the line, and that is the answer. One way there and back less for an exec session.
+    Open,
 }
 
 impl Finished {
     /// Waits at the gate, runs what has to come between, executes. Never comes back.
     pub(crate) fn execute(mut self, before: impl FnOnce() -> Result<()>) -> ! {
-        if !self.gate.wait() {
+        if let Door::Gate(gate) = &mut self.door
+            && !gate.wait()
+        {
             exit_now(1);
         }
         let error = match before() {
             Ok(()) => lookup::refused(&self.name, &execve(&self.command, &self.argv, &self.envp)),
             Err(e) => e,
         };
-        self.gate.fail(&error);
+        match (&mut self.door, &self.line) {
+            (Door::Gate(gate), _) => gate.fail(&error),
+            // Nobody listening any more is the only way this fails.
+            (Door::Open, Some(line)) => drop(line.tell_failed(&error)),
+            (Door::Open, None) => {}
+        }
         exit_now(error.exit_code())
     }
 }
 
 /// Does everything up to the gate and tells `Ready`; on an error tells it and ends the process.
-pub(crate) fn finish(plan: Plan, line: Line, gate: Waiting, limits_are_set: bool) -> Finished {
+pub(crate) fn finish(plan: Plan, line: Line, door: Door, limits_are_set: bool) -> Finished {
     let first = 3 + plan.preserve_fds;
-    // From here on nothing of the host is open but these three (CVE-2024-21626).
-    let (mut line, gate) = match descriptors(first, line, gate) {
+    // From here on nothing of the host is open but what the line and the gate need (CVE-2024-21626).
+    let (mut line, door) = match descriptors(first, line, door) {
         Ok(kept) => kept,
         Err(_) => exit_now(1),
     };
     match rights(plan, &mut line, limits_are_set) {
         Ok((name, command, argv, envp)) => {
-            if line.tell(Kind::Ready, None).is_err() {
-                exit_now(1);
-            }
-            Finished { name, command, argv, envp, gate }
+            let line = match &door {
+                Door::Open => Some(line),
+                Door::Gate(_) => match line.tell(Kind::Ready, None) {
+                    Ok(()) => None,
+                    Err(_) => exit_now(1),
+                },
+            };
+            Finished { name, command, argv, envp, door, line }
         }
         Err(e) => {
             let _ = line.tell_failed(&e);
@@ -66,9 +88,18 @@ pub(crate) fn finish(plan: Plan, line: Line, gate: Waiting, limits_are_set: bool
     }
 }
 
-fn descriptors(first: u32, line: Line, gate: Waiting) -> std::io::Result<(Line, Waiting)> {
-    let (start, result) = gate.into_fds();
-    let [line, start, result] = fds::keep_only(first, [line.0, start, result])?;
+fn descriptors(first: u32, line: Line, door: Door) -> std::io::Result<(Line, Door)> {
+    let kept = match door {
+        Door::Gate(gate) => {
+            let (start, result) = gate.into_fds();
+            let [line, start, result] = fds::keep_only(first, [line.0, start, result])?;
+            (Line(line), Door::Gate(Waiting::from_fds(start, result)))
+        }
+        Door::Open => {
+            let [line] = fds::keep_only(first, [line.0])?;
+            (Line(line), Door::Open)
+        }
+    };
     for number in 3..first {
         // What is handed through stays open over execve; a number with nothing behind it is the caller's mistake.
         if let Ok(fd) = fds::adopt(number as i32) {
@@ -76,7 +107,7 @@ fn descriptors(first: u32, line: Line, gate: Waiting) -> std::io::Result<(Line, 
             std::mem::forget(fd);
         }
     }
-    Ok((Line(line), Waiting::from_fds(start, result)))
+    Ok(kept)
 }
 
 fn rights(

@@ -34,7 +34,7 @@ use crate::{Error, Result, Stdio, namespaces, process};
 
 pub(crate) use console::give as give_stdio;
 pub(crate) use devices::trees as lend_devices;
-pub(crate) use finish::finish;
+pub(crate) use finish::{Door, finish};
 pub(crate) use sysctl::check as check_sysctl;
 
 /// Everything the new process was born with.
@@ -77,7 +77,7 @@ fn live(mut birth: Birth<'_>) {
     }
     let (spec, bundle, id) = (birth.spec, birth.bundle, birth.id);
     let in_user_namespace = birth.namespaces.new & namespaces::USER != 0;
-    finish(birth.process, birth.line, birth.gate, in_user_namespace).execute(|| {
+    finish(birth.process, birth.line, Door::Gate(birth.gate), in_user_namespace).execute(|| {
         let Some(hooks) = spec.hooks.as_ref().filter(|h| !h.start_container.is_empty()) else {
             return Ok(());
         };
