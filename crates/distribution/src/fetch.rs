@@ -82,7 +82,7 @@ impl Flights {
     ) -> Result<(), RegistryError> {
         let mut watched = self.join(session, repository, blob, blobs);
         let tell = |step| observer(Event::layer(&blob.digest, step));
-        let mut last_told = None;
+        let (mut last_told, mut verifying) = (None, false);
         loop {
             let state = watched.borrow_and_update().clone();
             match state {
@@ -95,8 +95,15 @@ impl Flights {
                     }
                 }
                 State::Retrying(seconds) => tell(Step::Retrying(seconds)),
-                State::Verifying => tell(Step::VerifyingChecksum),
+                State::Verifying => {
+                    verifying = true;
+                    tell(Step::VerifyingChecksum);
+                }
                 State::Done => {
+                    // A quick verification is over before we look.
+                    if !verifying {
+                        tell(Step::VerifyingChecksum);
+                    }
                     tell(Step::DownloadComplete);
                     return Ok(());
                 }

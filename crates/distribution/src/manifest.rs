@@ -100,7 +100,7 @@ pub struct Image {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// One image.
-    Image(Image),
+    Image(Box<Image>),
     /// Several.
     Index(Vec<Descriptor>),
 }
@@ -138,9 +138,10 @@ impl Manifest {
         }
         let (document, usual) = match (raw.config, raw.layers, raw.manifests) {
             (None, None, Some(manifests)) => (Document::Index(manifests), OCI_INDEX),
-            (Some(config), layers, None) => {
-                (Document::Image(Image { config, layers: layers.unwrap_or_default() }), OCI_MANIFEST)
-            }
+            (Some(config), layers, None) => (
+                Document::Image(Box::new(Image { config, layers: layers.unwrap_or_default() })),
+                OCI_MANIFEST,
+            ),
             // Both at once is an attack (CVE-2021-41190), neither is nothing we know.
             _ => return Err(RegistryError::MediaType(named.unwrap_or_default())),
         };

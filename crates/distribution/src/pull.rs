@@ -105,7 +105,7 @@ impl Registry {
         for _ in 0..4 {
             let entries = match &manifest.document {
                 Document::Image(image) => {
-                    let image = image.clone();
+                    let image = Image::clone(image);
                     return Ok((manifest, image));
                 }
                 Document::Index(entries) => entries,

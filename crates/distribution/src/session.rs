@@ -179,7 +179,7 @@ impl Session {
     fn request(&self, call: &Call, url: &str, body: Body) -> Result<Request<Body>, RegistryError> {
         let uri: Uri = url
             .parse()
-            .map_err(|_| RegistryError::request(&call.method, url, HttpError::Url(Uri::default())))?;
+            .map_err(|_| RegistryError::request(&call.method, url, HttpError::Url(url.to_owned())))?;
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;

@@ -115,10 +115,10 @@ pub struct Refusal {
     pub code: Code,
     /// The sentence for the person.
     pub message: String,
-    /// What exactly, for a program; null when there is nothing to add.
-    pub detail: Value,
+    /// What exactly, for a program.
+    pub detail: Option<Box<Value>>,
     /// How to log in, on 401.
-    pub challenge: Option<HeaderValue>,
+    pub challenge: Option<Box<HeaderValue>>,
 }
 
 impl Refusal {
@@ -128,7 +128,7 @@ impl Refusal {
             status: code.status(),
             code,
             message: code.sentence().to_owned(),
-            detail: Value::Null,
+            detail: None,
             challenge: None,
         }
     }
@@ -140,7 +140,7 @@ impl Refusal {
 
     /// The same with a detail.
     pub fn with(mut self, detail: Value) -> Self {
-        self.detail = detail;
+        self.detail = Some(Box::new(detail));
         self
     }
 
@@ -153,8 +153,8 @@ impl Refusal {
     /// The body: a list of one error.
     pub fn body(&self) -> Vec<u8> {
         let mut error = json!({"code": self.code.as_str(), "message": self.message});
-        if !self.detail.is_null() {
-            error["detail"] = self.detail.clone();
+        if let Some(detail) = &self.detail {
+            error["detail"] = Value::clone(detail);
         }
         json!({"errors": [error]}).to_string().into_bytes()
     }

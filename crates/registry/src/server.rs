@@ -260,7 +260,7 @@ pub fn put(answer: &mut Answer, name: HeaderName, value: &str) {
 fn refused(refusal: &Refusal) -> Answer {
     let mut answer = bytes(refusal.status, "application/json; charset=utf-8", refusal.body());
     if let Some(challenge) = &refusal.challenge {
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.clone());
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::clone(challenge));
     }
     answer
 }

@@ -48,7 +48,7 @@ pub enum HttpError {
     Dial(#[from] DialError),
     /// The URL is of no use.
     #[error("unsupported URL {0}")]
-    Url(Uri),
+    Url(String),
     /// The connection broke.
     #[error("{}", broken(.0))]
     Broken(#[source] hyper::Error),
@@ -116,9 +116,9 @@ impl Client {
         let https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(HttpError::Url(uri)),
+            _ => return Err(HttpError::Url(uri.to_string())),
         };
-        let authority = uri.authority().cloned().ok_or_else(|| HttpError::Url(uri.clone()))?;
+        let authority = uri.authority().cloned().ok_or_else(|| HttpError::Url(uri.to_string()))?;
         let via = self.proxies.for_host(https, authority.host()).cloned();
         if !request.headers().contains_key(header::HOST) {
             // An authority of a parsed URI is always a fitting header value.
@@ -129,7 +129,7 @@ impl Client {
         if https || via.is_none() {
             // Only a proxy for plain HTTP wants to see the whole URL.
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
-            *request.uri_mut() = path.parse().map_err(|_| HttpError::Url(uri.clone()))?;
+            *request.uri_mut() = path.parse().map_err(|_| HttpError::Url(uri.to_string()))?;
         }
         let line = Line { https, to: authority, via, settings: Arc::as_ptr(tls) as usize };
         self.exchange(line, tls, request).await

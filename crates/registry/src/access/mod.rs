@@ -196,6 +196,10 @@ impl Access {
         }
         let Some(users) = &self.users else { return Ok(nobody()) };
         let (name, password) = basic(credentials).ok_or_else(|| wrong(""))?;
+        if name.is_empty() && password.is_empty() {
+            // Some clients without a login show an empty one.
+            return Ok(nobody());
+        }
         if !scheme.eq_ignore_ascii_case("basic") || !users.check(&name, &password).await? {
             return Err(wrong(""));
         }
@@ -226,7 +230,7 @@ impl Access {
             (None, None, None) => return Refusal::new(Code::Denied),
         };
         let mut refusal = Refusal::new(Code::Unauthorized);
-        refusal.challenge = HeaderValue::from_str(&text).ok();
+        refusal.challenge = HeaderValue::from_str(&text).ok().map(Box::new);
         refusal
     }
 

@@ -159,7 +159,7 @@ fn control(private: &Path) -> Result<UnixListener, RunError> {
     let path = private.join("control.sock");
     // We hold the lock: whoever made this socket is gone.
     match fs::remove_file(&path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(RunError::io("control socket")(err)),
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(RunError::io("control socket")(err)),
         _ => UnixListener::bind(&path).map_err(RunError::io("control socket")),
     }
 }

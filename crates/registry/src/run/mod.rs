@@ -155,10 +155,8 @@ async fn terminated() -> io::Result<()> {
 /// Logs to stderr as the configuration says. A program that logs already keeps its own way.
 fn log(config: &Config) {
     use tracing_subscriber::EnvFilter;
-    let level = match config.log.level.as_deref() {
-        Some(level @ ("error" | "warn" | "info" | "debug")) => level,
-        _ => "info",
-    };
+    let known = |level: &&str| ["error", "warn", "info", "debug"].contains(level);
+    let level = config.log.level.as_deref().filter(known).unwrap_or("info");
     let filter = EnvFilter::try_new(level).unwrap_or_default();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     let set = match config.log.formatter.as_deref() {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, layout, lock};
 use crate::manifest::Manifest;
-use crate::name::RepositoryName;
+use crate::name::{RepositoryName, Tag};
 
 /// How to collect.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -117,6 +117,7 @@ impl Collection<'_> {
             }
         }
         self.live.extend(kept);
+        self.hollow_tags(name)?;
         self.vanish(name)
     }
 
@@ -192,6 +193,22 @@ impl Collection<'_> {
             self.store.unlink_blob(name, digest)?;
         }
         Ok(true)
+    }
+
+    /// Removes tags' directories that a broken push left without a link.
+    fn hollow_tags(&mut self, name: &RepositoryName) -> io::Result<()> {
+        let directory = layout::tags(name);
+        for entry in self.store.driver.list(&directory)? {
+            let _gate = self.store.removing();
+            let hollow = match Tag::parse(&entry.name) {
+                Some(tag) => self.store.tag(name, &tag)?.is_none(),
+                None => false,
+            };
+            if hollow && !self.options.dry_run {
+                self.store.driver.remove(&format!("{directory}/{}", entry.name))?;
+            }
+        }
+        Ok(())
     }
 
     /// A repository with neither manifests nor blobs is no repository.

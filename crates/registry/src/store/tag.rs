@@ -54,7 +54,13 @@ impl Store {
             return Ok(None);
         }
         let entries = self.driver.list(&layout::tags(name))?;
-        let mut tags: Vec<Tag> = entries.iter().filter_map(|entry| Tag::parse(&entry.name)).collect();
+        let mut tags = Vec::with_capacity(entries.len());
+        for tag in entries.iter().filter_map(|entry| Tag::parse(&entry.name)) {
+            // A push that broke off may have left the tag's directory and nothing in it.
+            if self.tag(name, &tag)?.is_some() {
+                tags.push(tag);
+            }
+        }
         tags.sort();
         Ok(Some(tags))
     }

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use gantry_names::Digest;
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::lock;
 use crate::hash::Hash;
 use crate::name::RepositoryName;
+
+/// So many bytes are given to the disk at once while more come.
+const FLUSH: u64 = 32 << 20;
 
 /// What is written beside an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,9 @@ pub struct Upload {
     hash: Hash,
     size: u64,
     over: bool,
+    /// A sync under way, and how many bytes there were when it began.
+    flushing: Option<JoinHandle<io::Result<()>>>,
+    flushed: u64,
     /// It ends with its one request, however that ends.
     single: bool,
     /// Whose it is.
@@ -73,7 +80,30 @@ impl Upload {
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
+        self.flush_behind()
+    }
+
+    /// Keeps the disk busy while bytes come, so that little is left for the sync at the end.
+    fn flush_behind(&mut self) -> io::Result<()> {
+        if self.size - self.flushed < FLUSH
+            || self.flushing.as_ref().is_some_and(|flush| !flush.is_finished())
+        {
+            return Ok(());
+        }
+        self.flush_end()?;
+        self.flushed = self.size;
+        let file = self.file.try_clone()?;
+        self.flushing = Some(std::thread::spawn(move || file.sync_data()));
         Ok(())
+    }
+
+    /// Waits for the sync under way. A failure to write is told by the kernel only once, so it must not get lost here.
+    fn flush_end(&mut self) -> io::Result<()> {
+        match self.flushing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(flushed)) => flushed,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
     }
 
     /// Compares with `digest` and syncs. The file is ready for adoption afterwards.
@@ -85,6 +115,7 @@ impl Upload {
         if found != *digest {
             return Err(FinishError::Digest { found });
         }
+        self.flush_end()?;
         if sync {
             self.file.sync_data()?;
         }
@@ -161,6 +192,8 @@ impl Uploads {
             hash,
             size: 0,
             over: false,
+            flushing: None,
+            flushed: 0,
             single: false,
             about,
         })
@@ -234,6 +267,8 @@ impl Uploads {
             hash,
             size,
             over: false,
+            flushing: None,
+            flushed: 0,
             single: false,
             about,
         }))

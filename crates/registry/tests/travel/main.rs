@@ -1,5 +1,10 @@
 //! Images travel: our client and other people's against our server, our client against Docker's registry.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that fails says where by panicking, in its own functions too"
+)]
+
 mod access;
 mod cuts;
 mod hostile;

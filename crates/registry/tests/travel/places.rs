@@ -70,14 +70,12 @@ impl Drop for Program {
     }
 }
 
+/// Ours as a program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gantry-registry");
+
 /// Ours as a program over `root`.
 pub fn program(root: &Path) -> Program {
-    // Examples are built beside the tests.
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/registry");
-    let mut child = Command::new(path)
+    let mut child = Command::new(PROGRAM)
         .args(["serve", "--addr", "127.0.0.1:0", "--root"])
         .arg(root)
         .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")

@@ -1,10 +1,10 @@
-//! The registry by itself, without the rest of Gantry: what tests and benchmarks start.
+//! The registry by itself, without the rest of Gantry: what its tests and benchmarks start.
 
 use clap::Parser as _;
 
 fn main() {
     if let Err(err) = gantry_registry::run(gantry_registry::Arguments::parse()) {
-        eprintln!("registry: {err}");
+        eprintln!("gantry-registry: {err}");
         std::process::exit(1);
     }
 }
