@@ -22,6 +22,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_PID: u16 = 19;
 const IFLA_IFALIAS: u16 = 20;
@@ -152,6 +153,9 @@ pub struct Link {
     pub kind: String,
     /// Administratively up.
     pub up: bool,
+    /// Packets pass: the carrier is there and the kernel has acted on it (`IF_OPER_UP`, or `IF_OPER_UNKNOWN` where nobody
+    /// keeps track).
+    pub operational: bool,
     /// Maximum transfer unit.
     pub mtu: u32,
     /// Hardware address, empty where there is none.
@@ -355,6 +359,21 @@ impl Socket {
         }
     }
 
+    /// Waits until a link that was brought up passes packets. The kernel acts on a carrier in the background; until then
+    /// frames are dropped, and a program that connects at once waits a second for its second try. Asking makes recent kernels
+    /// act on the spot (`linkwatch_sync_dev`); older ones are asked again, for half a second at most.
+    pub fn await_link(&mut self, name: &str) -> Result<()> {
+        const PAUSE: std::time::Duration = std::time::Duration::from_micros(500);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(500);
+        while let Some(link) = self.link(name)? {
+            if link.operational || std::time::Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     /// Every link of the socket's namespace.
     pub fn links(&mut self) -> Result<Vec<Link>> {
         let answers =
@@ -380,6 +399,7 @@ fn parse(body: &[u8]) -> Option<Link> {
         name: wire::text(get(IFLA_IFNAME)?),
         kind: wire::attribute(info, INFO_KIND).map(wire::text).unwrap_or_default(),
         up: wire::u32_at(body, 8)? & UP != 0,
+        operational: matches!(get(IFLA_OPERSTATE), Some([0 | 6, ..])),
         mtu: number(IFLA_MTU).unwrap_or(0),
         mac: get(IFLA_ADDRESS).unwrap_or(&[]).to_vec(),
         master: number(IFLA_MASTER),

@@ -88,7 +88,11 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
     };
     let settled = namespace.run(|| settle(spec)).map_err(kernel(what()));
     match settled {
-        Ok(mac) => Ok(Plumbed { interface: spec.interface.clone(), host_interface: host_end, mac }),
+        Ok(mac) => {
+            let end = if host_end.is_empty() { &spec.host_interface } else { &host_end };
+            host.await_link(end).map_err(kernel(what()))?;
+            Ok(Plumbed { interface: spec.interface.clone(), host_interface: host_end, mac })
+        }
         Err(error) => {
             let undone = namespace.run(|| Socket::open(Service::Route)?.delete_link(&spec.interface));
             if let Err(undo) = undone {
@@ -190,6 +194,7 @@ fn settle(spec: &PlumbSpec) -> gantry_netlink::Result<Mac> {
         })?;
     }
     socket.change_link(link.index, &LinkChange::up())?;
+    socket.await_link(&spec.interface)?;
     if let Some(gateway) = spec.gateway {
         socket.add_route(&Route::default_via(gateway, link.index))?;
     }

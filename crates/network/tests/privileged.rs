@@ -31,20 +31,23 @@ fn containers_of_the_default_bridge_reach_each_other_and_the_world() {
 
 #[test]
 fn a_published_port_is_reached_from_everywhere_and_sees_who_calls() {
-    on_host(|world| {
-        let web = world.run("web", "bridge", web());
-        let other = world.run("other", "bridge", vec![]);
-        web.serve(80);
-        assert_eq!(call(&world.client, ip(HOST), WEB).unwrap(), ip(CLIENT), "the client's own address");
-        assert_eq!(call(&host(), ip(HOST), WEB).unwrap(), ip(HOST));
-        let gateway = ip("172.17.0.1");
-        assert_eq!(call(&host(), ip("127.0.0.1"), WEB).unwrap(), gateway, "loopback, without a proxy");
-        assert_eq!(call(&host(), gateway, WEB).unwrap(), gateway);
-        web.call(ip(HOST), WEB).expect("a container calls its own published port");
-        other.call(ip(HOST), WEB).expect("a neighbour calls it");
-        world.networks.remove_sandbox(&web.id).unwrap();
-        assert!(call(&world.client, ip(HOST), WEB).is_err());
-    });
+    for on in [true, false] {
+        on_host(|world| {
+            frames_pass_ip_hooks(on);
+            let web = world.run("web", "bridge", web());
+            let other = world.run("other", "bridge", vec![]);
+            web.serve(80);
+            assert_eq!(call(&world.client, ip(HOST), WEB).unwrap(), ip(CLIENT), "the client's own address");
+            assert_eq!(call(&host(), ip(HOST), WEB).unwrap(), ip(HOST));
+            let gateway = ip("172.17.0.1");
+            assert_eq!(call(&host(), ip("127.0.0.1"), WEB).unwrap(), gateway, "loopback, without a proxy");
+            assert_eq!(call(&host(), gateway, WEB).unwrap(), gateway);
+            web.call(ip(HOST), WEB).expect("a container calls its own published port");
+            other.call(ip(HOST), WEB).expect("a neighbour calls it");
+            world.networks.remove_sandbox(&web.id).unwrap();
+            assert!(call(&world.client, ip(HOST), WEB).is_err());
+        });
+    }
 }
 
 #[test]
@@ -109,27 +112,30 @@ fn an_internal_network_has_no_way_out_and_none_in() {
 
 #[test]
 fn without_icc_only_links_open_and_only_what_is_exposed() {
-    on_host_with(
-        |config| config.default_bridge.icc = false,
-        |world| {
-            let db = world.run("db", "bridge", vec![]);
-            db.serve(5432);
-            db.serve(22);
-            let plain = world.run("plain", "bridge", vec![]);
-            assert!(plain.call(db.address(), 5432).is_err());
-            let exposed = vec![Port { number: 5432, protocol: Protocol::Tcp }];
-            let link = Link { container: db.id.clone(), alias: "database".into(), exposed };
-            let linked = EndpointSpec { links: vec![link], ..endpoint("bridge") };
-            let web = world.try_run("web", &[linked], vec![]).unwrap();
-            web.call(db.address(), 5432).expect("the link opens it");
-            assert!(web.call(db.address(), 22).is_err());
-            assert!(world.file(&web, "hosts").contains(&format!(
-                "{}\tdatabase {} db\n",
-                db.address(),
-                db.id.short()
-            )));
-        },
-    );
+    for on in [true, false] {
+        on_host_with(
+            |config| config.default_bridge.icc = false,
+            |world| {
+                frames_pass_ip_hooks(on);
+                let db = world.run("db", "bridge", vec![]);
+                db.serve(5432);
+                db.serve(22);
+                let plain = world.run("plain", "bridge", vec![]);
+                assert!(plain.call(db.address(), 5432).is_err());
+                let exposed = vec![Port { number: 5432, protocol: Protocol::Tcp }];
+                let link = Link { container: db.id.clone(), alias: "database".into(), exposed };
+                let linked = EndpointSpec { links: vec![link], ..endpoint("bridge") };
+                let web = world.try_run("web", &[linked], vec![]).unwrap();
+                web.call(db.address(), 5432).expect("the link opens it");
+                assert!(web.call(db.address(), 22).is_err());
+                assert!(world.file(&web, "hosts").contains(&format!(
+                    "{}\tdatabase {} db\n",
+                    db.address(),
+                    db.id.short()
+                )));
+            },
+        );
+    }
 }
 
 #[test]

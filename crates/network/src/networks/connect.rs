@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gantry_names::{ContainerId, EndpointId};
+use gantry_netlink::{Service, Socket};
 
 use super::{Networks, Shared, inside};
-use crate::driver::carrier;
+use crate::driver::{carrier, kernel};
 use crate::failure::Error;
 use crate::ipam;
 use crate::mac::Mac;
@@ -167,7 +168,14 @@ impl Shared {
         if let Some(carrier) = carrier(network.driver) {
             carrier.attach(&network, endpoint, &mut self.link(), &sandbox)?;
         }
-        inside::configure(&sandbox, &network, endpoint, gateway)
+        inside::configure(&sandbox, &network, endpoint, gateway)?;
+        match endpoint.host_interface.as_str() {
+            "" => Ok(()),
+            // On a socket of its own: who waits must not make others wait.
+            end => Socket::open(Service::Route)
+                .and_then(|mut socket| socket.await_link(end))
+                .map_err(kernel("endpoint")),
+        }
     }
 
     /// Takes a half-made endpoint away. Failures are told: there is a first cause already.

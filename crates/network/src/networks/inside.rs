@@ -49,6 +49,7 @@ pub(super) fn configure(
             }
         }
         socket.change_link(link.index, &LinkChange::up())?;
+        socket.await_link(name)?;
         if gateway {
             default_routes(&mut socket, network, endpoint, link.index)?;
         }

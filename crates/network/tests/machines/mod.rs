@@ -93,7 +93,9 @@ fn wire(client: &Namespace) -> gantry_netlink::Result<()> {
     let eth0 = there.link("eth0")?.unwrap().index;
     there.add_address(&Address { link: eth0, address: ip(CLIENT), length: 24 })?;
     there.add_address(&Address { link: eth0, address: ip("fd77::2"), length: 64 })?;
-    there.change_link(eth0, &LinkChange::up())
+    there.change_link(eth0, &LinkChange::up())?;
+    there.await_link("eth0")?;
+    here.await_link("lan0")
 }
 
 pub fn ip(text: &str) -> IpAddr {
@@ -120,6 +122,11 @@ impl Container {
     pub fn call(&self, address: IpAddr, port: u16) -> Result<IpAddr, std::io::Error> {
         call(&self.namespace, address, port)
     }
+}
+
+/// Whether frames inside a bridge pass the IP hooks as well: hosts differ, the rules must hold on both.
+pub fn frames_pass_ip_hooks(on: bool) {
+    let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", if on { "1" } else { "0" });
 }
 
 /// Serves TCP in a namespace: every connection is told its peer's address and closed.
