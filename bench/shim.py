@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What one shim costs: memory beside a sleeping container, time from spawn to exit, megabytes a second into the log.
 
-Usage: shim.py PATH-OF-GANTRY-SHIM [conmon]      (root; needs a static busybox at /bin/busybox)
+Usage: shim.py PATH-OF-GANTRY-SHIM      (root; needs a static busybox at /bin/busybox)
 
 Speaks the shim protocol itself, so that nothing of the engine is measured with it.
 """
@@ -10,6 +10,9 @@ import json, os, secrets, shutil, socket, statistics, struct, subprocess, sys, t
 SHIM = os.path.abspath(sys.argv[1])
 DIR = tempfile.mkdtemp(prefix="gantry-bench-shim-")
 LOWER = f"{DIR}/lower"
+# As the engine spawns it.
+ENV = {"PATH": os.environ["PATH"], "GLIBC_TUNABLES": "glibc.malloc.trim_threshold=8192:glibc.malloc.top_pad=0:"
+       "glibc.malloc.mmap_threshold=32768:glibc.malloc.tcache_count=0"}
 
 
 def spec(args, cgroup):
@@ -45,7 +48,7 @@ class Shim:
             json.dump(config, out)
         self.socket, theirs = socket.socketpair()
         with open(f"{self.bundle}/shim.log", "w") as err:
-            self.process = subprocess.Popen([SHIM, "--bundle", self.bundle], stdin=theirs, stderr=err)
+            self.process = subprocess.Popen([SHIM, "--bundle", self.bundle], stdin=theirs, stderr=err, env=ENV)
         theirs.close()
         self.receive()
         answer = self.receive()
@@ -55,7 +58,7 @@ class Shim:
 
     def receive(self, sock=None):
         sock = sock or self.socket
-        need = lambda n: b"".join(iter(lambda: sock.recv(n, socket.MSG_WAITALL), b"")) if n < 0 else sock.recv(n, socket.MSG_WAITALL)
+        need = lambda n: sock.recv(n, socket.MSG_WAITALL)
         return json.loads(need(struct.unpack(">I", need(4))[0]))
 
     def ask(self, request, sock=None):
