@@ -138,4 +138,7 @@ try:
         throughput(driver, {"compress": "false"}, "rotating, not compressed")
     throughput("none", {}, "nothing written")
 finally:
+    for hierarchy in os.listdir("/sys/fs/cgroup"):
+        if os.path.isdir(f"/sys/fs/cgroup/{hierarchy}/gantry-bench"):
+            os.rmdir(f"/sys/fs/cgroup/{hierarchy}/gantry-bench")
     shutil.rmtree(DIR, ignore_errors=True)
