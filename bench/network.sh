@@ -32,10 +32,10 @@ reference() {
     ip link add br0 type bridge
     ip addr add 172.30.0.1/16 dev br0
     ip link set br0 up
-    sample "ip: pair, address, route, up" "$1" \
-        'unshare -n sleep 5 & pid=$!; ip link add v%d type veth peer name eth0 netns $pid; ip link set v%d master br0 up;
-         nsenter -n -t $pid ip addr add 172.30.0.2/16 dev eth0; nsenter -n -t $pid ip link set eth0 up;
-         nsenter -n -t $pid ip route add default via 172.30.0.1; kill $pid; wait $pid 2>/dev/null || true'
+    sample "ip: namespace, pair, address, route, up" "$1" \
+        'ip netns add b%d; ip link add v%d type veth peer name eth0 netns b%d; ip link set v%d master br0 up;
+         ip -n b%d addr add 172.30.0.2/16 dev eth0; ip -n b%d link set eth0 up;
+         ip -n b%d route add default via 172.30.0.1; ip netns del b%d'
     if command -v nft >/dev/null; then
         nft 'add table inet b; add map inet b m { type inet_proto . inet_service : ipv4_addr . inet_service; }'
         sample "nft: one element in a map" "$1" 'nft "add element inet b m { tcp . %d : 172.30.0.2 . 80 }"'
@@ -53,7 +53,7 @@ reference() {
 export -f reference
 echo "the programs:"
 if command -v ip >/dev/null; then
-    unshare -n bash -c 'set -euo pipefail; reference "$1"' bash "$((rounds < 30 ? rounds : 30))"
+    unshare --net --mount --propagation private bash -c 'set -euo pipefail; mount -t tmpfs none /run; reference "$1"' bash "$((rounds < 30 ? rounds : 30))"
 else
     echo "iproute2 is not installed: no comparison with it"
 fi
