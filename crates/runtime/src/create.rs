@@ -82,6 +82,8 @@ pub fn create(request: Create<'_>) -> Result<Container> {
         root,
         rootfs: rootfs.clone(),
         joined: namespaces.needs_between(),
+        // What is in a user namespace may not touch the host's cgroups, not even to go into its own.
+        joins_cgroup: !host.is_unified() && !lend_devices && !namespaces.needs_between(),
         namespaces,
         host: &host,
         cgroup: &cgroup,
@@ -173,6 +175,7 @@ impl Newborn<'_> {
         mut warnings: Vec<String>,
     ) -> Result<Up> {
         let (spec, host, id, bundle) = (birth.spec, birth.host, birth.id, birth.bundle);
+        let joins_itself = birth.joins_cgroup;
         let linux = spec.linux();
         let new = birth.namespaces.new;
         // Version 2: the child is born in its cgroup. Version 1: the folders are made while the child is busy.
@@ -197,11 +200,13 @@ impl Newborn<'_> {
             tell(&line, Kind::Mapped)?;
         }
         if let Some(adjust) = oom {
-            oom_score(pid, adjust)?;
+            oom_score(&pid.to_string(), adjust)?;
         }
         if birthplace.is_none() {
             self.make_cgroup(host, spec, &mut warnings)?;
-            self.cgroup.join(pid, None)?;
+            if !joins_itself {
+                self.cgroup.join(pid, None)?;
+            }
         }
         tell(&line, Kind::Go)?;
         let mut console = None;
@@ -262,12 +267,12 @@ impl Newborn<'_> {
 }
 
 /// Tells the child; when it has gone, its own last words are the better error.
-pub(crate) fn tell(line: &Line, kind: Kind) -> Result<()> {
+fn tell(line: &Line, kind: Kind) -> Result<()> {
     line.tell(kind, None).map_err(|e| line.hear().err().unwrap_or(e))
 }
 
 /// A negative value needs CAP_SYS_RESOURCE, and a container that believes it is protected and is not would be worse.
-pub(crate) fn oom_score(pid: i32, adjust: i32) -> Result<()> {
+pub(crate) fn oom_score(pid: &str, adjust: i32) -> Result<()> {
     std::fs::OpenOptions::new()
         .write(true)
         .open(format!("/proc/{pid}/oom_score_adj"))

@@ -3,11 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use gantry_cgroups::Cgroup;
 use gantry_sys::clone::{Clone, Cloned, clone3, exit_now};
 use gantry_sys::signals;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
-use crate::create::{oom_score, tell};
+use crate::create::oom_score;
 use crate::error::Step;
 use crate::spec::Process;
 use crate::wire::{Kind, Line};
@@ -59,13 +60,15 @@ impl Session {
 }
 
 /// What the child of an exec was born with.
-struct Birth {
+struct Birth<'a> {
     plan: process::Plan,
     stdio: Stdio,
     size: Option<crate::spec::ConsoleSize>,
     init: OwnedFd,
     namespaces: u32,
     keyring: String,
+    cgroup: Option<&'a Cgroup>,
+    sub_cgroup: Option<&'a str>,
     line: Line,
 }
 
@@ -84,7 +87,7 @@ impl Container {
         let compiled = exec.seccomp.or(self.seccomp.as_deref());
         let mut plan = process::Plan::of(&process, self.record.seccomp.as_ref(), compiled)?;
         plan.preserve_fds = exec.preserve_fds;
-        let (warnings, oom) = (std::mem::take(&mut plan.warnings), plan.oom_score_adj);
+        let warnings = std::mem::take(&mut plan.warnings);
         let (ours, theirs) = Line::pair()?;
         let birthplace = self.cgroup.birthplace(exec.sub_cgroup)?;
         let birth = Birth {
@@ -94,17 +97,13 @@ impl Container {
             init: self.pidfd.try_clone().step(|| "keeping the container's descriptor")?,
             namespaces: self.record.namespaces,
             keyring: self.record.id.clone(),
+            // In version 2 it is born there.
+            cgroup: (birthplace.is_none() && !self.cgroup.is_empty()).then_some(&self.cgroup),
+            sub_cgroup: exec.sub_cgroup,
             line: theirs,
         };
         let (pid, pidfd) = self.born_inside(birth, birthplace.as_ref().map(AsFd::as_fd))?;
         let up = (|| {
-            if let Some(adjust) = oom {
-                oom_score(pid, adjust)?;
-            }
-            if birthplace.is_none() && !self.cgroup.is_empty() {
-                self.cgroup.join(pid, exec.sub_cgroup)?;
-            }
-            tell(&ours, Kind::Go)?;
             let mut console = None;
             loop {
                 match ours.hear()? {
@@ -138,7 +137,7 @@ impl Container {
 
     /// A child in the container's pid namespace. What a process joins of pid namespaces is only for its children,
     /// so it is joined, and left again at once.
-    fn born_inside(&self, birth: Birth, cgroup: Option<BorrowedFd<'_>>) -> Result<(i32, OwnedFd)> {
+    fn born_inside(&self, birth: Birth<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<(i32, OwnedFd)> {
         let joins_pid = birth.namespaces & namespaces::PID != 0;
         let doing = || "joining the container's pid namespace";
         let own = match joins_pid {
@@ -171,7 +170,7 @@ impl Container {
     }
 }
 
-fn live(mut birth: Birth) {
+fn live(mut birth: Birth<'_>) {
     if let Err(error) = enter(&mut birth) {
         let _ = birth.line.tell_failed(&error);
         exit_now(1);
@@ -179,9 +178,16 @@ fn live(mut birth: Birth) {
     init::finish(birth.plan, birth.line, init::Door::Open, false).execute(|| Ok(()))
 }
 
-fn enter(birth: &mut Birth) -> Result<()> {
+fn enter(birth: &mut Birth<'_>) -> Result<()> {
     signals::reset().step(|| "resetting signals")?;
     rustix::process::setsid().step(|| "starting a session")?;
+    // While the host's own folders are still there.
+    if let Some(adjust) = birth.plan.oom_score_adj {
+        oom_score("self", adjust)?;
+    }
+    if let Some(cgroup) = birth.cgroup {
+        cgroup.join_self(birth.sub_cgroup)?;
+    }
     // Processes of the container see us from the moment we are among them: nothing of ours is theirs to look at
     // (CVE-2016-9962).
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
@@ -199,6 +205,5 @@ fn enter(birth: &mut Birth) -> Result<()> {
     if matches!(stdio, Stdio::Terminal) {
         stdio = init::terminal(birth.size, &birth.line)?;
     }
-    init::give_stdio(stdio, &birth.plan)?;
-    birth.line.wait_for(Kind::Go)
+    init::give_stdio(stdio, &birth.plan)
 }

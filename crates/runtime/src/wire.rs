@@ -8,7 +8,7 @@
 //! | `Ready` | only the gate and execve are left | - |
 //! | `Failed` + error | the end | - |
 //!
-//! The other way go `Mapped` (the user namespace has its maps) and `Go` (the process is in its cgroup).
+//! The other way go `Mapped` (the user namespace has its maps) and `Go` (its cgroup stands).
 //! One message is one packet: a kind and, for `Failed`, the error.
 
 use std::io;

@@ -53,6 +53,8 @@ pub(crate) struct Birth<'a> {
     pub namespaces: namespaces::Plan,
     /// The namespaces to join were joined by the process between.
     pub joined: bool,
+    /// The process goes into its cgroup itself, once it is there.
+    pub joins_cgroup: bool,
     pub host: &'a Host,
     pub cgroup: &'a Cgroup,
     pub stdio: Stdio,

@@ -87,9 +87,12 @@ fn propagate(path: &Path, flag: u64, deep: bool) -> Result<()> {
     mount_change(path, flags).step(|| "setting the mount propagation")
 }
 
-/// The creating process has put us into our cgroup; only now a cgroup namespace has the right root.
+/// The cgroup stands; only in it a cgroup namespace has the right root.
 fn join_cgroup(birth: &Birth<'_>) -> Result<()> {
     birth.line.wait_for(Kind::Go)?;
+    if birth.joins_cgroup {
+        birth.cgroup.join_self(None)?;
+    }
     if birth.namespaces.new & namespaces::CGROUP != 0 {
         gantry_sys::clone::unshare(namespaces::CGROUP).step(|| "making the cgroup namespace")?;
     }
