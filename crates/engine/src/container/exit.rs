@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    async fn auto_remove(&self, container: &Arc<Container>) {
+    pub(super) async fn auto_remove(&self, container: &Arc<Container>) {
         if let Err(err) = self.remove_locked(container, true).await {
             tracing::error!(err = chain(&err), container = %container.id, "remove after exit");
         }

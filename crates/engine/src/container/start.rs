@@ -57,6 +57,10 @@ impl Engine {
                 self.tear_down(container).await;
                 container.live().pending.clear();
                 self.note_failure(container, &err).await;
+                // Whoever asked for its removal waits for it, also when it never ran.
+                if container.record().spec.auto_remove {
+                    self.auto_remove(container).await;
+                }
                 Err(err)
             }
         }
