@@ -124,6 +124,24 @@ impl Log {
         }
     }
 
+    /// Ends our helpers: after this nobody writes in the log's folder any more. What the compressor has not finished is
+    /// finished by the next one.
+    pub fn abandon(&mut self) {
+        if let Some(pid) = self.helper.take() {
+            end(pid);
+        }
+        if let Sink::Aside(aside) = &mut self.sink
+            && let Some(pid) = aside.abandon()
+        {
+            end(pid);
+        }
+    }
+
+    /// Whether the compressor runs.
+    pub fn is_compressing(&self) -> bool {
+        self.helper.is_some()
+    }
+
     /// Wait for it to be writable, then flush.
     pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         match &self.sink {
@@ -179,8 +197,18 @@ impl Log {
     }
 }
 
-/// The helper's whole life.
+/// Kills a child and collects it.
+fn end(pid: i32) {
+    const SIGKILL: i32 = 9;
+    let _ = gantry_sys::signals::kill(pid, SIGKILL);
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    }
+}
+
+/// The helper's whole life, which ends with its parent's.
 pub(crate) fn compress(path: &Path) -> Result<(), Fatal> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     rustix::process::setpriority_process(None, IDLE)?;
     rustix::thread::set_name(c"gantry-logs")?;
     gantry_logs::compress_rotated(path)?;

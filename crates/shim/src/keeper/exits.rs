@@ -166,6 +166,9 @@ impl Keeper {
                 self.release(&process.attached);
             }
         }
+        if !self.leaving.is_empty() {
+            self.log.abandon();
+        }
         for number in self.leaving.clone() {
             if let Some(connection) = self.connections.get_mut(&number) {
                 connection.send(&Response::Ok);

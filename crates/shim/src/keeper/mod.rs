@@ -96,12 +96,13 @@ impl Keeper {
 
     /// The container is over and everybody who wanted to know has been told.
     fn is_over(&self) -> bool {
-        let idle = self.exit.is_some()
-            && self.deleted
-            && self.processes.is_empty()
-            && self.log.waits_for().is_none();
-        let told = self.connections.values().all(Connection::is_flushed);
-        idle && (self.connections.is_empty() || (!self.leaving.is_empty() && told))
+        if self.exit.is_none() || !self.deleted || !self.processes.is_empty() {
+            return false;
+        }
+        if !self.leaving.is_empty() {
+            return self.connections.values().all(Connection::is_flushed);
+        }
+        self.connections.is_empty() && self.log.waits_for().is_none() && !self.log.is_compressing()
     }
 
     fn leave(&self) {

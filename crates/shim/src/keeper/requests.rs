@@ -267,6 +267,8 @@ impl Keeper {
     fn shut_down(&mut self, number: u64) {
         self.leaving.push(number);
         if self.exit.is_some() {
+            // Who asks may remove the log's folder next.
+            self.log.abandon();
             if let Some(connection) = self.connections.get_mut(&number) {
                 connection.send(&Response::Ok);
             }

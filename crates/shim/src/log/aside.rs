@@ -105,6 +105,13 @@ impl Aside {
         self.pid.is_none() && self.pipe.is_none()
     }
 
+    /// Gives up what waits; the process that has to be ended.
+    pub fn abandon(&mut self) -> Option<i32> {
+        self.waiting.clear();
+        self.pipe = None;
+        self.pid.take()
+    }
+
     pub fn reaped(&mut self, pid: i32) {
         if self.pid == Some(pid) {
             self.pid = None;
@@ -135,6 +142,7 @@ pub(crate) fn write_aside(path: &Path) -> Result<(), Fatal> {
         }
     }
     log.flush();
+    log.abandon();
     Ok(())
 }
 
