@@ -93,7 +93,9 @@ fn floor(name: &str) -> Option<u8> {
 fn every_crate_has_a_floor_and_needs_only_lower_ones() {
     let graph = packages(&metadata());
     let mut wrong = BTreeSet::new();
-    for package in graph.values().filter(|p| p.ours && !p.name.ends_with("-house") && p.name != "gantry-sessions") {
+    for package in
+        graph.values().filter(|p| p.ours && !p.name.ends_with("-house") && p.name != "gantry-sessions")
+    {
         let Some(from) = floor(&package.name) else {
             wrong.insert(format!("{} has no floor", package.name));
             continue;
