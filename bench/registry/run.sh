@@ -99,5 +99,5 @@ printf '%-48s %-28s %-28s %s\n' figure gantry docker-registry ratio
 for figure in "blob read, one stream, MB/s" "blob read per second of the server's CPU, MB" \
 	"manifest requests per second, 50 clients" "manifest p99, ms" "upload, MB/s (hashing by the client included)" "most memory, MiB"; do
 	printf '%-48s %-28s %-28s %s\n' "$figure" "$(median "$work/$(figure_file "$figure").gantry")" "$(median "$work/$(figure_file "$figure").docker")" \
-		"$(awk "BEGIN {d = $(middle "$work/$(figure_file "$figure").docker"); printf \"%.2f\", d > 0 ? $(middle "$work/$(figure_file "$figure").gantry") / d : 0}")"
+		"$(awk "BEGIN {d = $(middle "$work/$(figure_file "$figure").docker"); printf \"%.2f\", (d > 0) ? $(middle "$work/$(figure_file "$figure").gantry") / d : 0}")"
 done

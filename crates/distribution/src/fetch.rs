@@ -204,8 +204,13 @@ impl Flight {
 
     async fn fly(&self) -> Result<(), RegistryError> {
         let (blobs, digest, size) = (Arc::clone(&self.blobs), self.blob.digest.clone(), self.blob.size);
-        let opened = tokio::task::spawn_blocking(move || blobs.ingest(&digest, size)).await;
-        let mut held = opened.unwrap_or_else(|err| lost(err)).map_err(RegistryError::Store)?;
+        let opened = tokio::task::spawn_blocking(move || match blobs.has(&digest, size)? {
+            // Another flight brought it between the question of who wanted it and this one.
+            true => Ok(None),
+            false => blobs.ingest(&digest, size).map(Some),
+        });
+        let opened = opened.await.unwrap_or_else(|err| lost(err)).map_err(RegistryError::Store)?;
+        let Some(mut held) = opened else { return Ok(()) };
         let mut fruitless = 0;
         loop {
             let before = held.offset();

@@ -72,6 +72,7 @@ impl Registry {
         // The configuration is small and tells early what is wrong.
         self.small(session, path, &image.config, &pull.blobs).await?;
         self.layers(pull, session, &image).await?;
+        let _one = self.keeping().lock().await;
         keep(&pull.blobs, [&found.manifest, &manifest]).await?;
         Ok(Pulled { top: found.manifest, manifest, image })
     }

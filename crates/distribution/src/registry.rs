@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gantry_names::{Digest, Reference};
 use http::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::auth::Credentials;
 use crate::failure::RegistryError;
@@ -28,6 +28,7 @@ pub struct Registry {
     manners: Manners,
     flights: Flights,
     uploads: Semaphore,
+    keeping: Mutex<()>,
 }
 
 /// What `/distribution/{name}/json` tells.
@@ -80,6 +81,7 @@ impl Registry {
         Self {
             flights: Flights::new(settings.downloads, settings.attempts),
             uploads: Semaphore::new(settings.uploads.max(1)),
+            keeping: Mutex::new(()),
             resolver: Resolver::new(settings),
             manners,
         }
@@ -91,6 +93,11 @@ impl Registry {
 
     pub(crate) fn uploads(&self) -> &Semaphore {
         &self.uploads
+    }
+
+    /// Held while a manifest is kept: two pulls of one image bring the same one.
+    pub(crate) fn keeping(&self) -> &Mutex<()> {
+        &self.keeping
     }
 
     pub(crate) fn attempts(&self) -> u32 {
