@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 busybox() { # 1 MB: a static busybox with all its names
     local root
     root=$(mktemp -d)
+    chmod 755 "$root"
     mkdir -p "$root"/{bin,etc,home,proc,root,sys,tmp,usr/bin,usr/sbin,sbin,var/www,dev}
     chmod 1777 "$root/tmp"
     install -m 755 /bin/busybox "$root/bin/busybox"
