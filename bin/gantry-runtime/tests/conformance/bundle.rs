@@ -71,7 +71,7 @@ impl Bundle {
         let id = format!("conf-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let root = dir.path().join("state");
         let mut spec = spec();
-        spec.linux.as_mut().unwrap().cgroups_path = Some(format!("/gantry-conformance/{id}"));
+        spec.linux.as_mut().unwrap().cgroups_path = Some(format!("/gantry-conformance-{id}"));
         Bundle { dir, id, spec, root }
     }
 
@@ -208,7 +208,7 @@ impl Drop for Bundle {
 pub fn cgroup_folder(controller: &str, id: &str) -> PathBuf {
     let v1 = Path::new("/sys/fs/cgroup").join(controller);
     let base = if v1.exists() { v1 } else { PathBuf::from("/sys/fs/cgroup") };
-    base.join("gantry-conformance").join(id)
+    base.join(format!("gantry-conformance-{id}"))
 }
 
 /// Whether this host has version 1.

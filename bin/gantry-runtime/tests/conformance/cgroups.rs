@@ -125,8 +125,7 @@ fn statistics_are_told() {
 #[test]
 fn a_path_that_leads_out_of_the_hierarchy_stays_in_it() {
     let mut bundle = Bundle::script("true");
-    let id = bundle.id.clone();
-    bundle.linux().cgroups_path = Some(format!("/../../gantry-conformance-out/{id}"));
+    bundle.linux().cgroups_path = Some("/../../gantry-conformance-out".into());
     // Refused, or taken from the hierarchy's own root: both are safe.
     let _ = bundle.run();
     assert!(!std::path::Path::new("/sys/fs/gantry-conformance-out").exists());
