@@ -2,11 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gantry_shim_client::{AttachTo, Shim, Stream};
 use tokio::io::{AsyncWrite, AsyncWriteExt, DuplexStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::admission::Verb;
 use crate::engine::Engine;
@@ -14,6 +15,8 @@ use crate::error::Result;
 
 /// Pieces of output between the shim and a client that does not read: beyond, the shim waits, and at last drops it.
 const OUTPUT_PIECES: usize = 32;
+/// How much later than its streams a session's exit may be known.
+const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of input on their way.
 const INPUT_BYTES: usize = 64 << 10;
 
@@ -65,6 +68,8 @@ pub(crate) struct Pending {
     to: AttachTo,
     output: mpsc::Sender<(Output, Bytes)>,
     input: Option<DuplexStream>,
+    /// A session's exit code: its streams end only when that is known, for who reads to the end asks for it next.
+    ended: Option<watch::Receiver<Option<i32>>>,
 }
 
 /// A client's ends, and ours.
@@ -77,7 +82,10 @@ fn pair(to: AttachTo, tty: bool) -> (Attachment, Pending) {
     } else {
         (None, None)
     };
-    (Attachment { tty, output: receiver, stdin: theirs }, Pending { to, output: sender, input: ours })
+    (
+        Attachment { tty, output: receiver, stdin: theirs },
+        Pending { to, output: sender, input: ours, ended: None },
+    )
 }
 
 impl Engine {
@@ -130,14 +138,23 @@ pub(super) async fn session(
     session: &gantry_names::ExecId,
     to: AttachTo,
     tty: bool,
+    ended: watch::Receiver<Option<i32>>,
 ) -> Result<Attachment> {
-    let (attachment, pending) = pair(to, tty);
+    let (attachment, mut pending) = pair(to, tty);
+    pending.ended = Some(ended);
     join(shim, Some(session), pending).await?;
     Ok(attachment)
 }
 
+/// Streams that say one thing and end.
+pub(super) fn said(text: String, tty: bool) -> Attachment {
+    let (sender, output) = mpsc::channel(1);
+    sender.try_send((Output::Stdout, Bytes::from(text))).expect("there is room for one");
+    Attachment { tty, output, stdin: None }
+}
+
 async fn join(shim: &Shim, session: Option<&gantry_names::ExecId>, pending: Pending) -> Result<()> {
-    let Pending { to, output, input } = pending;
+    let Pending { to, output, input, ended } = pending;
     let joined = shim.attach(session, to).await?;
     let (mut from, mut into) = (joined.output, joined.input);
     // Ends with the process, the client or the shim, whichever is first.
@@ -150,11 +167,16 @@ async fn join(shim: &Shim, session: Option<&gantry_names::ExecId>, pending: Pend
                             return;
                         }
                     }
-                    Ok(None) | Err(_) => return,
+                    Ok(None) | Err(_) => break,
                 },
                 () = output.closed() => return,
             }
         }
+        if let Some(mut ended) = ended {
+            let known = ended.wait_for(Option::is_some);
+            let _ = tokio::time::timeout(EXIT_PATIENCE, known).await;
+        }
+        drop(output);
     });
     if let Some(mut input) = input {
         tokio::spawn(async move {

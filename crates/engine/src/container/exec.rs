@@ -147,9 +147,13 @@ impl Engine {
     /// Runs a prepared process with its streams joined.
     pub async fn exec_attach_start(&self, id: &str, console_size: Option<[u32; 2]>) -> Result<Attachment> {
         let session = self.exec(id)?;
-        self.start_session(&session, console_size, true)
-            .await?
-            .ok_or_else(|| Error::Conflict(format!("exec {id} has no streams")))
+        match self.start_session(&session, console_size, true).await {
+            Ok(attachment) => attachment.ok_or_else(|| Error::Conflict(format!("exec {id} has no streams"))),
+            // As Docker: the client has its streams by then, so a program that cannot run says so there, and its code
+            // is the session's.
+            Err(Error::Start { text, .. }) => Ok(attach::said(format!("{text}\r\n"), session.request.tty)),
+            Err(err) => Err(err),
+        }
     }
 
     /// Runs a prepared process; its output is thrown away.
@@ -198,7 +202,7 @@ impl Engine {
         shim.exec_create(spec).await?;
         let attachment = if attached {
             let to = AttachTo { stdin, stdout: request.stdout, stderr: request.stderr, close_stdin: true };
-            Some(attach::session(&shim, &session.id, to, request.tty).await?)
+            Some(attach::session(&shim, &session.id, to, request.tty, session.ended.subscribe()).await?)
         } else {
             None
         };

@@ -26,6 +26,12 @@ async fn users_and_folders_come_from_the_image() {
     assert_eq!(text, "uid=33(web) gid=34(web) groups=34(web),50(log)\n");
     let (_, text) = home.output(&["pwd"], |spec| spec.working_dir = "/made/here".into()).await;
     assert_eq!(text, "/made/here\n");
+    let bare = |spec: &mut gantry_engine::spec::ContainerSpec| {
+        (spec.user, spec.cap_drop, spec.read_only_rootfs) = ("web".into(), vec!["ALL".into()], true);
+        spec.working_dir = "/tmp".into();
+    };
+    let (code, text) = home.output(&["grep", "CapEff", "/proc/self/status"], bare).await;
+    assert_eq!((code, text.as_str()), (0, "CapEff:\t0000000000000000\n"));
     let id = home.create(&["id"], |spec| spec.user = "nobody-here".into()).await;
     let err = home.engine.container_start(&id).await.unwrap_err();
     assert_eq!(err.to_string(), "unable to find user nobody-here: no matching entries in passwd file");
@@ -153,5 +159,14 @@ async fn changes_are_told_exported_and_committed() {
     assert_eq!((home.wait(&id).await, home.log(&id).await.as_str()), (0, "new\n"));
     let used = home.engine.image_remove("made:1", false, false).await.unwrap_err();
     assert_eq!(used.class(), Class::Conflict);
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_archive_is_told() {
+    let home = Home::new().await;
+    let (progress, _said) = tokio::sync::mpsc::channel(16);
+    let bad = Box::new(std::io::Cursor::new(vec![7; 4096]));
+    assert!(home.engine.image_load(bad, true, progress).await.is_err());
     home.close().await;
 }
