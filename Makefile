@@ -30,7 +30,7 @@ build: helpers
 	install -m 755 $(HELPERS)/gantry-shim $(HELPERS)/gantry-runtime $(PROGRAM)/
 
 helpers: needs-run
-	CARGO_TARGET_DIR=$(TARGET) RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --profile small --target $(TRIPLE) -p gantry-shim -p gantry-runtime
+	CARGO_TARGET_DIR=$(TARGET) RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" $(CARGO) build --locked --profile small --target $(TRIPLE) -p gantry-shim -p gantry-runtime
 
 lint: needs-run
 	$(CARGO) fmt --all --check

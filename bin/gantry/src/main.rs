@@ -1,5 +1,6 @@
-//! The client and the engine in one file: which of them runs is decided by the program's name and its first word.
+//! The client, the engine and the registry in one file: which of them runs is decided by the program's name and its first word.
 
+use clap::Parser as _;
 use gantry_daemon::CalledAs;
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,5 +15,18 @@ fn main() -> ExitCode {
     if argv.get(1).is_some_and(|word| word == "daemon") {
         return gantry_daemon::run(CalledAs::Gantry, argv.into_iter().skip(2));
     }
+    if argv.get(1).is_some_and(|word| word == "registry") {
+        return registry(argv);
+    }
     gantry_cli::run(argv)
+}
+
+fn registry(argv: Vec<OsString>) -> ExitCode {
+    match gantry_registry::run(gantry_registry::Arguments::parse_from(argv.into_iter().skip(1))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gantry registry: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
