@@ -3,11 +3,67 @@
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// What is still read of a request that was answered early: Go's servers read as much, and its clients need it to
+/// hear the answer instead of a broken pipe.
+const LEFTOVER_BYTES: usize = 256 << 10;
+
+/// How long such a client may take to send it.
+const LEFTOVER_TIME: Duration = Duration::from_secs(5);
+
+/// A request's body. What nobody has read when it is dropped is read away, within bounds.
+pub(crate) struct RequestBody(Option<Incoming>);
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        RequestBody(Some(body))
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(body) = self.0.take().filter(|body| !http_body::Body::is_end_stream(body)) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LEFTOVER_TIME, read_away(body)));
+        }
+    }
+}
+
+async fn read_away(mut body: Incoming) {
+    let mut left = LEFTOVER_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
 
 /// Any response body.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;

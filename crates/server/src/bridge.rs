@@ -3,7 +3,6 @@
 use crate::body::BodySender;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 
@@ -20,7 +19,10 @@ pub(crate) struct BodyReader {
 }
 
 /// Starts taking a body in. The reader is for a thread that may block.
-pub(crate) fn reader(mut body: Incoming) -> BodyReader {
+pub(crate) fn reader<B>(mut body: B) -> BodyReader
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+{
     let (tx, rx) = mpsc::channel(UPLOAD_DEPTH);
     tokio::spawn(async move {
         while let Some(frame) = body.frame().await {

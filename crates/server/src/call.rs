@@ -1,6 +1,7 @@
 //! A request as a handler sees it.
 
 use crate::App;
+use crate::body::RequestBody;
 use crate::failure::Failure;
 use crate::query::Query;
 use gantry_api::version::ApiVersion;
@@ -8,7 +9,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
     /// There when the client asked to take over the connection.
     pub(crate) upgrade: Option<OnUpgrade>,
 }

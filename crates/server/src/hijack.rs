@@ -1,6 +1,6 @@
 //! Taking a connection over: 101 for clients that ask to upgrade, a streamed 200 for those that do not.
 
-use crate::body::{self, BodySender};
+use crate::body::{self, BodySender, RequestBody};
 use crate::call::Call;
 use crate::mux::Framing;
 use crate::reply::{self, Reply};
@@ -12,7 +12,6 @@ use gantry_api::version::ApiVersion;
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
@@ -22,7 +21,7 @@ use tokio::io::AsyncWriteExt;
 pub(crate) struct Door {
     upgrade: Option<OnUpgrade>,
     /// What is still to come of the request; taken when a document was read from it.
-    body: Option<Incoming>,
+    body: Option<RequestBody>,
     headers: HeaderMap,
     content_type: &'static str,
     framing: Framing,
@@ -117,7 +116,7 @@ impl Door {
 }
 
 /// A session inside of one request and its response: the request's body is the input.
-async fn plain(body: Option<Incoming>, sender: BodySender, streams: Streams, framing: Framing) -> End {
+async fn plain(body: Option<RequestBody>, sender: BodySender, streams: Streams, framing: Framing) -> End {
     let Streams { mut output, stdin } = streams;
     let input = async {
         let Some(mut pipe) = stdin else { return };

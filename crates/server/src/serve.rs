@@ -1,6 +1,7 @@
 //! From a connection to an answer: accept, read a head in bounded time, find the route, run it, tell the log.
 
 use crate::App;
+use crate::body::RequestBody;
 use crate::call::Call;
 use crate::coverage;
 use crate::failure::Failure;
@@ -134,13 +135,17 @@ fn redirect(path: &str, query: Option<&str>) -> Reply {
 async fn dispatch(app: Arc<App>, request: Request<Incoming>, path: &str) -> Reply {
     let (asked, path) = version::split(path);
     let Some((target, name)) = find(&app, request.method(), path) else {
+        drop(RequestBody::from(request.into_body()));
         return reply::failed(&Failure::no_such_page(), false);
     };
     let method = request.method().clone();
     // Clients from before JSON errors get plain text that they can show.
     let plain = asked.is_some_and(|v| v.parse().is_ok_and(|v: ApiVersion| v.before(24)));
     let outcome = match version::negotiate(asked, app.oldest, app.newest) {
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            drop(RequestBody::from(request.into_body()));
+            Err(failure)
+        }
         Ok(version) => run(app.clone(), request, version, target, name).await,
     };
     let mut reply = match outcome {
@@ -193,14 +198,15 @@ async fn run(
     target: Target,
     name: String,
 ) -> Answer {
+    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let body = RequestBody::from(body);
     let handler = match target {
         Target::Handler(handler) => handler,
         Target::Refusal(failure) => return Err(failure),
         Target::Nothing => return Ok(reply::status(StatusCode::OK)),
     };
-    let query = Query::parse(request.uri().query().unwrap_or(""))?;
-    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     let call =
         Call { app, method: parts.method, version, name, query, headers: parts.headers, body, upgrade };
     match tokio::spawn(handler(call)).await {

@@ -13,7 +13,7 @@ fn run_prints_and_exits_as_the_program_does() {
     assert_eq!(run(&["busybox", "/no/such/program"]).code, 127);
     assert_eq!(run(&["busybox", "/etc/passwd"]).code, 126);
     assert_eq!(run(&["--pull", "never", "nosuchimage"]).code, 125);
-    assert_eq!(run(&["busybox", "sh", "-c", "kill -9 $$"]).code, 137);
+    assert_eq!(run(&["--init", "busybox", "sh", "-c", "kill -9 $$"]).code, 137);
     assert_eq!(engine.docker(["ps", "-aq"]).ok(), "", "--rm removes");
 }
 
@@ -31,60 +31,60 @@ fn input_reaches_the_program_and_ends() {
 #[test]
 fn a_life_from_create_to_rm() {
     let engine = Engine::start();
-    let id = engine.docker(["create", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    let id = engine.docker(["create", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
     assert_eq!(id.len(), 64);
-    assert_eq!(engine.inspect("c", "{{.State.Status}} {{.Id}}"), format!("created {id}"));
-    assert_eq!(engine.docker(["start", "c"]).ok(), "c");
-    assert_eq!(engine.inspect("c", "{{.State.Status}} {{.State.Running}}"), "running true");
+    assert_eq!(engine.inspect("box", "{{.State.Status}} {{.Id}}"), format!("created {id}"));
+    assert_eq!(engine.docker(["start", "box"]).ok(), "box");
+    assert_eq!(engine.inspect("box", "{{.State.Status}} {{.State.Running}}"), "running true");
     assert_eq!(
         engine.docker(["ps", "--format", "{{.Names}} {{.Image}} {{.Command}} {{.State}}"]).ok(),
-        "c busybox \"sleep 1000\" running"
+        "box busybox \"sleep 1000\" running"
     );
-    engine.docker(["pause", "c"]).ok();
+    engine.docker(["pause", "box"]).ok();
     assert_eq!(
-        engine.inspect("c", "{{.State.Status}} {{.State.Running}} {{.State.Paused}}"),
+        engine.inspect("box", "{{.State.Status}} {{.State.Running}} {{.State.Paused}}"),
         "paused true true"
     );
-    engine.docker(["unpause", "c"]).ok();
-    engine.docker(["rename", "c", "d"]).ok();
-    engine.docker(["restart", "-t", "0", "d"]).ok();
-    engine.docker(["kill", "d"]).ok();
-    assert_eq!(engine.docker(["wait", "d"]).ok(), "137");
+    engine.docker(["unpause", "box"]).ok();
+    engine.docker(["rename", "box", "box2"]).ok();
+    engine.docker(["restart", "-t", "0", "box2"]).ok();
+    engine.docker(["kill", "box2"]).ok();
+    assert_eq!(engine.docker(["wait", "box2"]).ok(), "137");
     assert!(engine.docker(["ps", "-a", "--format", "{{.Status}}"]).ok().starts_with("Exited (137) "));
-    engine.docker(["start", "d"]).ok();
-    let err = engine.docker(["rm", "d"]).failed();
+    engine.docker(["start", "box2"]).ok();
+    let err = engine.docker(["rm", "box2"]).failed();
     assert!(
         err.contains("cannot remove container")
             && err.contains("stop the container before removing or force remove"),
         "{err}"
     );
-    engine.docker(["stop", "-t", "0", "d"]).ok();
+    engine.docker(["stop", "-t", "0", "box2"]).ok();
     assert_eq!(engine.docker(["rm", &id[..12]]).ok(), &id[..12]);
-    let err = engine.docker(["inspect", "d"]).failed();
-    assert!(err.contains("No such object: d"), "{err}");
+    let err = engine.docker(["inspect", "box2"]).failed();
+    assert!(err.contains("No such object: box2"), "{err}");
 }
 
 #[test]
 fn what_was_asked_is_what_it_gets() {
     let engine = Engine::start();
     let said = engine.docker([
-        "run", "--name", "c", "--network", "none", "-e", "A=b", "-w", "/tmp", "-u", "33:33", "-h", "host.name", "-l", "x=y",
+        "run", "--name", "box", "--network", "none", "-e", "A=b", "-w", "/tmp", "-u", "33:33", "-h", "host.name", "-l", "x=y",
         "--read-only", "--tmpfs", "/scratch", "--cap-drop", "ALL", "-m", "64m", "--pids-limit", "50", "busybox", "sh", "-c",
         "echo $A $PWD $(id -u):$(id -g) $(hostname); touch /x 2>/dev/null || echo read-only; touch /scratch/x; grep CapEff /proc/self/status",
     ]);
     assert_eq!(said.ok(), "b /tmp 33:33 host.name\nread-only\nCapEff:\t0000000000000000");
     let format = "{{.Config.Hostname}} {{.Config.Labels.x}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.ReadonlyRootfs}}";
-    assert_eq!(engine.inspect("c", format), "host.name y 67108864 50 true");
-    assert_eq!(engine.inspect("c", "{{.Path}} {{len .Args}} {{.HostConfig.NetworkMode}}"), "sh 2 none");
+    assert_eq!(engine.inspect("box", format), "host.name y 67108864 50 true");
+    assert_eq!(engine.inspect("box", "{{.Path}} {{len .Args}} {{.HostConfig.NetworkMode}}"), "sh 2 none");
 }
 
 #[test]
 fn names_are_taken_once() {
     let engine = Engine::start();
-    let id = engine.docker(["create", "--name", "c", "--network", "none", "busybox"]).ok();
-    let err = engine.docker(["create", "--name", "c", "--network", "none", "busybox"]).failed();
+    let id = engine.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
+    let err = engine.docker(["create", "--name", "box", "--network", "none", "busybox"]).failed();
     assert!(err.contains(&format!(
-        "Conflict. The container name \"/c\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+        "Conflict. The container name \"/box\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
     )), "{err}");
     let err = engine.docker(["create", "--name", "bad name", "busybox"]).failed();
     assert!(
@@ -133,7 +133,7 @@ fn top_stats_diff_and_update() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--network",
             "none",
             "busybox",
@@ -142,13 +142,13 @@ fn top_stats_diff_and_update() {
             "touch /made; rm /etc/group; exec sleep 1000",
         ])
         .ok();
-    assert!(engine.docker(["top", "c"]).ok().contains("sleep 1000"));
-    engine.until(&["diff", "c"], "C /etc\nD /etc/group\nA /made");
-    let stats = engine.docker(["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "c"]).ok();
-    assert_eq!(stats, "c 1");
-    engine.docker(["update", "-m", "32m", "--memory-swap", "64m", "--restart", "on-failure:2", "c"]).ok();
+    assert!(engine.docker(["top", "box"]).ok().contains("sleep 1000"));
+    engine.until(&["diff", "box"], "C /etc\nD /etc/group\nA /made");
+    let stats = engine.docker(["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "box"]).ok();
+    assert_eq!(stats, "box 1");
+    engine.docker(["update", "-m", "32m", "--memory-swap", "64m", "--restart", "on-failure:2", "box"]).ok();
     assert_eq!(
-        engine.inspect("c", "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}"),
+        engine.inspect("box", "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}"),
         "33554432 on-failure"
     );
 }
@@ -161,7 +161,7 @@ fn restart_policies_start_it_again() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--network",
             "none",
             "--restart",
@@ -170,7 +170,7 @@ fn restart_policies_start_it_again() {
             "false",
         ])
         .ok();
-    engine.until(&["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "c"], "exited 2");
+    engine.until(&["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "box"], "exited 2");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn health_is_watched() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--network",
             "none",
             "--health-cmd",
@@ -195,8 +195,8 @@ fn health_is_watched() {
             "1000",
         ])
         .ok();
-    engine.until(&["inspect", "-f", "{{.State.Health.Status}}", "c"], "unhealthy");
-    engine.docker(["exec", "c", "touch", "/tmp/well"]).ok();
-    engine.until(&["inspect", "-f", "{{.State.Health.Status}}", "c"], "healthy");
+    engine.until(&["inspect", "-f", "{{.State.Health.Status}}", "box"], "unhealthy");
+    engine.docker(["exec", "box", "touch", "/tmp/well"]).ok();
+    engine.until(&["inspect", "-f", "{{.State.Health.Status}}", "box"], "healthy");
     assert!(engine.docker(["ps", "--format", "{{.Status}}"]).ok().ends_with("(healthy)"));
 }

@@ -10,7 +10,7 @@ fn containers_run_on_and_are_found_again() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--network",
             "none",
             "busybox",
@@ -19,18 +19,18 @@ fn containers_run_on_and_are_found_again() {
             "i=0; while true; do i=$((i+1)); echo $i; sleep 0.01; done",
         ])
         .ok();
-    let pid = engine.inspect("c", "{{.State.Pid}}");
+    let pid = engine.inspect("box", "{{.State.Pid}}");
     engine.crash();
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
     engine.launch();
     assert_eq!(
-        engine.inspect("c", "{{.State.Status}} {{.State.Pid}} {{.RestartCount}}"),
+        engine.inspect("box", "{{.State.Status}} {{.State.Pid}} {{.RestartCount}}"),
         format!("running {pid} 0")
     );
-    assert_eq!(engine.docker(["exec", "c", "echo", "here"]).ok(), "here");
-    engine.docker(["stop", "-t", "0", "c"]).ok();
+    assert_eq!(engine.docker(["exec", "box", "echo", "here"]).ok(), "here");
+    engine.docker(["stop", "-t", "0", "box"]).ok();
     // The log has no gap.
-    let log = engine.docker(["logs", "c"]).ok();
+    let log = engine.docker(["logs", "box"]).ok();
     for (line, wanted) in log.lines().zip(1..) {
         assert_eq!(line, wanted.to_string());
     }
@@ -46,7 +46,7 @@ fn an_exit_while_the_engine_was_away_is_known() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--network",
             "none",
             "-v",
@@ -57,7 +57,7 @@ fn an_exit_while_the_engine_was_away_is_known() {
             "while [ ! -e /go/now ]; do sleep 0.01; done; echo last words; exit 9",
         ])
         .ok();
-    let pid = engine.inspect("c", "{{.State.Pid}}");
+    let pid = engine.inspect("box", "{{.State.Pid}}");
     engine.crash();
     std::fs::write(format!("{flag}/now"), "").unwrap();
     let begun = std::time::Instant::now();
@@ -66,8 +66,8 @@ fn an_exit_while_the_engine_was_away_is_known() {
         std::thread::yield_now();
     }
     engine.launch();
-    engine.until(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"], "exited 9");
-    assert_eq!(engine.docker(["logs", "c"]).ok(), "last words");
+    engine.until(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box"], "exited 9");
+    assert_eq!(engine.docker(["logs", "box"]).ok(), "last words");
 }
 
 #[test]

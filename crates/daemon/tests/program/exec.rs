@@ -6,31 +6,31 @@ use crate::harness::Engine;
 fn a_second_process_in_a_container() {
     let engine = Engine::start();
     engine
-        .docker(["run", "-d", "--name", "c", "--network", "none", "-e", "A=b", "busybox", "sleep", "1000"])
+        .docker(["run", "-d", "--name", "box", "--network", "none", "-e", "A=b", "busybox", "sleep", "1000"])
         .ok();
     let exec = |args: &[&str]| engine.docker([&["exec"], args].concat());
-    assert_eq!(exec(&["c", "sh", "-c", "echo $A"]).ok(), "b");
+    assert_eq!(exec(&["box", "sh", "-c", "echo $A"]).ok(), "b");
     assert_eq!(
-        exec(&["-e", "A=c", "-w", "/tmp", "-u", "33", "c", "sh", "-c", "echo $A $PWD $(id -u)"]).ok(),
+        exec(&["-e", "A=c", "-w", "/tmp", "-u", "33", "box", "sh", "-c", "echo $A $PWD $(id -u)"]).ok(),
         "c /tmp 33"
     );
-    assert_eq!(exec(&["c", "sh", "-c", "echo err >&2; exit 7"]).code, 7);
-    assert_eq!(exec(&["c", "no-such-program"]).code, 127);
-    assert_eq!(engine.docker_with(["exec", "-i", "c", "wc", "-c"], &[0; 100_000]).ok(), "100000");
-    exec(&["-d", "c", "touch", "/tmp/there"]).ok();
-    engine.until(&["exec", "c", "ls", "/tmp"], "there");
-    engine.docker(["stop", "-t", "0", "c"]).ok();
-    let err = exec(&["c", "true"]).failed();
+    assert_eq!(exec(&["box", "sh", "-c", "echo err >&2; exit 7"]).code, 7);
+    assert_eq!(exec(&["box", "no-such-program"]).code, 127);
+    assert_eq!(engine.docker_with(["exec", "-i", "box", "wc", "-c"], &[0; 100_000]).ok(), "100000");
+    exec(&["-d", "box", "touch", "/tmp/there"]).ok();
+    engine.until(&["exec", "box", "ls", "/tmp"], "there");
+    engine.docker(["stop", "-t", "0", "box"]).ok();
+    let err = exec(&["box", "true"]).failed();
     assert!(err.contains("is not running"), "{err}");
 }
 
 #[test]
 fn sessions_can_be_looked_at() {
     let engine = Engine::start();
-    engine.docker(["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
     let (status, made) = engine.http(
         "POST",
-        "/v1.51/containers/c/exec",
+        "/v1.51/containers/box/exec",
         r#"{"Cmd": ["sh", "-c", "exit 5"], "AttachStdout": true}"#,
     );
     assert_eq!(status, 201);
@@ -49,7 +49,7 @@ fn sessions_can_be_looked_at() {
         assert!(begun.elapsed() < crate::harness::PATIENCE, "{now}");
     };
     assert_eq!(after["ExitCode"], 5);
-    let (status, err) = engine.http("POST", "/v1.51/containers/c/exec", "{}");
+    let (status, err) = engine.http("POST", "/v1.51/containers/box/exec", "{}");
     assert_eq!((status, err["message"].as_str()), (400, Some("No exec command specified")));
     let (status, err) = engine.http("GET", "/exec/nonsense/json", "");
     assert_eq!((status, err["message"].as_str()), (404, Some("No such exec instance: nonsense")));

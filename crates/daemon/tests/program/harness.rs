@@ -108,7 +108,6 @@ impl Engine {
         command.arg("--data-root").arg(self.path("data")).arg("--exec-root").arg(self.path("run"));
         command.arg("--pidfile").arg(self.path("pid")).arg("--group").arg("0");
         command.arg("--config-file").arg(self.path("daemon.json"));
-        command.args(["--shutdown-timeout", "1"]);
         command.args(&self.flags).env_remove("DOCKER_HOST").env_remove("DOCKER_CERT_PATH");
         command
     }

@@ -12,13 +12,13 @@ fn load_list_tag_remove() {
     engine.docker(["tag", "busybox", "other:v2"]).ok();
     assert_eq!(engine.docker(["image", "inspect", "-f", "{{len .RepoTags}}", "busybox"]).ok(), "2");
     assert_eq!(engine.docker(["rmi", "other:v2"]).ok(), "Untagged: other:v2");
-    engine.docker(["create", "--name", "c", "--network", "none", "busybox"]).ok();
+    engine.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
     let err = engine.docker(["rmi", "busybox"]).failed();
     assert!(
         err.contains("conflict: unable to remove repository reference \"busybox\" (must force)"),
         "{err}"
     );
-    engine.docker(["rm", "c"]).ok();
+    engine.docker(["rm", "box"]).ok();
     let removed = engine.docker(["rmi", "busybox"]).ok();
     assert!(removed.starts_with(&format!("Untagged: busybox:latest\nDeleted: {id}")), "{removed}");
     assert_eq!(engine.docker(["images", "-q"]).ok(), "");

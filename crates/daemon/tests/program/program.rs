@@ -59,24 +59,38 @@ fn one_folder_has_one_engine() {
 #[test]
 fn sigterm_stops_containers_and_leaves_nothing() {
     let mut engine = Engine::start();
-    engine.docker(["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]).ok();
-    let pid: i32 = engine.inspect("c", "{{.State.Pid}}").parse().unwrap();
+    engine
+        .docker([
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--stop-timeout",
+            "1",
+            "--network",
+            "none",
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .ok();
+    let pid: i32 = engine.inspect("box", "{{.State.Pid}}").parse().unwrap();
     assert_eq!(engine.stop(), 0);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(!engine.path("gantry.sock").exists() && !engine.path("pid").exists());
     engine.launch();
-    assert_eq!(engine.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    assert_eq!(engine.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
 }
 
 #[test]
 fn with_live_restore_containers_run_on() {
     let mut engine = Engine::with(&["--live-restore"]);
-    engine.docker(["run", "-d", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]).ok();
-    let pid = engine.inspect("c", "{{.State.Pid}}");
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    let pid = engine.inspect("box", "{{.State.Pid}}");
     assert_eq!(engine.stop(), 0);
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
     engine.launch();
-    assert_eq!(engine.inspect("c", "{{.State.Status}} {{.State.Pid}}"), format!("running {pid}"));
+    assert_eq!(engine.inspect("box", "{{.State.Status}} {{.State.Pid}}"), format!("running {pid}"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn labels_log_driver_and_limits() {
     let said = engine.docker([
         "run",
         "--name",
-        "c",
+        "box",
         "--network",
         "none",
         "busybox",
@@ -33,7 +33,7 @@ fn labels_log_driver_and_limits() {
     assert!(lines[1].contains(" 1024 "), "{said}");
     assert_ne!(lines[2], "sh", "an init is the first process: {said}");
     assert_eq!(
-        engine.inspect("c", "{{json .HostConfig.LogConfig}}"),
+        engine.inspect("box", "{{json .HostConfig.LogConfig}}"),
         r#"{"Type":"json-file","Config":{"max-size":"5m"}}"#
     );
 }

@@ -5,7 +5,7 @@ use crate::harness::Engine;
 #[test]
 fn info_version_and_disk_usage() {
     let engine = Engine::start();
-    engine.docker(["run", "--name", "c", "--network", "none", "busybox", "true"]).ok();
+    engine.docker(["run", "--name", "box", "--network", "none", "busybox", "true"]).ok();
     assert_eq!(
         engine
             .docker(["version", "-f", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}} {{.Server.Os}}"])
@@ -24,8 +24,8 @@ fn info_version_and_disk_usage() {
 #[test]
 fn events_are_told_in_dockers_order_and_replayed() {
     let mut engine = Engine::start();
-    engine.docker(["run", "--rm", "--name", "c", "--network", "none", "busybox", "true"]).ok();
-    let args = ["events", "--since", "1", "--until", "0s", "-f", "type=container", "--format", "{{.Action}}"];
+    engine.docker(["run", "--rm", "--name", "box", "--network", "none", "busybox", "true"]).ok();
+    let args = ["events", "--since", "1", "--until=-1s", "-f", "type=container", "--format", "{{.Action}}"];
     let told = engine.docker(args).ok();
     let order: Vec<&str> = told.lines().filter(|action| *action != "attach").collect();
     assert_eq!(order, ["create", "start", "die", "destroy"]);
@@ -36,20 +36,19 @@ fn events_are_told_in_dockers_order_and_replayed() {
         "events",
         "--since",
         "1",
-        "--until",
-        "0s",
+        "--until=-1s",
         "-f",
         "event=die",
         "--format",
         "{{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.image}}",
     ]);
-    assert_eq!(named.ok(), "c 0 busybox");
+    assert_eq!(named.ok(), "box 0 busybox");
 }
 
 #[test]
 fn prune_removes_what_nobody_uses() {
     let engine = Engine::start();
-    engine.docker(["run", "--name", "c", "--network", "none", "-v", "/data", "busybox", "true"]).ok();
+    engine.docker(["run", "--name", "box", "--network", "none", "-v", "/data", "busybox", "true"]).ok();
     let said = engine.docker(["system", "prune", "-af", "--volumes"]).ok();
     assert!(
         said.contains("Deleted Containers:")

@@ -23,7 +23,7 @@ fn the_client_speaks_any_version() {
 #[test]
 fn fields_come_and_go() {
     let engine = Engine::start();
-    engine.docker(["create", "--name", "c", "--network", "none", "--annotation", "a=b", "busybox"]).ok();
+    engine.docker(["create", "--name", "box", "--network", "none", "--annotation", "a=b", "busybox"]).ok();
     let image = |version: &str| engine.http("GET", &format!("/v{version}/images/busybox/json"), "").1;
     assert!(image("1.43")["VirtualSize"].as_i64().unwrap() > 0);
     assert!(image("1.44")["VirtualSize"].is_null());
@@ -46,8 +46,8 @@ fn fields_come_and_go() {
 #[test]
 fn every_key_of_inspect_is_there() {
     let engine = Engine::start();
-    engine.docker(["run", "--name", "c", "--network", "none", "busybox", "true"]).ok();
-    let (_, c) = engine.http("GET", "/v1.51/containers/c/json", "");
+    engine.docker(["run", "--name", "box", "--network", "none", "busybox", "true"]).ok();
+    let (_, c) = engine.http("GET", "/v1.51/containers/box/json", "");
     for key in [
         "Id",
         "Created",
@@ -75,7 +75,7 @@ fn every_key_of_inspect_is_there() {
     ] {
         assert!(c.get(key).is_some(), "{key}");
     }
-    assert_eq!(c["Name"], "/c");
+    assert_eq!(c["Name"], "/box");
     assert_eq!(c["State"]["StartedAt"].as_str().map(|t| t.ends_with('Z')), Some(true));
     assert!(c["ExecIDs"].is_null() && c["HostConfig"]["Binds"].is_null());
     assert_eq!(c["HostConfig"]["LogConfig"]["Type"], "json-file");

@@ -5,7 +5,7 @@ use crate::harness::Engine;
 #[test]
 fn named_volumes_outlive_containers() {
     let engine = Engine::start();
-    assert_eq!(engine.docker(["volume", "create", "--label", "a=b", "v"]).ok(), "v");
+    assert_eq!(engine.docker(["volume", "create", "--label", "a=b", "vol"]).ok(), "vol");
     engine
         .docker([
             "run",
@@ -13,7 +13,7 @@ fn named_volumes_outlive_containers() {
             "--network",
             "none",
             "-v",
-            "v:/data",
+            "vol:/data",
             "busybox",
             "sh",
             "-c",
@@ -22,19 +22,29 @@ fn named_volumes_outlive_containers() {
         .ok();
     assert_eq!(
         engine
-            .docker(["run", "--rm", "--network", "none", "-v", "v:/data:ro", "busybox", "cat", "/data/file"])
+            .docker([
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                "-v",
+                "vol:/data:ro",
+                "busybox",
+                "cat",
+                "/data/file"
+            ])
             .ok(),
         "kept"
     );
-    let mountpoint = engine.docker(["volume", "inspect", "-f", "{{.Mountpoint}}", "v"]).ok();
+    let mountpoint = engine.docker(["volume", "inspect", "-f", "{{.Mountpoint}}", "vol"]).ok();
     assert_eq!(std::fs::read_to_string(format!("{mountpoint}/file")).unwrap(), "kept\n");
-    engine.docker(["create", "--name", "c", "--network", "none", "-v", "v:/data", "busybox"]).ok();
-    let err = engine.docker(["volume", "rm", "v"]).failed();
-    assert!(err.contains("remove v: volume is in use - ["), "{err}");
-    engine.docker(["rm", "c"]).ok();
-    assert_eq!(engine.docker(["volume", "ls", "-q", "-f", "label=a=b"]).ok(), "v");
-    assert_eq!(engine.docker(["volume", "rm", "v"]).ok(), "v");
-    let err = engine.docker(["volume", "inspect", "v"]).failed();
+    engine.docker(["create", "--name", "box", "--network", "none", "-v", "vol:/data", "busybox"]).ok();
+    let err = engine.docker(["volume", "rm", "vol"]).failed();
+    assert!(err.contains("remove vol: volume is in use - ["), "{err}");
+    engine.docker(["rm", "box"]).ok();
+    assert_eq!(engine.docker(["volume", "ls", "-q", "-f", "label=a=b"]).ok(), "vol");
+    assert_eq!(engine.docker(["volume", "rm", "vol"]).ok(), "vol");
+    let err = engine.docker(["volume", "inspect", "vol"]).failed();
     assert!(err.contains("no such volume"), "{err}");
 }
 
@@ -44,17 +54,28 @@ fn anonymous_volumes_go_with_their_container() {
     engine.docker(["run", "--rm", "--network", "none", "-v", "/data", "busybox", "true"]).ok();
     assert_eq!(engine.docker(["volume", "ls", "-q"]).ok(), "");
     engine
-        .docker(["create", "--name", "c", "--network", "none", "-v", "/etc", "busybox", "cat", "/etc/passwd"])
+        .docker([
+            "create",
+            "--name",
+            "box",
+            "--network",
+            "none",
+            "-v",
+            "/etc",
+            "busybox",
+            "cat",
+            "/etc/passwd",
+        ])
         .ok();
     assert!(
-        engine.docker(["start", "-a", "c"]).ok().starts_with("root:x:0:0"),
+        engine.docker(["start", "-a", "box"]).ok().starts_with("root:x:0:0"),
         "the image's content is copied up"
     );
     let other = engine
-        .docker(["run", "--rm", "--network", "none", "--volumes-from", "c", "busybox", "ls", "/etc"])
+        .docker(["run", "--rm", "--network", "none", "--volumes-from", "box", "busybox", "ls", "/etc"])
         .ok();
     assert!(other.contains("passwd"), "{other}");
-    engine.docker(["rm", "-v", "c"]).ok();
+    engine.docker(["rm", "-v", "box"]).ok();
     assert_eq!(engine.docker(["volume", "ls", "-q"]).ok(), "");
 }
 

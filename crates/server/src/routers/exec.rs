@@ -9,9 +9,12 @@ use crate::reply::{self, Answer};
 use crate::route::routes;
 use crate::session::End;
 use base64::Engine as _;
+use bytes::Bytes;
 use gantry_api::error::IdResponse;
 use gantry_api::exec::{ExecCreate, ExecInspect, ExecProcess, ExecStart};
-use gantry_engine::{ExecRequest, ExecState};
+use gantry_engine::{Attachment, ExecRequest, ExecState, Output};
+use gantry_errdefs::{Class, Classified};
+use tokio::sync::mpsc;
 
 routes! {
     POST "/containers/{}/exec" => create,
@@ -66,14 +69,31 @@ async fn start(mut call: Call) -> Answer {
         keys if keys.is_empty() => detach::keys("")?,
         keys => keys,
     };
-    let attachment = app.engine.exec_attach_start(&id, size).await?;
-    let door = Door::after_body(upgrade, headers, version, attachment.tty);
+    let tty = state.request.tty;
+    let attachment = match app.engine.exec_attach_start(&id, size).await {
+        Ok(attachment) => attachment,
+        // A session that is not there, or that cannot start now.
+        Err(err) if matches!(err.class(), Class::NotFound | Class::Conflict) => return Err(err.into()),
+        // A program that cannot run is told in the stream, and by the session's exit code.
+        Err(err) => told(&Failure::from(err)),
+    };
+    let door = Door::after_body(upgrade, headers, version, tty);
     let (streams, watch) = streams(attachment, keys);
     Ok(door.open(streams, watch, move |end| async move {
         if end == End::Detached {
             app.engine.exec_detached(&id).await;
         }
     }))
+}
+
+/// A stream that says why there is none.
+fn told(failure: &Failure) -> Attachment {
+    let (sender, output) = mpsc::channel(1);
+    let line = Bytes::from(format!("{}\r\n", failure.message));
+    if sender.try_send((Output::Stdout, line)).is_err() {
+        tracing::debug!("a channel of one has no place");
+    }
+    Attachment { tty: false, output, stdin: None }
 }
 
 async fn resize(call: Call) -> Answer {

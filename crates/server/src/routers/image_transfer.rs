@@ -2,7 +2,7 @@
 
 use super::archive::tar;
 use super::image::{platform, repo_tag};
-use crate::body::{BodySender, Gone};
+use crate::body::{BodySender, Gone, RequestBody};
 use crate::bridge;
 use crate::call::{Call, document};
 use crate::convert::create;
@@ -61,29 +61,34 @@ async fn send(sender: &BodySender, message: &JsonMessage) -> Result<(), Gone> {
     }
 }
 
-/// Runs work that tells its progress. What fails before anything was told is a plain failure; later it is the
-/// stream's last message.
-async fn progress<W, F>(work: W) -> Answer
+/// How a failure is told before anything else was.
+#[derive(Clone, Copy)]
+enum Early {
+    /// As any failure: a status and a message.
+    Plain,
+    /// As the stream's only message, which is how Docker tells it of `load`.
+    InStream,
+}
+
+/// Runs work that tells its progress. What fails after something was told is the stream's last message.
+async fn progress<W, F>(early: Early, work: W) -> Answer
 where
     W: FnOnce(mpsc::Sender<Progress>) -> F,
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
     let (tx, mut rx) = mpsc::channel(MESSAGES);
-    let mut work = tokio::spawn(work(tx));
+    let work = tokio::spawn(work(tx));
     let failed = |_| Failure::internal("the engine failed at this request; see its log");
-    let first = tokio::select! {
-        biased;
-        first = rx.recv() => first,
-        done = &mut work => {
-            done.map_err(failed)??;
-            rx.try_recv().ok()
-        }
-    };
+    let first = rx.recv().await;
     let (sender, answer) = reply::stream("application/json");
     let Some(first) = first else {
-        // It has ended without a word (its sender is gone): the outcome is all there is.
-        if !work.is_finished() {
-            work.await.map_err(failed)??;
+        // It has ended without a word: the outcome is all there is.
+        match (work.await.map_err(failed).and_then(|outcome| outcome), early) {
+            (Ok(()), _) => {}
+            (Err(failure), Early::Plain) => return Err(failure),
+            (Err(failure), Early::InStream) => {
+                tokio::spawn(async move { send(&sender, &JsonMessage::error(failure.message)).await });
+            }
         }
         return Ok(answer);
     };
@@ -136,7 +141,7 @@ async fn pull(call: Call, wanted: Option<Platform>) -> Answer {
     }
     let auth = call.headers.get("x-registry-auth").and_then(|header| decode_auth(header.as_bytes()));
     let app = call.app;
-    progress(move |told| async move {
+    progress(Early::Plain, move |told| async move {
         app.engine.image_pull(reference, wanted, auth, told).await.map_err(Failure::from)
     })
     .await
@@ -165,14 +170,14 @@ async fn import(call: Call, wanted: Option<Platform>) -> Answer {
     };
     let request = ImportRequest { reference, message, changes: q.all("changes"), platform: wanted };
     let (app, body) = (call.app, call.body);
-    progress(move |told| async move {
+    progress(Early::Plain, move |told| async move {
         let body = if source == "-" {
             body
         } else {
             let url = fetch::url(&source)?;
             let found = fetch::get(&url).await?;
             say(&told, format!("Downloading from {url}")).await;
-            found
+            RequestBody::from(found)
         };
         let id = app.engine.image_import(request, Box::new(bridge::reader(body))).await?;
         say(&told, id.to_string()).await;
@@ -192,8 +197,10 @@ async fn load(call: Call) -> Answer {
     let quiet = call.query.flag_or("quiet", true);
     let body = Box::new(bridge::reader(call.body));
     let app = call.app;
-    progress(move |told| async move { app.engine.image_load(body, quiet, told).await.map_err(Failure::from) })
-        .await
+    progress(Early::InStream, move |told| async move {
+        app.engine.image_load(body, quiet, told).await.map_err(Failure::from)
+    })
+    .await
 }
 
 /// At most one platform, and only since 1.48.
