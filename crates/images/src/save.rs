@@ -30,7 +30,7 @@ impl ImageStore {
         folder(&mut archive, "blobs/sha256")?;
         let (mut descriptors, mut docker) = (Vec::new(), Vec::new());
         let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for item in items.values() {
+        for item in &items {
             let image = &item.image;
             let config = self.config_bytes(&image.id)?;
             for layer in &image.record.layers {
@@ -71,9 +71,10 @@ impl ImageStore {
     }
 
     /// Everything the names stand for, before a byte is written: one wrong name and nothing is.
-    fn chosen(&self, names: &[String], platform: Option<&Platform>) -> Result<BTreeMap<ImageId, Item>> {
+    fn chosen(&self, names: &[String], platform: Option<&Platform>) -> Result<Vec<Item>> {
         let catalog = self.catalog()?;
-        let mut items: BTreeMap<ImageId, Item> = BTreeMap::new();
+        // In the order they were asked for.
+        let mut items: Vec<Item> = Vec::new();
         let mut add = |id: &ImageId, name: Option<&Reference>| -> Result<()> {
             let image = self.image_in(&catalog, id)?;
             let found = image.config.platform();
@@ -85,8 +86,11 @@ impl ImageStore {
                     wanted: wanted.to_string(),
                 });
             }
-            let item = items.entry(id.clone()).or_insert_with(|| Item { image, names: BTreeSet::new() });
-            item.names.extend(name.cloned());
+            let at = items.iter().position(|item| item.image.id == *id).unwrap_or_else(|| {
+                items.push(Item { image, names: BTreeSet::new() });
+                items.len() - 1
+            });
+            items[at].names.extend(name.cloned());
             Ok(())
         };
         for name in names {
