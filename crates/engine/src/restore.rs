@@ -237,7 +237,11 @@ impl Engine {
             tasks.spawn(async move { engine.stop_for_shutdown(&container).await });
         }
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.config().shutdown_timeout, all).await.is_err() {
+        let records = self.registry().all();
+        let stops =
+            records.iter().filter(|c| c.record().state.is_alive()).map(|c| c.record().spec.stop_timeout);
+        let patience = patience(self.config().shutdown_timeout, stops);
+        if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!(since = %begun, "some containers did not end in time and run on");
         }
         self.inner.network.shutdown();
@@ -260,7 +264,33 @@ impl Engine {
     }
 }
 
+/// How long the engine's end waits for its containers: as long as it was told to, and never shorter than a container may
+/// take to stop (in seconds; below zero: for ever) and the little more that its end needs. As Docker has it.
+fn patience(told: Duration, stops: impl Iterator<Item = Option<i64>>) -> Duration {
+    const GRACE_S: u64 = 5;
+    stops.fold(told, |longest, stop| {
+        let seconds = u64::try_from(stop.unwrap_or(crate::container::stop::STOP_TIMEOUT_S));
+        longest.max(
+            seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.saturating_add(GRACE_S))),
+        )
+    })
+}
+
 fn names_in(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_waits_as_long_as_its_most_patient_container() {
+        let s = Duration::from_secs;
+        assert_eq!(patience(s(15), [].into_iter()), s(15));
+        assert_eq!(patience(s(1), [None].into_iter()), s(15));
+        assert_eq!(patience(s(15), [Some(60), Some(1)].into_iter()), s(65));
+        assert_eq!(patience(s(1), [Some(-1)].into_iter()), Duration::MAX);
+    }
 }

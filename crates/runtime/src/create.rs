@@ -146,6 +146,9 @@ fn check<'a>(request: &Create<'a>) -> Result<&'a crate::spec::Process> {
     init::check_sysctl(linux)?;
     let process =
         spec.process.as_ref().ok_or_else(|| Error::InvalidSpec("the configuration has no process".into()))?;
+    if process.exec_cpu_affinity.is_some() {
+        return Err(Error::Unsupported("process.execCPUAffinity is not supported by this runtime".into()));
+    }
     match (&request.stdio, process.terminal) {
         (Stdio::Terminal, false) => {
             Err(Error::InvalidSpec("a terminal was given, but process.terminal is false".into()))

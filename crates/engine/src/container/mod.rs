@@ -25,7 +25,7 @@ mod resize;
 mod root;
 mod start;
 mod stats;
-mod stop;
+pub(crate) mod stop;
 mod top;
 mod update;
 mod validate;

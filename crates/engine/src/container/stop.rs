@@ -11,7 +11,7 @@ use crate::record::{ContainerRecord, State};
 use crate::signal::{self, SIGKILL, SIGTERM};
 
 /// Docker's patience.
-const STOP_TIMEOUT_S: i64 = 10;
+pub(crate) const STOP_TIMEOUT_S: i64 = 10;
 /// How long the end after a kill may take before the caller is told.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
