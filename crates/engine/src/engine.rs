@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
+    /// Speaks to registries; made at the first pull.
+    pub(crate) registries: std::sync::OnceLock<gantry_distribution::Registry>,
     pub(crate) volumes: Volumes,
     pub(crate) events: Journal,
     pub(crate) shims: Shims,
@@ -77,6 +79,7 @@ impl Engine {
             config: RwLock::new(Arc::new(config)),
             store,
             images,
+            registries: std::sync::OnceLock::new(),
             volumes,
             events,
             shims,

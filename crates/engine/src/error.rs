@@ -70,6 +70,9 @@ pub enum Error {
     /// The image store's.
     #[error(transparent)]
     Image(#[from] gantry_images::Error),
+    /// A registry's.
+    #[error(transparent)]
+    Registry(#[from] gantry_distribution::RegistryError),
     /// The volumes'.
     #[error(transparent)]
     Volume(#[from] gantry_volumes::VolumeError),
@@ -126,6 +129,7 @@ impl Classified for Error {
             },
             Error::Image(err) => err.class(),
             Error::Volume(err) => err.class(),
+            Error::Registry(err) => err.class(),
             Error::Network(err) => err.class(),
             Error::Snapshot(err) => err.class(),
             Error::Store(err) => err.class(),

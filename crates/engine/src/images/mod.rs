@@ -1,5 +1,6 @@
 //! The image verbs that need to know containers, and their events; the work is `gantry-images`'.
 
+mod blobs;
 mod import;
 mod load;
 mod pull;
