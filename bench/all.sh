@@ -12,6 +12,8 @@ command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || {
 command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
 tests/images.sh "$images" busybox debian >/dev/null
 python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian.tar"
-for script in bench/*.sh; do
-    [ "$script" = bench/all.sh ] || bash "$script" "$programs"
-done
+bash bench/runtime.sh
+bash bench/network.sh
+python3 bench/shim.py "$programs/gantry-shim"
+# A benchmark whose reference is not installed says so and ends with 77.
+REGISTRY="$programs/gantry registry" bash bench/registry/run.sh || [ $? -eq 77 ]
