@@ -15,7 +15,7 @@ PROFILE ?= release
 PROGRAM := $(TARGET)/$(PROFILE)
 PREFIX ?= /usr/local
 
-.PHONY: run test build helpers needs needs-run lint bench install clean
+.PHONY: run test guest build helpers needs needs-run lint bench install clean
 
 ## Build Gantry, start its engine, run a container from a real image, and show how to go on.
 run: needs-run build
@@ -24,6 +24,10 @@ run: needs-run build
 ## Everything that decides whether a change may land, but formatting and lints (see `make lint`).
 test: needs helpers
 	./tests/all.sh
+
+## What needs another host: the runtime on cgroup v2 alone, in an emulated machine with the distribution's kernel.
+guest: helpers
+	./tests/guest/run.sh tests/guest/cgroup2.sh $(HELPERS)/gantry-runtime=/bin/gantry-runtime
 
 build: helpers
 	$(CARGO) build --locked --profile $(PROFILE) -p gantry
