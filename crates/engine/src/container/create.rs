@@ -215,11 +215,8 @@ impl Engine {
         }
         // The image cannot go while it is leased; from the record's writing on, the record keeps it.
         let lease = self.inner.images.lease();
-        let chain = image.chain_id();
-        if let Some(chain) = &chain {
-            lease.hold(chain);
-        }
-        let rootfs = self.prepare_root(record, chain.map(|chain| chain.to_string()))?;
+        let parent = self.inner.images.container_parent(&lease, &image.id)?;
+        let rootfs = self.prepare_root(record, &parent)?;
         let dir = self.container_dir(&record.id);
         std::fs::create_dir_all(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
@@ -230,10 +227,10 @@ impl Engine {
         Ok(())
     }
 
-    fn prepare_root(&self, record: &ContainerRecord, parent: Option<String>) -> Result<Rootfs> {
+    fn prepare_root(&self, record: &ContainerRecord, parent: &str) -> Result<Rootfs> {
         let size = record.spec.storage_opts.get("size").map(|text| parse_size(text)).transpose()?;
         let options = PrepareOptions { size };
-        Ok(self.inner.images.snapshots().prepare_with(record.id.as_str(), parent.as_deref(), &options)?)
+        Ok(self.inner.images.snapshots().prepare_with(record.id.as_str(), Some(parent), &options)?)
     }
 
     /// Takes away everything a container has on disk, and with `row` its record at last. What is not there is fine.
