@@ -7,5 +7,7 @@
 
 pub mod era;
 pub mod interpolate;
+pub mod load;
+pub mod project;
 pub mod schema;
 pub mod tree;
