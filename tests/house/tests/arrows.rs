@@ -37,6 +37,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "gantry-network",
             "gantry-volumes",
             "gantry-client",
+            "gantry-buildkit",
         ],
     ),
     (4, &["gantry-images", "gantry-registry", "gantry-compose"]),
