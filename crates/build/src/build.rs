@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gantry_dockerfile::ignore::Ignore;
-use gantry_dockerfile::{Dockerfile, ParseError, Span, Stage};
+use gantry_dockerfile::{Dockerfile, Instruction, ParseError, Span, Stage};
 use gantry_errdefs::{Class, Classified};
 use gantry_images::{CreateOptions, ImageConfig, ImageStore, Layer, Lease};
 use gantry_names::{ChainId, ContainerId, Digest, ImageId, Platform};
@@ -17,11 +18,11 @@ use tokio::task::{JoinError, JoinSet};
 use crate::cache::{Cache, Point};
 use crate::files::{FileError, Root};
 use crate::plan::{self, Plan, Source};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Output, Progress, Started, StepNumber};
 use crate::request::{BuildRequest, NamedContext};
 use crate::scope::{self, Globals, StageScope};
 use crate::stage::{Prepared, StageBuild};
-use crate::step::{Outside, Refusal};
+use crate::step::{ImageWanted, Outside, Refusal};
 
 /// What builds work with; one for all builds of an engine.
 #[derive(Clone)]
@@ -48,6 +49,8 @@ impl std::fmt::Debug for Builder {
 pub struct BuildError {
     /// Name of the Dockerfile.
     pub file: String,
+    /// The step; zero where it was none.
+    pub step: StepNumber,
     /// Lines of the instruction.
     pub span: Span,
     /// The instruction as written.
@@ -123,6 +126,10 @@ impl Classified for BuildError {
 /// One build on its way.
 pub(crate) struct Build {
     pub(crate) request: BuildRequest,
+    /// First and last step of each planned stage.
+    steps: BTreeMap<usize, (StepNumber, StepNumber)>,
+    /// Number of the last trigger that has one.
+    triggers: AtomicUsize,
     pub(crate) file: Dockerfile,
     pub(crate) globals: Globals,
     pub(crate) progress: Progress,
@@ -142,6 +149,7 @@ impl Builder {
         let name = request.dockerfile_name.clone();
         let syntax = |error: ParseError| BuildError {
             file: name.clone(),
+            step: 0,
             span: error.span,
             instruction: String::new(),
             cause: Box::new(Cause::Syntax(error)),
@@ -157,7 +165,7 @@ impl Builder {
             if target.is_empty() { "default" } else { &target },
         );
         for located in &file.global_args {
-            let gantry_dockerfile::Instruction::Arg(args) = &located.instruction else { continue };
+            let Instruction::Arg(args) = &located.instruction else { continue };
             for (name, default) in args {
                 globals
                     .declare(name, default.as_deref(), file.directives.escape)
@@ -166,10 +174,18 @@ impl Builder {
         }
         let contexts: BTreeSet<String> = request.contexts.keys().cloned().collect();
         let plan = plan::plan(&file, &globals, &contexts, request.target.as_deref()).map_err(&syntax)?;
-        let total = plan.stages.iter().map(|stage| 1 + file.stages[stage.index].instructions.len()).sum();
+        let mut total = file.global_args.len();
+        let mut steps = BTreeMap::new();
+        for stage in &plan.stages {
+            let first = total + 1;
+            total = first + file.stages[stage.index].instructions.len();
+            steps.insert(stage.index, (first, total));
+        }
         let ends = plan.stages.iter().map(|stage| (stage.index, watch::channel(None).0)).collect();
         let build = Arc::new(Build {
             request,
+            steps,
+            triggers: AtomicUsize::new(total),
             file,
             globals,
             progress,
@@ -188,19 +204,37 @@ impl Builder {
 impl Build {
     async fn run(self: Arc<Self>, plan: &Plan) -> Result<ImageId, BuildError> {
         let mut tasks: JoinSet<Result<StageScope, BuildError>> = JoinSet::new();
-        let mut first_step = 1;
+        for (number, located) in self.file.global_args.iter().enumerate() {
+            let step = number + 1;
+            self.progress.tell(Event::Started(Started {
+                step,
+                total: self.total,
+                stage: String::new(),
+                nameless: true,
+                place: None,
+                within: None,
+                after: Vec::new(),
+                text: located.original.clone(),
+            }));
+            self.progress.tell(Event::Done { step, id: String::new() });
+        }
         for stage in &plan.stages {
             let build = Arc::clone(&self);
-            let (index, base, platform, step) =
-                (stage.index, stage.base.clone(), stage.platform.clone(), first_step);
-            first_step += 1 + self.stage(index).instructions.len();
-            tasks.spawn(async move { build.stage_task(index, base, platform, step).await });
+            let (index, base, platform) = (stage.index, stage.base.clone(), stage.platform.clone());
+            let first = self.steps[&index].0;
+            tasks.spawn(async move {
+                let progress = build.progress.clone();
+                let ended = build.stage_task(index, base, platform, first).await;
+                ended.inspect_err(|error| {
+                    progress.tell(Event::Failed { step: error.step, error: error.cause.to_string() });
+                })
+            });
         }
         let mut scopes = Vec::new();
         let mut failure: Option<BuildError> = None;
         while let Some(ended) = tasks.join_next().await {
             let result =
-                ended.unwrap_or_else(|error| Err(self.error(Span::default(), "", Cause::Ended(error))));
+                ended.unwrap_or_else(|error| Err(self.error(0, Span::default(), "", Cause::Ended(error))));
             match result {
                 Ok(scope) => scopes.push(scope),
                 // Stages that were waiting for the one that failed are not the cause.
@@ -222,9 +256,9 @@ impl Build {
             self.progress.tell(Event::Warning { text });
         }
         let target = plan.stages.last().map_or(0, |stage| stage.index);
-        let point = self.end_of(target).await.map_err(|cause| self.error(Span::default(), "", cause))?;
+        let point = self.end_of(target).await.map_err(|cause| self.error(0, Span::default(), "", cause))?;
         self.finish(&point)
-            .map_err(|cause| self.error(self.stage(target).span, &self.stage(target).original, cause))
+            .map_err(|cause| self.error(0, self.stage(target).span, &self.stage(target).original, cause))
     }
 
     async fn stage_task(
@@ -235,17 +269,28 @@ impl Build {
         step: usize,
     ) -> Result<StageScope, BuildError> {
         let (span, original) = (self.stage(index).span, self.stage(index).original.clone());
-        self.started(step, index, &original);
-        let base = self.base(base, platform).await.map_err(|cause| self.error(span, &original, cause))?;
+        let after = match base {
+            Source::Stage(other) => self.last_step(other).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        self.started(Started {
+            place: Some((1, self.places(index))),
+            after,
+            ..self.beginning(step, index, &original)
+        });
+        let base = self
+            .base(base, platform, step)
+            .await
+            .map_err(|cause| self.error(step, span, &original, cause))?;
         self.progress.tell(Event::Done { step, id: self.state_id(&base) });
-        let (point, scope) = StageBuild::new(Arc::clone(&self), index, base, step + 1).run().await?;
+        let (point, scope) = StageBuild::new(Arc::clone(&self), index, base, step).run().await?;
         if let Some(end) = self.ends.get(&index) {
             end.send_replace(Some(Arc::new(point)));
         }
         Ok(scope)
     }
 
-    async fn base(&self, base: Source, platform: Option<String>) -> Result<Point, Cause> {
+    async fn base(&self, base: Source, platform: Option<String>, step: StepNumber) -> Result<Point, Cause> {
         let platform = match platform {
             Some(text) => Some(Platform::parse(&text).map_err(|error| Cause::Value(error.to_string()))?),
             None => self.request.platform.clone(),
@@ -263,18 +308,26 @@ impl Build {
                 Ok(Point { config, ..Point::default() })
             }
             Source::Stage(index) => Ok((*self.end_of(index).await?).clone()),
-            Source::Image(name) => self.image_point(name, platform).await,
+            Source::Image(name) => self.image_point(name, platform, step).await,
             Source::Named(name) => match self.request.contexts.get(&name) {
                 Some(NamedContext::Image(reference)) => {
-                    self.image_point(reference.familiar(), platform).await
+                    self.image_point(reference.familiar(), platform, step).await
                 }
                 _ => Err(Cause::Value(format!("{name} is a folder: a stage cannot stand on it"))),
             },
         }
     }
 
-    async fn image_point(&self, name: String, platform: Option<Platform>) -> Result<Point, Cause> {
-        let id = self.outside.image(name, platform, self.request.pull).await.map_err(Cause::Outside)?;
+    async fn image_point(
+        &self,
+        name: String,
+        platform: Option<Platform>,
+        step: StepNumber,
+    ) -> Result<Point, Cause> {
+        let (pull, caller) = (self.request.pull, Arc::clone(&self.request.caller));
+        let wanted = ImageWanted { name, platform, pull, caller };
+        let output = Output::new(self.progress.clone(), step);
+        let id = self.outside.image(wanted, output).await.map_err(Cause::Outside)?;
         let image = self.images.get(&id)?;
         if let Some(chain) = image.chain_id() {
             self.lease.hold(&chain);
@@ -291,13 +344,7 @@ impl Build {
     }
 
     fn finish(&self, point: &Point) -> Result<ImageId, Cause> {
-        let mut config = point.config.clone();
-        config.created = config.history.last().and_then(|step| step.created.clone());
-        if !self.request.labels.is_empty() {
-            let labels = config.config.get_or_insert_default().labels.get_or_insert_default();
-            labels.extend(self.request.labels.clone());
-        }
-        let bytes = serde_json::to_vec(&config).map_err(|error| Cause::Value(error.to_string()))?;
+        let bytes = self.document(point).map_err(|error| Cause::Value(error.to_string()))?;
         let options = CreateOptions { built_here: true, ..CreateOptions::default() };
         let id = self.images.create(&bytes, point.layers.clone(), &options)?;
         for tag in &self.request.tags {
@@ -306,23 +353,68 @@ impl Build {
         Ok(id)
     }
 
+    /// The config document of a state, were the build to end there.
+    fn document(&self, point: &Point) -> serde_json::Result<Vec<u8>> {
+        let mut config = point.config.clone();
+        if let Some(last) = config.history.last() {
+            config.created.clone_from(&last.created);
+        }
+        if !self.request.labels.is_empty() {
+            let labels = config.config.get_or_insert_default().labels.get_or_insert_default();
+            labels.extend(self.request.labels.clone());
+        }
+        serde_json::to_vec(&config)
+    }
+
     pub(crate) fn stage(&self, index: usize) -> &Stage {
         &self.file.stages[index]
     }
 
-    pub(crate) fn started(&self, step: usize, index: usize, text: &str) {
-        let stage = self.stage(index).from.name.clone().unwrap_or_else(|| index.to_string());
-        self.progress.tell(Event::Started { step, total: self.total, stage, text: text.to_owned() });
+    /// The last step of a planned stage.
+    pub(crate) fn last_step(&self, index: usize) -> Option<StepNumber> {
+        self.steps.get(&index).map(|(_, last)| *last)
     }
 
-    pub(crate) fn error(&self, span: Span, instruction: &str, cause: Cause) -> BuildError {
+    /// The number of a trigger, behind all others.
+    pub(crate) fn trigger(&self) -> StepNumber {
+        self.triggers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many steps of a stage make or take files.
+    pub(crate) fn places(&self, index: usize) -> usize {
+        1 + self.stage(index).instructions.iter().filter(|located| has_place(&located.instruction)).count()
+    }
+
+    /// What is known of every step of a stage.
+    pub(crate) fn beginning(&self, step: StepNumber, index: usize, text: &str) -> Started {
+        let name = self.stage(index).from.name.clone();
+        Started {
+            step,
+            total: self.total,
+            nameless: name.is_none(),
+            stage: name.unwrap_or_else(|| format!("stage-{index}")),
+            place: None,
+            within: None,
+            after: Vec::new(),
+            text: text.to_owned(),
+        }
+    }
+
+    pub(crate) fn started(&self, started: Started) {
+        self.progress.tell(Event::Started(started));
+    }
+
+    pub(crate) fn error(&self, step: StepNumber, span: Span, instruction: &str, cause: Cause) -> BuildError {
         let file = self.request.dockerfile_name.clone();
-        BuildError { file, span, instruction: instruction.to_owned(), cause: Box::new(cause) }
+        BuildError { file, step, span, instruction: instruction.to_owned(), cause: Box::new(cause) }
     }
 
-    /// Twelve digits that name a state as an image would be named.
+    /// Twelve digits that name a state as an image would be named; none for the empty one.
     pub(crate) fn state_id(&self, point: &Point) -> String {
-        serde_json::to_vec(&point.config)
+        if point.layers.is_empty() && point.config.history.is_empty() {
+            return String::new();
+        }
+        self.document(point)
             .map_or_else(|_| String::new(), |bytes| Digest::sha256_of(&bytes).short().to_owned())
     }
 
@@ -347,15 +439,15 @@ impl Build {
         self.root_of(point.chain().as_ref())
     }
 
-    pub(crate) async fn image_root(&self, name: String) -> Result<Root, Cause> {
-        let point = self.image_point(name, self.request.platform.clone()).await?;
+    pub(crate) async fn image_root(&self, name: String, step: StepNumber) -> Result<Root, Cause> {
+        let point = self.image_point(name, self.request.platform.clone(), step).await?;
         self.root_of(point.chain().as_ref())
     }
 
-    pub(crate) async fn named_root(&self, name: &str) -> Result<Root, Cause> {
+    pub(crate) async fn named_root(&self, name: &str, step: StepNumber) -> Result<Root, Cause> {
         match self.request.contexts.get(name) {
             Some(NamedContext::Folder(folder)) => Ok(Root::open(folder)?),
-            Some(NamedContext::Image(reference)) => self.image_root(reference.familiar()).await,
+            Some(NamedContext::Image(reference)) => self.image_root(reference.familiar(), step).await,
             None => Err(Cause::Value(format!("no build context is called {name}"))),
         }
     }
@@ -371,10 +463,21 @@ impl Build {
         seen(&self.images.snapshots().rootfs(key)?)
     }
 
-    pub(crate) async fn prepare(&self, parent: Option<&ChainId>) -> Result<Prepared, Cause> {
-        let key = format!("build-{}", ContainerId::random().short());
-        self.images.snapshots().prepare(&key, parent.map(ChainId::as_str))?;
-        Ok(Prepared { key, parent: parent.cloned(), images: self.images.clone(), done: false })
+    /// A fresh snapshot on `parent`. One that a process will run in stands on the mount points every container has, so
+    /// that they are no part of the layer.
+    pub(crate) async fn prepare(&self, parent: Option<&ChainId>, process: bool) -> Result<Prepared, Cause> {
+        let (images, parent) = (self.images.clone(), parent.cloned());
+        let made = tokio::task::spawn_blocking(move || {
+            // An id, so that the engine's next start takes it for what a cut-off step has left.
+            let key = ContainerId::random();
+            let below = match process {
+                true => Some(images.init_layer(parent.as_ref())?),
+                false => parent.as_ref().map(ToString::to_string),
+            };
+            images.snapshots().prepare(key.as_str(), below.as_deref())?;
+            Ok(Prepared { key, parent, images, done: false })
+        });
+        made.await.map_err(Cause::ended)?
     }
 
     /// Turns what a step wrote into a layer.
@@ -388,7 +491,8 @@ impl Build {
         let parent = parent.cloned();
         tokio::task::spawn_blocking(move || {
             let mut prepared = prepared;
-            let layer = build.images.layer_of_snapshot(&build.lease, &prepared.key, parent.as_ref(), true)?;
+            let layer =
+                build.images.layer_of_snapshot(&build.lease, prepared.key.as_str(), parent.as_ref(), true)?;
             prepared.done = true;
             Ok(layer)
         })
@@ -409,6 +513,14 @@ impl Build {
         let folder = self.folder.join("mounts").join(Digest::sha256_of(name.as_bytes()).hex());
         std::fs::create_dir_all(&folder).map(|()| folder)
     }
+}
+
+/// Whether an instruction makes or takes files.
+pub(crate) fn has_place(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_)
+    )
 }
 
 fn seen(rootfs: &gantry_snapshots::Rootfs) -> Result<Root, Cause> {

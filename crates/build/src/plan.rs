@@ -140,7 +140,7 @@ pub fn resolve(
 }
 
 /// The `from`s of one instruction.
-fn references(instruction: &Instruction) -> Vec<String> {
+pub(crate) fn references(instruction: &Instruction) -> Vec<String> {
     match instruction {
         Instruction::Copy(copy) if !copy.from.is_empty() => vec![copy.from.clone()],
         Instruction::Run(run) => run

@@ -1,9 +1,13 @@
 //! What a caller asks of a build.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gantry_names::{Platform, Reference};
+
+use crate::step::{Refusal, Task};
 
 /// One build: a Dockerfile's text, the folder it may read, and how to go about it.
 #[derive(Debug, Clone)]
@@ -34,12 +38,49 @@ pub struct BuildRequest {
     pub pull: bool,
     /// One layer for all steps: `--squash`.
     pub squash: bool,
-    /// `--secret`: values by id.
-    pub secrets: BTreeMap<String, Vec<u8>>,
-    /// `--ssh`: sockets of the caller's agents by id.
-    pub agents: BTreeMap<String, PathBuf>,
+    /// Who holds secrets, agents and credentials.
+    pub caller: Arc<dyn Caller>,
+    /// Keep the state of a step that failed as an image, so that it can be entered.
+    pub keep_failed: bool,
     /// How steps run.
     pub limits: StepLimits,
+}
+
+/// What the one who asked for the build has and the build may ask for, when it needs it.
+pub trait Caller: Send + Sync + fmt::Debug {
+    /// `--secret`: a value by its id; `None` where there is none.
+    fn secret(&self, id: String) -> Task<'_, Result<Option<Vec<u8>>, Refusal>>;
+
+    /// `--ssh`: a socket of the caller's agent by its id. It is there until the build ends.
+    fn agent(&self, id: String) -> Task<'_, Result<Option<PathBuf>, Refusal>>;
+
+    /// Credentials for a registry by its host, in the shape of Docker's `X-Registry-Auth`.
+    fn credentials(&self, registry: String) -> Task<'_, Result<Option<serde_json::Value>, Refusal>>;
+}
+
+/// A caller that has said everything at once: the classic door's.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Values by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets by id.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// Credentials by registry.
+    pub credentials: BTreeMap<String, serde_json::Value>,
+}
+
+impl Caller for Given {
+    fn secret(&self, id: String) -> Task<'_, Result<Option<Vec<u8>>, Refusal>> {
+        Box::pin(async move { Ok(self.secrets.get(&id).cloned()) })
+    }
+
+    fn agent(&self, id: String) -> Task<'_, Result<Option<PathBuf>, Refusal>> {
+        Box::pin(async move { Ok(self.agents.get(&id).cloned()) })
+    }
+
+    fn credentials(&self, registry: String) -> Task<'_, Result<Option<serde_json::Value>, Refusal>> {
+        Box::pin(async move { Ok(self.credentials.get(&registry).cloned()) })
+    }
 }
 
 /// A named context.

@@ -6,18 +6,18 @@ use gantry_dockerfile::instruction::{Add, Command, Copy, Instruction, Located, R
 use gantry_dockerfile::mount::{self, MountKind};
 use gantry_dockerfile::{Stage, expand};
 use gantry_images::{ConfigChange, HistoryEntry, RunConfig, changes_of, command_line};
-use gantry_names::{ChainId, Digest};
+use gantry_names::{ChainId, ContainerId, Digest};
 use jiff::Timestamp;
 
-use crate::build::{Build, BuildError, Cause};
+use crate::build::{Build, BuildError, Cause, has_place};
 use crate::cache::Point;
 use crate::files::{self, Chmod, CopyOptions, FileError, Owner, Root};
 use crate::key::Inputs;
 use crate::place::{self, Placed};
 use crate::plan::{self, Source};
-use crate::progress::Event;
+use crate::progress::{Event, Output, Started, StepNumber};
 use crate::scope::StageScope;
-use crate::step::{Output, Step, StepMount, Task};
+use crate::step::{Step, StepMount, Task};
 
 /// A stage on its way.
 pub(crate) struct StageBuild {
@@ -25,8 +25,12 @@ pub(crate) struct StageBuild {
     pub(crate) index: usize,
     pub(crate) scope: StageScope,
     pub(crate) point: Point,
-    /// Number of the next step.
-    pub(crate) step: usize,
+    /// The step under way, or the last one.
+    pub(crate) step: StepNumber,
+    /// The step of the FROM.
+    first: StepNumber,
+    /// How many steps so far make or take files.
+    places: usize,
     /// A CMD of this stage itself; an ENTRYPOINT forgets an inherited one only.
     cmd_is_own: bool,
     no_cache: bool,
@@ -35,14 +39,16 @@ pub(crate) struct StageBuild {
 type Result<T> = std::result::Result<T, Cause>;
 
 impl StageBuild {
-    pub(crate) fn new(build: Arc<Build>, index: usize, base: Point, first_step: usize) -> Self {
+    pub(crate) fn new(build: Arc<Build>, index: usize, base: Point, first: StepNumber) -> Self {
         let no_cache = build.request.no_cache.covers(build.stage(index).from.name.as_deref());
         Self {
             build,
             index,
             scope: StageScope::default(),
             point: base,
-            step: first_step,
+            step: first,
+            first,
+            places: 1,
             cmd_is_own: false,
             no_cache,
         }
@@ -55,27 +61,51 @@ impl StageBuild {
             self.point.config.config.as_mut().and_then(|config| config.on_build.take()).unwrap_or_default();
         for text in triggers {
             let parsed = gantry_dockerfile::stage::parse_fragment(&text)
-                .map_err(|error| self.build.error(stage.span, &text, Cause::Syntax(error)))?;
+                .map_err(|error| self.build.error(self.first, stage.span, &text, Cause::Syntax(error)))?;
             for located in parsed {
                 // A trigger stands where the FROM stands.
                 let located = Located { span: stage.span, ..located };
-                self.instruction(&located).await?;
+                let step = self.build.trigger();
+                self.instruction(&located, step, Some(self.first)).await?;
             }
         }
-        for located in &stage.instructions {
-            self.instruction(located).await?;
+        for (number, located) in stage.instructions.iter().enumerate() {
+            self.instruction(located, self.first + 1 + number, None).await?;
         }
         Ok((self.point, self.scope))
     }
 
-    async fn instruction(&mut self, located: &Located) -> std::result::Result<(), BuildError> {
-        let step = self.step;
-        self.step += 1;
-        self.build.started(step, self.index, &located.original);
+    async fn instruction(
+        &mut self,
+        located: &Located,
+        step: StepNumber,
+        within: Option<StepNumber>,
+    ) -> std::result::Result<(), BuildError> {
+        let mut after = vec![std::mem::replace(&mut self.step, step)];
+        after.extend(self.sources_of(located));
+        let place = (within.is_none() && has_place(&located.instruction)).then(|| {
+            self.places += 1;
+            (self.places, self.build.places(self.index))
+        });
+        let beginning = self.build.beginning(step, self.index, &located.original);
+        self.build.started(Started { place, within, after, ..beginning });
         let done = self.dispatch(located, step).await;
-        done.map_err(|cause| self.build.error(located.span, &located.original, cause))?;
+        done.map_err(|cause| self.build.error(step, located.span, &located.original, cause))?;
         self.build.progress.tell(Event::Done { step, id: self.build.state_id(&self.point) });
         Ok(())
+    }
+
+    /// The last steps of the stages an instruction takes files from.
+    fn sources_of(&self, located: &Located) -> Vec<StepNumber> {
+        let names = self.build.request.contexts.keys().cloned().collect();
+        plan::references(&located.instruction)
+            .iter()
+            .filter_map(|from| plan::resolve(&self.build.file, self.index, from, &names, located.span).ok())
+            .filter_map(|source| match source {
+                Source::Stage(index) => self.build.last_step(index),
+                _ => None,
+            })
+            .collect()
     }
 
     async fn dispatch(&mut self, located: &Located, step: usize) -> Result<()> {
@@ -155,7 +185,7 @@ impl StageBuild {
     fn history(&mut self, text: &str, empty_layer: bool) {
         self.point.config.history.push(HistoryEntry {
             created: Some(Timestamp::now().to_string()),
-            created_by: format!("{text} # gantry"),
+            created_by: format!("{text} # buildkit"),
             empty_layer,
             ..HistoryEntry::default()
         });
@@ -166,8 +196,9 @@ impl StageBuild {
         &mut self,
         text: &str,
         inputs: Inputs,
-        step: usize,
-        work: impl FnOnce(String) -> Task<'static, Result<()>>,
+        step: StepNumber,
+        process: bool,
+        work: impl FnOnce(ContainerId) -> Task<'static, Result<()>>,
     ) -> Result<()> {
         let key = inputs.key();
         let cache = &self.build.cache;
@@ -180,7 +211,7 @@ impl StageBuild {
             let because = cache.explain(text, &inputs).map_err(Cause::store)?;
             self.build.progress.tell(Event::Missed { step, because });
         }
-        let snapshot = self.build.prepare(self.point.chain().as_ref()).await?;
+        let snapshot = self.build.prepare(self.point.chain().as_ref(), process).await?;
         work(snapshot.key.clone()).await?;
         let layer = self.build.layer(snapshot, self.point.chain().as_ref()).await?;
         self.history(text, layer.is_none());
@@ -235,10 +266,7 @@ impl StageBuild {
         let command = args.join(" ");
         let work = |snapshot| -> Task<'static, Result<()>> {
             Box::pin(async move {
-                let progress = build.progress.clone();
-                let output: Output = Box::new(move |stderr, bytes: &[u8]| {
-                    progress.tell(Event::Output { step, stderr, bytes: bytes.to_vec() });
-                });
+                let output = Output::new(build.progress.clone(), step);
                 let step = Step {
                     snapshot,
                     args,
@@ -256,7 +284,7 @@ impl StageBuild {
                 }
             })
         };
-        self.cached(&located.original, inputs, step, work).await?;
+        self.cached(&located.original, inputs, step, true, work).await?;
         drop(kept); // Folders made for mounts stay until the step is done.
         Ok(())
     }
@@ -291,13 +319,13 @@ impl StageBuild {
                 Ok((Some(bind), digest.to_string(), Some(folder)))
             }
             MountKind::Secret { id, required, env: _, owner: _ } => {
-                match self.build.request.secrets.get(id) {
+                match self.build.request.caller.secret(id.clone()).await.map_err(Cause::Outside)? {
                     None if *required => Err(Cause::Value(format!("secret {id}: not found"))),
                     None => Ok((None, String::new(), None)),
                     Some(bytes) => {
                         let folder = self.build.scratch()?;
                         let source = folder.path().join("secret");
-                        std::fs::write(&source, bytes).map_err(FileError::io(id))?;
+                        std::fs::write(&source, &bytes).map_err(FileError::io(id))?;
                         let target =
                             if mount.target.is_empty() { format!("/run/secrets/{id}") } else { target };
                         // A secret's value is no input: it changes nothing that may be kept.
@@ -309,19 +337,21 @@ impl StageBuild {
                     }
                 }
             }
-            MountKind::Ssh { id, required, .. } => match self.build.request.agents.get(id) {
-                None if *required => Err(Cause::Value(format!("unset ssh forward key {id}"))),
-                None => Ok((None, String::new(), None)),
-                Some(socket) => {
-                    let target =
-                        if mount.target.is_empty() { "/run/buildkit/ssh_agent.0".into() } else { target };
-                    Ok((
-                        Some(StepMount::Bind { source: socket.clone(), target, read_only: false }),
-                        String::new(),
-                        None,
-                    ))
+            MountKind::Ssh { id, required, .. } => {
+                match self.build.request.caller.agent(id.clone()).await.map_err(Cause::Outside)? {
+                    None if *required => Err(Cause::Value(format!("unset ssh forward key {id}"))),
+                    None => Ok((None, String::new(), None)),
+                    Some(socket) => {
+                        let target =
+                            if mount.target.is_empty() { "/run/buildkit/ssh_agent.0".into() } else { target };
+                        Ok((
+                            Some(StepMount::Bind { source: socket, target, read_only: false }),
+                            String::new(),
+                            None,
+                        ))
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -344,8 +374,8 @@ impl StageBuild {
             plan::resolve(&build.file, self.index, from, &names, located.span).map_err(Cause::Syntax)?;
         let root = match source {
             Source::Stage(index) => build.stage_root(index).await?,
-            Source::Named(name) => build.named_root(&name).await?,
-            Source::Image(name) => build.image_root(name).await?,
+            Source::Named(name) => build.named_root(&name, self.step).await?,
+            Source::Image(name) => build.image_root(name, self.step).await?,
             Source::Scratch => return Err(Cause::Value("COPY --from=scratch has nothing to copy".into())),
         };
         Ok((root, Default::default()))
@@ -441,14 +471,14 @@ impl StageBuild {
             inputs = inputs.with(format!("files {word}"), digest.to_string());
         }
         let build = Arc::clone(&self.build);
-        let work = |snapshot: String| -> Task<'static, Result<()>> {
+        let work = |snapshot: ContainerId| -> Task<'static, Result<()>> {
             Box::pin(async move {
-                let to = build.snapshot_root(&snapshot)?;
+                let to = build.snapshot_root(snapshot.as_str())?;
                 let copied = tokio::task::spawn_blocking(move || placed.copy_into(&to)).await;
                 copied.map_err(Cause::ended)?.map_err(Cause::File)
             })
         };
-        self.cached(&located.original, inputs, step, work).await
+        self.cached(&located.original, inputs, step, false, work).await
     }
 
     /// WORKDIR changes the config and makes the folder where it is missing.
@@ -458,15 +488,15 @@ impl StageBuild {
         self.config().apply(&[ConfigChange::WorkingDir(path.clone())]);
         let inputs = self.inputs(text).with("path", &path);
         let build = Arc::clone(&self.build);
-        let step = self.step - 1;
+        let step = self.step;
         let config = self.point.config.config.clone();
-        let work = |snapshot: String| -> Task<'static, Result<()>> {
+        let work = |snapshot: ContainerId| -> Task<'static, Result<()>> {
             Box::pin(async move {
-                let to = build.snapshot_root(&snapshot)?;
+                let to = build.snapshot_root(snapshot.as_str())?;
                 to.make_folders(&path, 0, 0).map(|_| ()).map_err(Cause::File)
             })
         };
-        self.cached(text, inputs, step, work).await?;
+        self.cached(text, inputs, step, false, work).await?;
         self.point.config.config = config;
         Ok(())
     }
@@ -499,7 +529,7 @@ pub(crate) type Digests = std::result::Result<Vec<(String, Digest)>, FileError>;
 
 /// Kept for `Build::prepare`: a snapshot that goes away unless it becomes a layer.
 pub(crate) struct Prepared {
-    pub(crate) key: String,
+    pub(crate) key: ContainerId,
     pub(crate) parent: Option<ChainId>,
     pub(crate) images: gantry_images::ImageStore,
     pub(crate) done: bool,
@@ -509,7 +539,7 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         if !self.done {
             // What cannot be removed now is swept when the engine starts again.
-            let _swept_later = self.images.snapshots().remove(&self.key);
+            let _swept_later = self.images.snapshots().remove(self.key.as_str());
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use gantry_errdefs::Class;
-use gantry_names::{ImageId, Platform};
+use gantry_names::{ContainerId, ImageId, Platform};
 
-use crate::request::StepLimits;
+use crate::progress::Output;
+use crate::request::{Caller, StepLimits};
 
 /// A future that may be sent to another thread.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -15,8 +17,8 @@ pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One RUN, ready to go.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// The active snapshot that is its root; what it writes stays there.
-    pub snapshot: String,
+    /// The key of the active snapshot that is its root; what it writes stays there. Also the step's own id.
+    pub snapshot: ContainerId,
     /// The command line.
     pub args: Vec<String>,
     /// `NAME=value`.
@@ -66,19 +68,25 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// Takes a step's output as it comes; the flag tells standard error.
-pub type Output = Box<dyn FnMut(bool, &[u8]) + Send>;
+/// A base image that is wanted.
+#[derive(Debug, Clone)]
+pub struct ImageWanted {
+    /// As the Dockerfile names it.
+    pub name: String,
+    /// The platform; none: this machine's.
+    pub platform: Option<Platform>,
+    /// Ask the registry also for one that is here.
+    pub pull: bool,
+    /// Who has credentials.
+    pub caller: Arc<dyn Caller>,
+}
 
 /// What the daemon provides to builds.
 pub trait Outside: Send + Sync {
-    /// Runs a step to its end and gives its exit code. Nothing of the process is left when this returns or is dropped.
+    /// Runs a step to its end and gives its exit code. Nothing of the process is left when this returns; when it is dropped,
+    /// the process ends and what it used is given back, its snapshot included.
     fn run(&self, step: Step, output: Output) -> Task<'_, Result<i32, Refusal>>;
 
-    /// Finds a base image, from a registry where it is not here or `pull` asks for it.
-    fn image(
-        &self,
-        name: String,
-        platform: Option<Platform>,
-        pull: bool,
-    ) -> Task<'_, Result<ImageId, Refusal>>;
+    /// Finds a base image, from a registry where it is not here or `pull` asks for it. Progress goes to `output`.
+    fn image(&self, wanted: ImageWanted, output: Output) -> Task<'_, Result<ImageId, Refusal>>;
 }

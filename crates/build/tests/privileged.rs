@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use gantry_archive::{Entry, Kind, Writer};
 use gantry_build::build::{BuildError, Builder};
 use gantry_build::cache::Cache;
-use gantry_build::progress::{Event, Progress};
-use gantry_build::request::{BuildRequest, NoCache, StepLimits};
-use gantry_build::step::{Output, Outside, Refusal, Step, Task};
+use gantry_build::progress::{Event, Output, Progress};
+use gantry_build::request::{BuildRequest, Given, NoCache, StepLimits};
+use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
 use gantry_content::ContentStore;
 use gantry_errdefs::Class;
 use gantry_images::{ImageStore, ImportOptions};
@@ -29,10 +29,10 @@ struct Chroot {
 }
 
 impl Outside for Chroot {
-    fn run(&self, step: Step, mut output: Output) -> Task<'_, Result<i32, Refusal>> {
+    fn run(&self, step: Step, output: Output) -> Task<'_, Result<i32, Refusal>> {
         Box::pin(async move {
             self.ran.lock().unwrap().push(step.args.join(" "));
-            let rootfs = self.images.snapshots().rootfs(&step.snapshot).unwrap();
+            let rootfs = self.images.snapshots().rootfs(step.snapshot.as_str()).unwrap();
             let root = RootView::of(&rootfs).unwrap().root().open_dir(b"").unwrap();
             let done = std::process::Command::new("chroot")
                 .arg(format!("/proc/{}/fd/{}", std::process::id(), root.as_raw_fd()))
@@ -43,19 +43,14 @@ impl Outside for Chroot {
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            output(false, &done.stdout);
-            output(true, &done.stderr);
+            output.put(false, &done.stdout).await;
+            output.put(true, &done.stderr).await;
             Ok(done.status.code().unwrap_or(-1))
         })
     }
 
-    fn image(
-        &self,
-        name: String,
-        _platform: Option<Platform>,
-        _pull: bool,
-    ) -> Task<'_, Result<ImageId, Refusal>> {
-        let found = self.images.resolve(&name);
+    fn image(&self, wanted: ImageWanted, _: Output) -> Task<'_, Result<ImageId, Refusal>> {
+        let found = self.images.resolve(&wanted.name);
         Box::pin(async move {
             found.map_err(|error| Refusal { class: Class::NotFound, message: error.to_string() })
         })
@@ -137,8 +132,8 @@ impl House {
             cache_from: Vec::new(),
             pull: false,
             squash: false,
-            secrets: BTreeMap::new(),
-            agents: BTreeMap::new(),
+            caller: Arc::new(Given::default()),
+            keep_failed: false,
             limits: StepLimits::default(),
         }
     }

@@ -1,7 +1,10 @@
 //! From the configuration to a living engine: which folder, which driver, which limits.
 
 use crate::config::{Config, Pool};
+use crate::steps::Steps;
 use anyhow::{Context, Result, anyhow};
+use gantry_build::build::Builder;
+use gantry_build::cache::Cache;
 use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
 use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking};
@@ -9,13 +12,14 @@ use gantry_images::ImageStore;
 use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, Prefix};
 use gantry_store::Store;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Docker's bridge, and ours.
 const BRIDGES: [&str; 2] = ["docker0", "gantry0"];
 
 /// Opens everything below the two roots. Nothing runs yet.
-pub(crate) fn engine(config: &Config) -> Result<Engine> {
+pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
     let root = &config.data_root;
     let store = Store::open(&root.join("store.db")).context("opening the store")?;
     let content = ContentStore::open(&root.join("content")).context("opening the content store")?;
@@ -24,7 +28,11 @@ pub(crate) fn engine(config: &Config) -> Result<Engine> {
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
     let networking =
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;
-    Ok(Engine::open(engine_config(config)?, store, images, networking)?)
+    let cache = Cache::open(store.clone(), images.clone()).context("opening the build cache")?;
+    let engine = Engine::open(engine_config(config)?, store, images.clone(), networking)?;
+    let outside = Arc::new(Steps(engine.clone()));
+    let builder = Builder { images, cache: Arc::new(cache), outside, folder: root.join("build") };
+    Ok((engine, builder))
 }
 
 /// The engine's own settings.

@@ -16,6 +16,7 @@ mod pidfile;
 mod reload;
 mod signals;
 mod start;
+mod steps;
 
 use options::flags;
 use std::ffi::OsString;

@@ -61,9 +61,9 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
     };
     let listeners = listeners(config).await.context("failed to load listeners")?;
 
-    let engine = build::engine(config)?;
+    let (engine, builder) = build::engine(config)?;
     engine.restore().await.context("restoring containers")?;
-    let app = Arc::new(App::new(engine.clone()).experimental(config.experimental));
+    let app = Arc::new(App::new(engine.clone(), builder).experimental(config.experimental));
     let reloader = Reloader::new(&boot, level, engine.clone());
 
     let drain = CancellationToken::new();

@@ -33,8 +33,8 @@ mod volumes;
 pub use config::{EngineConfig, ForeignRuntime, InfoFacts, OWN_RUNTIME, find_shim};
 pub use container::{
     AttachRequest, Attachment, ChangeKind, CommitRequest, Created, ExecRequest, ExecState, Inspected,
-    ListRequest, Listed, LogLine, Logs, LogsRequest, NetworkCounters, Output, PathStat, Sample, TarWriter,
-    Top, WaitCondition, Waited,
+    ListRequest, Listed, LogLine, Logs, LogsRequest, NetworkCounters, Output, PathStat, Sample, StepRequest,
+    TarWriter, Top, WaitCondition, Waited,
 };
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -155,7 +155,7 @@ impl ImageStore {
 
     /// Turns the changes of an active snapshot into a layer on `parent`. With `consume` the snapshot itself becomes the
     /// layer; without, it stays (a container that is committed runs on) and the layer is a copy. `None` where nothing
-    /// changed; a consumed snapshot is removed then.
+    /// changed; a consumed snapshot is removed then. The snapshot may stand on `parent`'s init layer, which is left out.
     pub fn layer_of_snapshot(
         &self,
         lease: &Lease,
@@ -169,9 +169,11 @@ impl ImageStore {
             }
             return Ok(None);
         }
-        if !consume {
+        let below = self.inner.snapshots.stat(key)?.parent;
+        let elsewhere = below.as_deref() != parent.map(ChainId::as_str);
+        if !consume || (elsewhere && !self.inner.snapshots.layers_apart()) {
             let (mut writer, reader) = pipe();
-            return std::thread::scope(|scope| {
+            let layer = std::thread::scope(|scope| {
                 let packing = scope.spawn(move || match self.inner.snapshots.diff_tar(key, &mut writer) {
                     Ok(()) => writer.finish().map_err(Error::from),
                     Err(error) => {
@@ -182,6 +184,13 @@ impl ImageStore {
                 let layer = self.ingest_layer(lease, parent, None, reader);
                 join(packing).and(layer).map(Some)
             });
+            if consume && layer.is_ok() {
+                self.discard(key);
+            }
+            return layer;
+        }
+        if self.inner.snapshots.lower_dirs(parent.map(ChainId::as_str))?.len() >= DEPTH_LIMIT {
+            return Err(Error::TooDeep);
         }
         let mut ingest = self.inner.content.ingest_nameless()?;
         self.inner.snapshots.diff_tar(key, &mut ingest)?;
@@ -191,7 +200,11 @@ impl ImageStore {
         let size = self.inner.snapshots.usage(key)?.bytes;
         let chain = ChainId::extend(parent, &diff_id);
         lease.hold(&chain);
-        match self.inner.snapshots.commit(chain.as_ref(), key) {
+        let committed = match elsewhere {
+            true => self.inner.snapshots.commit_on(chain.as_ref(), key, parent.map(ChainId::as_str)),
+            false => self.inner.snapshots.commit(chain.as_ref(), key),
+        };
+        match committed {
             Ok(()) => {}
             Err(gantry_snapshots::Error::Exists(_)) => self.discard(key),
             Err(error) => return Err(error.into()),

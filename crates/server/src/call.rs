@@ -82,6 +82,19 @@ impl Call {
     }
 }
 
+/// Credentials of a header. Bad ones count as none, as in Docker.
+pub(crate) fn decode_auth(header: &[u8]) -> Option<serde_json::Value> {
+    use base64::Engine as _;
+    use base64::alphabet::{STANDARD, URL_SAFE};
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = GeneralPurpose::new(&URL_SAFE, lenient)
+        .decode(header)
+        .or_else(|_| GeneralPurpose::new(&STANDARD, lenient).decode(header))
+        .ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// The one JSON document of a body.
 pub(crate) fn document(body: &[u8]) -> Result<Value, Failure> {
     let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<Value>();

@@ -22,7 +22,7 @@ const NO_SWARM: &str = "This node is not part of a swarm";
 const NO_CLUSTER: &str = "this engine does not form swarms yet";
 const NO_PLUGINS: &str = "this engine has no managed plugins: volume, network and log drivers are built in";
 const NO_REGISTRY: &str = "this engine does not speak with registries yet";
-const NO_BUILD: &str = "this engine does not build images yet";
+const NO_BUILD: &str = "this engine builds by the classic door only: set DOCKER_BUILDKIT=0";
 const NO_CHECKPOINTS: &str = "this engine does not checkpoint containers";
 
 macro_rules! refusals {
@@ -69,8 +69,6 @@ refusals! {
     POST "/images/{}/push" => NotImplemented NO_REGISTRY,
     GET "/distribution/{}/json" => NotImplemented NO_REGISTRY,
     POST "/auth" => NotImplemented NO_REGISTRY,
-    POST "/build" => NotImplemented NO_BUILD,
-    POST "/build/cancel" => NotImplemented NO_BUILD,
     POST "/session" => NotImplemented NO_BUILD,
     POST "/grpc" => NotImplemented NO_BUILD,
 

@@ -12,6 +12,7 @@
 
 mod body;
 mod bridge;
+mod building;
 mod call;
 mod convert;
 mod coverage;
@@ -41,6 +42,7 @@ pub use listen::{
 pub use serve::serve;
 
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
+use gantry_build::build::Builder;
 use gantry_engine::Engine;
 use http::header::HeaderValue;
 use std::time::Duration;
@@ -66,6 +68,9 @@ impl Default for Limits {
 /// Everything the routers need.
 pub struct App {
     pub(crate) engine: Engine,
+    pub(crate) builder: Builder,
+    /// Builds that a client can end by their id.
+    pub(crate) building: building::Running,
     pub(crate) limits: Limits,
     pub(crate) oldest: ApiVersion,
     pub(crate) newest: ApiVersion,
@@ -78,11 +83,13 @@ pub struct App {
 }
 
 impl App {
-    /// The API of an engine.
-    pub fn new(engine: Engine) -> App {
+    /// The API of an engine and its builder.
+    pub fn new(engine: Engine, builder: Builder) -> App {
         let header = |text: String| HeaderValue::from_str(&text).expect("versions are plain ASCII");
         App {
             engine,
+            builder,
+            building: building::Running::default(),
             limits: Limits::default(),
             oldest: OLDEST,
             newest: NEWEST,

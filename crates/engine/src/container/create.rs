@@ -75,19 +75,33 @@ impl Engine {
         image: &Image,
     ) -> Result<(ContainerSpec, Vec<String>)> {
         let mut spec = spec;
-        let config = self.config();
-        let mut warnings = Vec::new();
         if let Some(run) = &image.config.config {
             merge::merge(&mut spec, run)?;
         }
-        if bundle::arguments(&spec, false).is_empty() {
+        let mut warnings = self.settle(&mut spec, id)?;
+        let wanted = spec.platform.as_ref().map_or_else(gantry_names::Platform::host, Clone::clone);
+        let found = image.config.platform();
+        if !found.architecture.is_empty() && !found.matches(&wanted) && spec.platform.is_none() {
+            warnings.push(format!(
+                "The requested image's platform ({found}) does not match the detected host platform ({wanted}) and no \
+                 specific platform was requested"
+            ));
+        }
+        Ok((spec, warnings))
+    }
+
+    /// Fixes every default of a spec that no image has a say in any more. Gives warnings.
+    pub(crate) fn settle(&self, spec: &mut ContainerSpec, id: &ContainerId) -> Result<Vec<String>> {
+        let config = self.config();
+        let mut warnings = Vec::new();
+        if bundle::arguments(spec, false).is_empty() {
             return Err(Error::Invalid("no command specified".to_owned()));
         }
         if spec.network_mode == NetworkMode::Default {
             spec.network_mode = self.inner.network.default_mode();
         }
-        validate::spec(&spec, host::cpus())?;
-        self.inner.network.settle(&mut spec)?;
+        validate::spec(spec, host::cpus())?;
+        self.inner.network.settle(spec)?;
         let full = |who: &str| self.find(who).map(|container| container.id.to_string());
         if let NetworkMode::Container(who) = &spec.network_mode {
             let owner = self.find(who)?.record();
@@ -160,15 +174,7 @@ impl Engine {
             warnings
                 .push("Kernel memory limit is no longer supported by the kernel and is ignored".to_owned());
         }
-        let wanted = spec.platform.as_ref().map_or_else(gantry_names::Platform::host, Clone::clone);
-        let found = image.config.platform();
-        if !found.architecture.is_empty() && !found.matches(&wanted) && spec.platform.is_none() {
-            warnings.push(format!(
-                "The requested image's platform ({found}) does not match the detected host platform ({wanted}) and no \
-                 specific platform was requested"
-            ));
-        }
-        Ok((spec, warnings))
+        Ok(warnings)
     }
 
     /// Makes snapshot, mounts and folder; undoes them all when one fails.

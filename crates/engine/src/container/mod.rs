@@ -25,6 +25,7 @@ mod resize;
 mod root;
 mod start;
 mod stats;
+mod step;
 pub(crate) mod stop;
 mod top;
 mod update;
@@ -41,6 +42,7 @@ pub use inspect::Inspected;
 pub use list::{ListRequest, Listed};
 pub use logs::{LogLine, Logs, LogsRequest};
 pub use stats::{NetworkCounters, Sample};
+pub use step::StepRequest;
 pub use top::Top;
 pub use wait::{WaitCondition, Waited};
 

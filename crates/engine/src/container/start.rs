@@ -26,9 +26,9 @@ use crate::spec::{IpcMode, PidMode};
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
 
 /// What the blocking part of a start prepares.
-struct Prepared {
-    config: ShimConfig,
-    spec: Vec<u8>,
+pub(super) struct Prepared {
+    pub(super) config: ShimConfig,
+    pub(super) spec: Vec<u8>,
 }
 
 impl Engine {
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Everything between the record and the shim. Blocking.
-    fn prepare_start(&self, record: &ContainerRecord, attached: bool) -> Result<Prepared> {
+    pub(super) fn prepare_start(&self, record: &ContainerRecord, attached: bool) -> Result<Prepared> {
         let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
         let asked = self.bind_mounts(record)?;
         let network = self.join_network(record)?;
@@ -292,7 +292,7 @@ fn expand_tag(tag: &str, record: &ContainerRecord) -> String {
 }
 
 /// Docker's text around a failed start: the runtime's own words after a fixed beginning.
-fn start_error(err: SpawnError) -> Error {
+pub(super) fn start_error(err: SpawnError) -> Error {
     match err {
         SpawnError::Failed(failure) => {
             let code = failure.exit_code.unwrap_or(128);

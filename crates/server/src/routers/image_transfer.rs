@@ -4,7 +4,7 @@ use super::archive::tar;
 use super::image::{platform, repo_tag};
 use crate::body::{BodySender, Gone, RequestBody};
 use crate::bridge;
-use crate::call::{Call, document};
+use crate::call::{Call, decode_auth, document};
 use crate::convert::create;
 use crate::failure::Failure;
 use crate::fetch;
@@ -49,7 +49,7 @@ fn message(progress: Progress) -> JsonMessage {
     }
 }
 
-async fn send(sender: &BodySender, message: &JsonMessage) -> Result<(), Gone> {
+pub(super) async fn send(sender: &BodySender, message: &JsonMessage) -> Result<(), Gone> {
     match reply::json_bytes(message) {
         // Docker ends each message with both.
         Ok(mut bytes) => {
@@ -145,19 +145,6 @@ async fn pull(call: Call, wanted: Option<Platform>) -> Answer {
         app.engine.image_pull(reference, wanted, auth, told).await.map_err(Failure::from)
     })
     .await
-}
-
-/// Credentials of a header. Bad ones count as none, as in Docker.
-fn decode_auth(header: &[u8]) -> Option<serde_json::Value> {
-    use base64::Engine as _;
-    use base64::alphabet::{STANDARD, URL_SAFE};
-    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let text = GeneralPurpose::new(&URL_SAFE, lenient)
-        .decode(header)
-        .or_else(|_| GeneralPurpose::new(&STANDARD, lenient).decode(header))
-        .ok()?;
-    serde_json::from_slice(&text).ok()
 }
 
 async fn import(call: Call, wanted: Option<Platform>) -> Answer {

@@ -1,12 +1,19 @@
 //! An engine in a folder of its own. Nothing runs in it.
 
+use gantry_build::build::Builder;
+use gantry_build::cache::Cache;
+use gantry_build::progress::Output;
+use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
 use gantry_content::ContentStore;
 use gantry_engine::{Engine, EngineConfig, Networking};
+use gantry_errdefs::Class;
 use gantry_images::ImageStore;
+use gantry_names::ImageId;
 use gantry_store::Store;
 use std::path::Path;
+use std::sync::Arc;
 
-pub fn open(dir: &Path) -> Engine {
+pub fn open(dir: &Path) -> (Engine, Builder) {
     let root = dir.join("data");
     std::fs::create_dir(&root).unwrap();
     let store = Store::open(&root.join("store.db")).unwrap();
@@ -14,6 +21,23 @@ pub fn open(dir: &Path) -> Engine {
     let snapshots = gantry_snapshots::open("native", &root.join("snapshots")).unwrap();
     let images = ImageStore::open(store.clone(), content, snapshots).unwrap();
     // No container is started here: any program stands for the shim.
+    let folder = root.join("build");
+    let cache = Arc::new(Cache::open(store.clone(), images.clone()).unwrap());
+    let builder = Builder { images: images.clone(), cache, outside: Arc::new(Nobody), folder };
     let config = EngineConfig::new(root, dir.join("run"), std::env::current_exe().unwrap());
-    Engine::open(config, store, images, Networking::plain()).unwrap()
+    (Engine::open(config, store, images, Networking::plain()).unwrap(), builder)
+}
+
+/// Runs nothing and has no images.
+struct Nobody;
+
+impl Outside for Nobody {
+    fn run(&self, _: Step, _: Output) -> Task<'_, Result<i32, Refusal>> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn image(&self, wanted: ImageWanted, _: Output) -> Task<'_, Result<ImageId, Refusal>> {
+        let message = format!("No such image: {}", wanted.name);
+        Box::pin(async { Err(Refusal { class: Class::NotFound, message }) })
+    }
 }

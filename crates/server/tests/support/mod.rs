@@ -49,7 +49,8 @@ impl Served {
     }
 
     fn serve(listener: Listener, limits: Limits, dir: tempfile::TempDir, socket: PathBuf) -> Served {
-        let app = App::new(engine::open(dir.path())).with_limits(limits);
+        let (engine, builder) = engine::open(dir.path());
+        let app = App::new(engine, builder).with_limits(limits);
         let drain = CancellationToken::new();
         tokio::spawn(serve(Arc::new(app), vec![listener], drain.clone()));
         Served { socket, drain, _dir: dir }

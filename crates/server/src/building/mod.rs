@@ -1,0 +1,11 @@
+//! The classic builder's door: a query and a body become a build, its events Docker's stream of text.
+
+mod context;
+mod options;
+mod running;
+mod story;
+
+pub(crate) use context::Context;
+pub(crate) use options::{Asked, read};
+pub(crate) use running::Running;
+pub(crate) use story::Story;
