@@ -18,7 +18,7 @@ use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
 use gantry_content::ContentStore;
 use gantry_errdefs::Class;
 use gantry_images::{ImageStore, ImportOptions};
-use gantry_names::{ImageId, Platform, Reference};
+use gantry_names::{ImageId, Reference};
 use gantry_snapshots::{RootView, Snapshotter};
 use gantry_store::Store;
 
