@@ -171,6 +171,48 @@ pub struct NetworkConnect {
     pub endpoint_config: Option<EndpointSettings>,
 }
 
+/// The body of `POST /containers/{id}/plumb`, an endpoint of Gantry's own: one more interface by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Plumb {
+    /// A bridge, or a physical interface by name or as `mac:<hardware address>`.
+    pub host_interface: String,
+    /// Name of the pair's end on the host; empty takes one of the engine's choice.
+    pub local_interface: String,
+    /// Name inside; empty is `eth1`.
+    pub interface: String,
+    /// Address with prefix length; empty leaves the interface without one.
+    pub address: String,
+    pub gateway: String,
+    /// A hardware address, or `U:<text>` for one that follows from the text.
+    pub mac_address: String,
+    pub vlan: u16,
+    /// The physical interface itself goes inside.
+    pub direct: bool,
+    #[serde(rename = "MTU")]
+    pub mtu: u32,
+}
+
+/// What `POST /containers/{id}/plumb` made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Plumbed {
+    pub interface: String,
+    pub host_interface: String,
+    pub mac_address: String,
+}
+
+/// The body of `POST /containers/{id}/route`, an endpoint of Gantry's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PlumbRoute {
+    pub remove: bool,
+    /// `10.0.0.0/8`, an address, or `default`.
+    pub destination: String,
+    pub gateway: String,
+    pub interface: String,
+}
+
 /// The body of `POST /networks/{id}/disconnect`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

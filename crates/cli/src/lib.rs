@@ -36,7 +36,7 @@ use failure::{Failure, Outcome};
 use flags::{Asked, FlagError, Matches};
 use session::Session;
 
-/// Runs the command line `argv` (with the program's name first).
+/// Runs the command line `argv` (with the program's name first). Called `pipework` it is `network plumb`.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     let mut words = argv.into_iter().map(|w| w.to_string_lossy().into_owned());
     let called = words.next().unwrap_or_default();
@@ -44,7 +44,10 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         Some("docker") => "docker",
         _ => "gantry",
     };
-    let args: Vec<String> = words.collect();
+    let mut args: Vec<String> = words.collect();
+    if Path::new(&called).file_name().is_some_and(|name| name == "pipework") {
+        args.splice(0..0, ["network".to_owned(), "plumb".to_owned()]);
+    }
     match dispatch(program, &args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

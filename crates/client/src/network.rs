@@ -34,6 +34,16 @@ impl Client {
         self.post(format!("/networks/{id}/connect")).json_body(body).done().await
     }
 
+    /// `POST /containers/{id}/plumb`, of Gantry's own: one more interface by hand.
+    pub async fn network_plumb(&self, container: &str, body: &Value) -> Result<Value> {
+        self.post(format!("/containers/{container}/plumb")).json_body(body).json().await
+    }
+
+    /// `POST /containers/{id}/route`, of Gantry's own.
+    pub async fn network_route(&self, container: &str, body: &Value) -> Result<()> {
+        self.post(format!("/containers/{container}/route")).json_body(body).done().await
+    }
+
     /// `POST /networks/{id}/disconnect`.
     pub async fn network_disconnect(&self, id: &str, body: &Value) -> Result<()> {
         self.post(format!("/networks/{id}/disconnect")).json_body(body).done().await

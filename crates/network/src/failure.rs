@@ -77,6 +77,10 @@ pub enum Error {
     KernelLacks(&'static str),
     #[error("{what}: interface {name} not found on this host")]
     NoInterface { what: &'static str, name: String },
+    #[error("the container has an interface {name} already: name another one with -i")]
+    PresentInside { name: String },
+    #[error("interface {name} not found in the container")]
+    NoSuchInside { name: String },
     #[error("bridge device with non default name {0} must be created manually")]
     ExternalBridge(String),
     #[error("{what}: {cause}")]
@@ -151,7 +155,10 @@ impl Classified for Error {
             | Error::HostGateway => Class::InvalidArgument,
             Error::PoolFull { .. } => Class::Unavailable,
             Error::KernelLacks(_) => Class::NotImplemented,
-            Error::NoInterface { .. } | Error::ExternalBridge(_) => Class::InvalidArgument,
+            Error::NoInterface { .. } | Error::ExternalBridge(_) | Error::NoSuchInside { .. } => {
+                Class::InvalidArgument
+            }
+            Error::PresentInside { .. } => Class::Conflict,
             Error::Ports { .. } | Error::Kernel { .. } | Error::Iptables(_) | Error::Records(_) => {
                 Class::Internal
             }

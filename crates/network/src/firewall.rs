@@ -16,6 +16,7 @@ pub mod iptables;
 pub mod neighbours;
 pub mod nftables;
 pub mod rules;
+mod shift;
 pub mod watch;
 
 /// What the rules need to know of a bridge network.

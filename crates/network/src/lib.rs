@@ -40,6 +40,7 @@
 //! files::links::environment(own_name, alias, address, exposed, their_env) -> Vec<String>   // --link's variables
 //!
 //! plumb(&PlumbSpec) -> Result<Plumbed, Error>               // pipework's job, no owner needed
+//! reroute(&RouteSpec) -> Result<(), Error>                  // `pipework route`
 //! ```
 
 pub mod config;
@@ -65,7 +66,7 @@ pub use config::{AddressPool, Config, DefaultBridge, Firewall, HostNames};
 pub use failure::{Error, PortError};
 pub use mac::Mac;
 pub use networks::{Created, Networks, Restored, Sandbox};
-pub use plumb::{PlumbSpec, Plumbed, Target, plumb};
+pub use plumb::{PlumbSpec, Plumbed, RouteSpec, Target, plumb, reroute};
 pub use prefix::Prefix;
 pub use record::{
     Change, Driver, Endpoint, Kept, Memory, Network, Pool, PublishedPort, Records, RecordsError,

@@ -24,6 +24,18 @@ impl Mac {
         Mac([0x02, 0x42, a, b, c, d])
     }
 
+    /// A locally administered address that is the same for the same text on every machine.
+    pub fn of_text(text: &str) -> Mac {
+        let digest = gantry_names::Digest::sha256_of(text.as_bytes());
+        let octet =
+            |at: usize| digest.hex().get(2 * at..2 * at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let mut bytes = [0x02; 6];
+        for (at, byte) in bytes.iter_mut().enumerate().skip(1) {
+            *byte = octet(at).expect("a digest has 64 hexadecimal digits");
+        }
+        Mac(bytes)
+    }
+
     /// A locally administered unicast address from the kernel's random source.
     pub fn random() -> Mac {
         let mut bytes = [0u8; 6];
@@ -80,5 +92,8 @@ mod tests {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
         assert_eq!(Mac::random().0[0] & 3, 2);
+        assert_eq!(Mac::of_text("web"), Mac::of_text("web"));
+        assert_ne!(Mac::of_text("web"), Mac::of_text("db"));
+        assert_eq!(Mac::of_text("web").0[0], 2);
     }
 }

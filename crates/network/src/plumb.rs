@@ -1,15 +1,15 @@
 //! pipework's job: one more interface for a running container, by hand.
 //!
 //! `plumb` needs no owner and keeps no record: the interface lives as long as the container's namespace. A bridge that is
-//! not there is made; any other host interface becomes the parent of a macvlan (or, for wireless ones, ipvlan).
+//! not there is made; any other host interface becomes the parent of a macvlan, or is moved in itself.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gantry_netlink::link::MacvlanMode;
-use gantry_netlink::{Address, Kind, LinkChange, Namespace, NewLink, Place, Route, Service, Socket};
+use gantry_netlink::{Address, Kind, Link, LinkChange, Namespace, NewLink, Place, Route, Service, Socket};
 
-use crate::driver::kernel;
+use crate::driver::{bridge, kernel};
 use crate::failure::Error;
 use crate::mac::Mac;
 use crate::prefix::Prefix;
@@ -28,8 +28,12 @@ pub enum Target {
 pub struct PlumbSpec {
     /// Whose namespace.
     pub target: Target,
-    /// A bridge, or a physical interface.
+    /// A bridge, or a physical interface by name or as `mac:<hardware address>`.
     pub host_interface: String,
+    /// The physical interface itself goes inside instead of a macvlan on it (`--direct-phys`).
+    pub direct: bool,
+    /// Name of the other end on the host, for a bridge; `None` takes a name of our own.
+    pub local_interface: Option<String>,
     /// Name inside; pipework's default is `eth1`.
     pub interface: String,
     /// Address inside; `None` leaves the interface without one.
@@ -40,8 +44,6 @@ pub struct PlumbSpec {
     pub mac: Option<Mac>,
     /// VLAN tag: on a physical interface only.
     pub vlan: Option<u16>,
-    /// Further routes: destination and gateway; without a gateway the route is onto the interface.
-    pub routes: Vec<(Prefix, Option<IpAddr>)>,
     /// Maximum transfer unit; 0 takes the host interface's.
     pub mtu: u32,
 }
@@ -57,17 +59,68 @@ pub struct Plumbed {
     pub mac: Mac,
 }
 
+/// A route to be changed inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Whose namespace.
+    pub target: Target,
+    /// Taken away instead of added.
+    pub remove: bool,
+    /// Where to; length 0 is the default route.
+    pub destination: Prefix,
+    /// Next hop.
+    pub gateway: Option<IpAddr>,
+    /// Name of the interface inside; `None` lets the kernel find it by the gateway.
+    pub interface: Option<String>,
+}
+
+impl Target {
+    fn open(&self) -> Result<Namespace, Error> {
+        match self {
+            Target::Process(pid) => Namespace::of_process(*pid),
+            Target::File(path) => Namespace::at(path),
+        }
+        .map_err(kernel("container's network namespace"))
+    }
+}
+
+/// Adds a route, or replaces the one to the same destination; or takes it away.
+pub fn reroute(spec: &RouteSpec) -> Result<(), Error> {
+    let what = || format!("route {}", spec.destination);
+    let namespace = spec.target.open()?;
+    let mut socket = namespace.open_socket(Service::Route).map_err(kernel(what()))?;
+    let link = match &spec.interface {
+        None => 0,
+        Some(name) => {
+            let missing = || Error::NoSuchInside { name: name.clone() };
+            socket.link(name).map_err(kernel(what()))?.ok_or_else(missing)?.index
+        }
+    };
+    let mut route = Route::direct(spec.destination.first(), spec.destination.length(), link);
+    route.gateway = spec.gateway;
+    if spec.remove { socket.delete_route(&route) } else { socket.add_route(&route) }.map_err(kernel(what()))
+}
+
 /// Adds an interface. Nothing is left behind when it fails.
 pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
     let what = || format!("interface {} on {}", spec.interface, spec.host_interface);
-    let namespace = match &spec.target {
-        Target::Process(pid) => Namespace::of_process(*pid),
-        Target::File(path) => Namespace::at(path),
+    let namespace = spec.target.open()?;
+    for name in std::iter::once(&spec.interface).chain(&spec.local_interface) {
+        bridge::check_name("interface", name)?;
     }
-    .map_err(kernel("container's network namespace"))?;
     let mut host = Socket::open(Service::Route).map_err(kernel(what()))?;
-    let present = host.link(&spec.host_interface).map_err(kernel(what()))?;
+    let mut inside = namespace.open_socket(Service::Route).map_err(kernel(what()))?;
+    if inside.link(&spec.interface).map_err(kernel(what()))?.is_some() {
+        return Err(Error::PresentInside { name: spec.interface.clone() });
+    }
+    let present = find(&mut host, &spec.host_interface)?;
+    let name = present.as_ref().map_or(&spec.host_interface, |link| &link.name).clone();
+    let spec = &PlumbSpec { host_interface: name, ..spec.clone() };
     let host_end = match present {
+        Some(link) if link.kind != "bridge" && spec.direct => {
+            move_inside(spec, &mut host, &mut inside, &link, &namespace)?;
+            String::new()
+        }
         Some(link) if link.kind != "bridge" => {
             sub_interface(spec, &mut host, link.index, &namespace)?;
             String::new()
@@ -86,6 +139,8 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
         }
         None => return Err(Error::NoInterface { what: "plumb", name: spec.host_interface.clone() }),
     };
+    // What is given away is not ours to delete, and is not there to be waited for.
+    let given = spec.direct && host_end.is_empty();
     let settled = namespace.run(|| settle(spec)).map_err(kernel(what()));
     match settled {
         Ok(mac) => {
@@ -94,7 +149,10 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
             Ok(Plumbed { interface: spec.interface.clone(), host_interface: host_end, mac })
         }
         Err(error) => {
-            let undone = namespace.run(|| Socket::open(Service::Route)?.delete_link(&spec.interface));
+            let undone = match given {
+                true => give_back(spec, &mut inside),
+                false => inside.delete_link(&spec.interface),
+            };
             if let Err(undo) = undone {
                 tracing::warn!(error = %undo, "undoing a failed interface");
             }
@@ -103,7 +161,59 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
     }
 }
 
-/// pipework's own rule: names that begin with `br` (or hold it behind letters, as `docker0` does not) are bridges.
+/// The host's interface by its name, or by `mac:<hardware address>`.
+fn find(host: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
+    let what = || kernel(format!("interface {name}"));
+    let Some(mac) = name.strip_prefix("mac:") else { return host.link(name).map_err(what()) };
+    let bad = |why: crate::mac::MacError| Error::InvalidOption {
+        option: "host interface".to_owned(),
+        why: why.to_string(),
+    };
+    let mac: Mac = mac.parse().map_err(bad)?;
+    Ok(host.links().map_err(what())?.into_iter().find(|link| link.mac == mac.0))
+}
+
+/// Moves the host's interface itself. The kernel takes its addresses and its state away with the move.
+fn move_inside(
+    spec: &PlumbSpec,
+    host: &mut Socket,
+    inside: &mut Socket,
+    link: &Link,
+    namespace: &Namespace,
+) -> Result<(), Error> {
+    let what = || kernel(format!("interface {}", spec.host_interface));
+    if spec.vlan.is_some() {
+        let why = "an interface that is moved itself takes no VLAN tag".to_owned();
+        return Err(Error::InvalidOption { option: "vlan".to_owned(), why });
+    }
+    let down = LinkChange { up: Some(false), ..LinkChange::default() };
+    host.change_link(link.index, &down).map_err(what())?;
+    let moved = LinkChange { place: Place::of(namespace), ..LinkChange::default() };
+    host.change_link(link.index, &moved).map_err(what())?;
+    let there = inside.link(&spec.host_interface).map_err(what())?;
+    let index = there.map_or(link.index, |there| there.index);
+    let named = LinkChange {
+        name: Some(spec.interface.clone()),
+        mac: spec.mac.map(|mac| mac.0),
+        ..LinkChange::default()
+    };
+    inside.change_link(index, &named).map_err(what())
+}
+
+/// Undoes [`move_inside`].
+fn give_back(spec: &PlumbSpec, inside: &mut Socket) -> gantry_netlink::Result<()> {
+    let Some(link) = inside.link(&spec.interface)? else { return Ok(()) };
+    inside.change_link(link.index, &LinkChange { up: Some(false), ..LinkChange::default() })?;
+    let host = Namespace::current()?;
+    let back = LinkChange {
+        name: Some(spec.host_interface.clone()),
+        place: Place::of(&host),
+        ..LinkChange::default()
+    };
+    inside.change_link(link.index, &back)
+}
+
+/// pipework's own rule: an interface that is not there and begins with `br` is a bridge to be made.
 fn looks_like_a_bridge(name: &str) -> bool {
     name.starts_with("br")
 }
@@ -122,7 +232,8 @@ fn pair(
     }
     let mtu = if spec.mtu == 0 { mtu } else { spec.mtu };
     let id = Mac::random().0;
-    let name = format!("vp{:02x}{:02x}{:02x}{:02x}{:02x}", id[1], id[2], id[3], id[4], id[5]);
+    let own = || format!("vp{:02x}{:02x}{:02x}{:02x}{:02x}", id[1], id[2], id[3], id[4], id[5]);
+    let name = spec.local_interface.clone().unwrap_or_else(own);
     let inside = NewLink {
         name: spec.interface.clone(),
         mac: spec.mac.map(|mac| mac.0),
@@ -196,12 +307,9 @@ fn settle(spec: &PlumbSpec) -> gantry_netlink::Result<Mac> {
     socket.change_link(link.index, &LinkChange::up())?;
     socket.await_link(&spec.interface)?;
     if let Some(gateway) = spec.gateway {
-        socket.add_route(&Route::default_via(gateway, link.index))?;
-    }
-    for (destination, gateway) in &spec.routes {
-        let mut route = Route::direct(destination.first(), destination.length(), link.index);
-        route.gateway = *gateway;
-        socket.add_route(&route)?;
+        // A gateway outside the interface's own subnet is on the link all the same: the person says so.
+        let near = spec.address.is_some_and(|address| address.contains(gateway));
+        socket.add_route(&Route { on_link: !near, ..Route::default_via(gateway, link.index) })?;
     }
     Ok(Mac(<[u8; 6]>::try_from(link.mac.as_slice()).unwrap_or_default()))
 }

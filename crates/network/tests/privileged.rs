@@ -162,18 +162,24 @@ fn two_takers_of_a_port_one_wins_and_the_other_is_told() {
 #[test]
 fn ten_thousand_udp_ports_cost_one_element_and_each_is_reached() {
     on_host(|world| {
-        let mut run = publish(None, HostPort::From(20000), 20000, 10_000);
-        run.protocol = Protocol::Udp;
-        let voip = world.run("voip", "bridge", vec![run]);
+        let run = |host, inside| PortBinding {
+            protocol: Protocol::Udp,
+            ..publish(None, HostPort::From(host), inside, 10_000)
+        };
+        // The second run and the third change their numbers, up and down.
+        let voip = world.run("voip", "bridge", vec![run(20000, 20000), run(32000, 50000), run(44000, 5000)]);
         let mut nft = gantry_netlink::Socket::open(gantry_netlink::Service::Netfilter).unwrap();
-        assert_eq!(nft.elements(firewall::rules::TABLE, "range4").unwrap().len(), 1);
+        let mut elements = |set| nft.elements(firewall::rules::TABLE, set).unwrap().len();
+        assert_eq!((elements("range4"), elements("shift4")), (1, 2));
         let udp = |namespace: &gantry_netlink::Namespace, bind: &str| {
             let socket = namespace.run(|| Ok(std::net::UdpSocket::bind(bind)?)).unwrap();
             socket.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
             socket
         };
-        for port in [20000, 25555, 29999] {
-            let server = udp(&voip.namespace, &format!("0.0.0.0:{port}"));
+        let same = [20000, 25555, 29999].map(|port| (port, port));
+        let shifted = [(32000, 50000), (37777, 55777), (41999, 59999), (44000, 5000), (53999, 14999)];
+        for (port, inside) in same.into_iter().chain(shifted) {
+            let server = udp(&voip.namespace, &format!("0.0.0.0:{inside}"));
             let client = udp(&world.client, "0.0.0.0:0");
             client.send_to(b"hello", (HOST, port)).unwrap();
             let (_, from) = server.recv_from(&mut [0; 16]).unwrap();
@@ -183,7 +189,7 @@ fn ten_thousand_udp_ports_cost_one_element_and_each_is_reached() {
             assert_eq!(from, (ip(HOST), port).into());
         }
         world.networks.remove_sandbox(&voip.id).unwrap();
-        assert_eq!(nft.elements(firewall::rules::TABLE, "range4").unwrap().len(), 0);
+        assert_eq!((elements("range4"), elements("shift4")), (0, 0));
     });
 }
 
@@ -660,7 +666,8 @@ fn an_interface_is_plumbed_by_hand_into_two_containers_of_no_network() {
                 gateway: None,
                 mac: Some("02:00:00:00:00:07".parse().unwrap()).filter(|_| address.contains(".1/")),
                 vlan: None,
-                routes: vec![("10.99.0.0/16".parse().unwrap(), None)],
+                direct: false,
+                local_interface: None,
                 mtu: 0,
             })
         };
@@ -679,7 +686,8 @@ fn an_interface_is_plumbed_by_hand_into_two_containers_of_no_network() {
             gateway: Some(ip(CLIENT)),
             mac: None,
             vlan: None,
-            routes: vec![],
+            direct: false,
+            local_interface: None,
             mtu: 0,
         };
         plumb(&physical).unwrap();

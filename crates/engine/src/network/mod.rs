@@ -7,6 +7,7 @@
 
 mod plain;
 mod plan;
+mod plumb;
 mod records;
 mod shown;
 mod verbs;

@@ -5,6 +5,10 @@
 
 use crate::wire::Message;
 
+/// `NF_NAT_RANGE_PROTO_OFFSET` (`linux/netfilter/nf_nat.h`): the port's distance from a base is kept. nftables gives no
+/// base, so it is 0, and the distance is taken modulo the range's size (`nf_nat_l4proto_unique_tuple`).
+const NAT_RANGE_PROTO_OFFSET: u32 = 1 << 5;
+
 /// The first 32-bit register.
 pub const FIRST_REGISTER: u32 = 8;
 const VERDICT_REGISTER: u32 = 0;
@@ -99,6 +103,9 @@ pub enum Expression {
     VerdictMap(String, u32),
     /// Rewrites the destination: family number, address register, port register.
     Dnat(u8, u32, Option<u32>),
+    /// Rewrites the destination: family number, address register, registers of a first and a last port. The port becomes
+    /// `first + port % (last - first + 1)`.
+    DnatShifted(u8, u32, u32, u32),
     /// Rewrites the source: family number, address register.
     Snat(u8, u32),
     /// Rewrites the source to the outgoing interface's address.
@@ -127,7 +134,7 @@ impl Expression {
             Expression::Compare(..) => "cmp",
             Expression::Load(..) | Expression::Verdict(_) => "immediate",
             Expression::InSet(..) | Expression::Map(..) | Expression::VerdictMap(..) => "lookup",
-            Expression::Dnat(..) | Expression::Snat(..) => "nat",
+            Expression::Dnat(..) | Expression::DnatShifted(..) | Expression::Snat(..) => "nat",
             Expression::Masquerade => "masq",
             Expression::Counter => "counter",
             Expression::Reject => "reject",
@@ -175,6 +182,10 @@ impl Expression {
                 if let Some(port) = port {
                     m.put_be32(5, *port);
                 }
+            }
+            Expression::DnatShifted(family, address, first, last) => {
+                m.put_be32(1, 1).put_be32(2, u32::from(*family)).put_be32(3, *address);
+                m.put_be32(5, *first).put_be32(6, *last).put_be32(7, NAT_RANGE_PROTO_OFFSET);
             }
             Expression::Snat(family, address) => {
                 m.put_be32(1, 0).put_be32(2, u32::from(*family)).put_be32(3, *address);

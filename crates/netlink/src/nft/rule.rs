@@ -231,6 +231,16 @@ impl Rule {
         ])
     }
 
+    /// `dnat` to the address that the map has for the fields, and to a port that follows from the packet's own: see
+    /// [`Expression::DnatShifted`]. The map's values are an address and two ports.
+    pub fn dnat_shifted(self, fields: &[Field], map: &str, ipv6: bool) -> Rule {
+        let (family, width) = if ipv6 { (10, 4) } else { (2, 1) };
+        self.load(fields).and([
+            Expression::Map(map.to_owned(), REGISTER, REGISTER),
+            Expression::DnatShifted(family, REGISTER, REGISTER + width, REGISTER + width + 1),
+        ])
+    }
+
     /// `snat to address`.
     pub fn snat(self, address: IpAddr) -> Rule {
         let family = if address.is_ipv6() { 10 } else { 2 };

@@ -22,13 +22,7 @@ impl Carrier for Bridge {
             Some(name) if !name.is_empty() => name.clone(),
             _ => format!("br-{}", network.id.short()),
         };
-        let good = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
-        if name.len() > NAME_MAX || !name.bytes().all(good) || name == "." || name == ".." {
-            return Err(Error::InvalidOption {
-                option: BRIDGE_NAME.to_owned(),
-                why: format!("{name:?} is no interface name"),
-            });
-        }
+        check_name(BRIDGE_NAME, &name)?;
         Ok(name)
     }
 
@@ -113,6 +107,20 @@ impl Carrier for Bridge {
             host.change_bridge_port(made, &hairpin).map_err(kernel(what()))?;
         }
         Ok(())
+    }
+}
+
+/// Refuses what the kernel would not take as an interface's name (`dev_valid_name`).
+pub fn check_name(option: &str, name: &str) -> Result<(), Error> {
+    let good = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
+    let bad =
+        name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(good) || name == "." || name == "..";
+    match bad {
+        true => Err(Error::InvalidOption {
+            option: option.to_owned(),
+            why: format!("{name:?} is no interface name"),
+        }),
+        false => Ok(()),
     }
 }
 

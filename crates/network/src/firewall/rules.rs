@@ -12,7 +12,7 @@ use gantry_netlink::nft::{
     Batch, ChainKind, Data, Element, Family, Hook, HookPoint, KeyType, Rule, Set, Table, Verdict,
 };
 
-use super::{BridgeFacts, EndpointFacts, Facts};
+use super::{BridgeFacts, EndpointFacts, Facts, shift};
 use crate::options::GatewayMode;
 use crate::prefix::Prefix;
 use crate::record::PublishedPort;
@@ -30,7 +30,7 @@ pub const FIXED_CHAINS: [&str; 6] = ["guard", "prerouting", "output", "publish",
 pub const NETWORK_CHAINS: [&str; 5] = ["guard-", "hairpin-", "leave-", "into-", "from-"];
 
 /// The sets and maps.
-pub const SETS: [&str; 19] = [
+pub const SETS: [&str; 21] = [
     "bridges",
     "guard4",
     "guard6",
@@ -42,9 +42,11 @@ pub const SETS: [&str; 19] = [
     "port4",
     "port4_any",
     "range4",
+    "shift4",
     "port6",
     "port6_any",
     "range6",
+    "shift6",
     "open4",
     "open6",
     "link4",
@@ -73,13 +75,15 @@ pub fn foundation(batch: &mut Batch) {
         set(batch, guard, &[address], Gives::Verdict, true);
         set(batch, leave, &[address], Gives::Verdict, true);
     }
-    for (address, [port, any, range, open, link]) in [
-        (Ipv4Address, ["port4", "port4_any", "range4", "open4", "link4"]),
-        (Ipv6Address, ["port6", "port6_any", "range6", "open6", "link6"]),
+    for (address, [port, any, range, shift, open, link]) in [
+        (Ipv4Address, ["port4", "port4_any", "range4", "shift4", "open4", "link4"]),
+        (Ipv6Address, ["port6", "port6_any", "range6", "shift6", "open6", "link6"]),
     ] {
+        let shifted = &[address, InetService, InetService];
         set(batch, port, &[InetProtocol, address, InetService], Gives::Value(&[address, InetService]), false);
         set(batch, any, &[InetProtocol, InetService], Gives::Value(&[address, InetService]), false);
         set(batch, range, &[InetProtocol, address, InetService], Gives::Value(&[address]), true);
+        set(batch, shift, &[InetProtocol, address, InetService], Gives::Value(shifted), true);
         set(batch, open, &[InetProtocol, address, InetService], Gives::Membership, true);
         set(batch, link, &[InetProtocol, address, address, InetService], Gives::Membership, false);
     }
@@ -109,15 +113,16 @@ pub fn foundation(batch: &mut Batch) {
     rule("output", Rule::new().destination(LOOPBACK6.0, LOOPBACK6.1).leave());
     rule("output", Rule::new().to_local().jump("publish"));
     for (ipv6, destination, maps) in [
-        (false, Field::Destination4, ["port4", "port4_any", "range4"]),
-        (true, Field::Destination6, ["port6", "port6_any", "range6"]),
+        (false, Field::Destination4, ["port4", "port4_any", "range4", "shift4"]),
+        (true, Field::Destination6, ["port6", "port6_any", "range6", "shift6"]),
     ] {
-        let [exact, any, range] = maps;
+        let [exact, any, range, shift] = maps;
         let full = [Field::Transport, destination, Field::DestinationPort];
         let short = [Field::Transport, Field::DestinationPort];
         rule("publish", Rule::new().family(ipv6).dnat_map(&full, exact, ipv6, true));
         rule("publish", Rule::new().family(ipv6).dnat_map(&short, any, ipv6, true));
         rule("publish", Rule::new().family(ipv6).dnat_map(&full, range, ipv6, false));
+        rule("publish", Rule::new().family(ipv6).dnat_shifted(&full, shift, ipv6));
     }
     // What the host sent to its own loopback goes on with the bridge's address, or no answer would find back.
     let to_ours = || Rule::new().in_set(&[Field::OutputName], "bridges");
@@ -360,37 +365,37 @@ pub fn elements(endpoint: &EndpointFacts) -> Vec<(Table<'static>, &'static str, 
     out
 }
 
-/// The map and its elements that publish a run of ports.
-///
-/// A run that keeps its numbers is one interval, however long. One that changes them needs an element a port: the kernel
-/// has no map from a range to a shifted range.
+/// The map and its elements that publish a run of ports: one interval, however long the run is.
 fn translation(port: &PublishedPort, address: IpAddr) -> (&'static str, Vec<Element>) {
     let ipv6 = address.is_ipv6();
-    let protocol = port.protocol.number();
-    let numbers = 0..port.count;
-    let target = |at: u16| Value::Data(Data::new().address(address).port(port.container_port + at));
-    if port.count > 1 && port.keeps_numbers() {
-        let (low, high) = match (port.host_ip, port.host_ip.is_unspecified()) {
-            (IpAddr::V4(_), true) => (port.host_ip, IpAddr::V4(Ipv4Addr::BROADCAST)),
-            (IpAddr::V6(_), true) => (port.host_ip, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX))),
-            (exact, false) => (exact, exact),
+    let protocol = Data::new().protocol(port.protocol.number());
+    if port.count == 1 {
+        let target = Value::Data(Data::new().address(address).port(port.container_port));
+        let (set, key) = match port.host_ip.is_unspecified() {
+            true => (family_name("port4_any", "port6_any", ipv6), protocol),
+            false => (family_name("port4", "port6", ipv6), protocol.address(port.host_ip)),
         };
-        let first = Data::new().protocol(protocol).address(low).port(port.host_port);
-        let last = Data::new().protocol(protocol).address(high).port(port.host_port + (port.count - 1));
-        let value = Value::Data(Data::new().address(address));
-        return (family_name("range4", "range6", ipv6), vec![Element::range(first, last).gives(value)]);
+        return (set, vec![Element::key(key.port(port.host_port)).gives(target)]);
     }
-    if port.host_ip.is_unspecified() {
-        let key = |at: u16| Element::key(Data::new().protocol(protocol).port(port.host_port + at));
-        return (
-            family_name("port4_any", "port6_any", ipv6),
-            numbers.map(|at| key(at).gives(target(at))).collect(),
-        );
-    }
-    let key = |at: u16| {
-        Element::key(Data::new().protocol(protocol).address(port.host_ip).port(port.host_port + at))
+    let (low, high) = match (port.host_ip, port.host_ip.is_unspecified()) {
+        (IpAddr::V4(_), true) => (port.host_ip, IpAddr::V4(Ipv4Addr::BROADCAST)),
+        (IpAddr::V6(_), true) => (port.host_ip, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX))),
+        (exact, false) => (exact, exact),
     };
-    (family_name("port4", "port6", ipv6), numbers.map(|at| key(at).gives(target(at))).collect())
+    let run = |first: u16, count: u16| {
+        let from = protocol.clone().address(low).port(first);
+        Element::range(from, protocol.clone().address(high).port(first + (count - 1)))
+    };
+    if port.keeps_numbers() {
+        let value = Value::Data(Data::new().address(address));
+        return (family_name("range4", "range6", ipv6), vec![run(port.host_port, port.count).gives(value)]);
+    }
+    let pieces = shift::pieces(port.host_port, port.container_port, port.count).into_iter();
+    let elements = pieces.map(|piece| {
+        let ports = Data::new().address(address).port(piece.low).port(piece.high);
+        run(piece.first, piece.count).gives(Value::Data(ports))
+    });
+    (family_name("shift4", "shift6", ipv6), elements.collect())
 }
 
 /// Adds an endpoint.
@@ -457,7 +462,8 @@ mod tests {
         };
         assert_eq!(sets(port("0.0.0.0", 8080, 80, 1)), [("port4_any", 1)]);
         assert_eq!(sets(port("127.0.0.1", 8080, 80, 1)), [("port4", 1)]);
-        assert_eq!(sets(port("0.0.0.0", 8000, 9000, 10)), [("port4_any", 10)]);
+        assert_eq!(sets(port("0.0.0.0", 8000, 9000, 10)), [("shift4", 1)]);
+        assert_eq!(sets(port("127.0.0.1", 10000, 20000, 10000)), [("shift4", 1)]);
         assert_eq!(sets(port("::", 8080, 80, 1)), [], "the container has no address of that family");
     }
 

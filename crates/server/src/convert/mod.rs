@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod network;
 pub(crate) mod networks;
+pub(crate) mod plumb;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod volume;

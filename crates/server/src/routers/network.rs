@@ -1,11 +1,14 @@
 //! Networks.
 
 use crate::call::Call;
-use crate::convert::{create, network as wire};
+use crate::convert::{create, network as wire, plumb as hand};
 use crate::failure::Failure;
 use crate::reply::{self, Answer};
 use crate::route::routes;
-use gantry_api::network::{NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned};
+use gantry_api::network::{
+    NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned, Plumb, PlumbRoute,
+    Plumbed,
+};
 use http::StatusCode;
 
 routes! {
@@ -17,6 +20,8 @@ routes! {
     POST "/networks/{}/disconnect" => disconnect,
     GET "/networks/{}" => inspect,
     DELETE "/networks/{}" => remove,
+    POST "/containers/{}/plumb" => plumb,
+    POST "/containers/{}/route" => route,
 }
 
 async fn list(call: Call) -> Answer {
@@ -82,4 +87,22 @@ async fn disconnect(call: Call) -> Answer {
     let body: NetworkDisconnect = call.json_or_default().await?;
     app.engine.network_disconnect(&name, &body.container, body.force).await?;
     Ok(reply::status(StatusCode::OK))
+}
+
+async fn plumb(call: Call) -> Answer {
+    let (app, name) = (call.app.clone(), call.name.clone());
+    let body: Plumb = call.json_or_default().await?;
+    let made = app.engine.network_plumb(&name, hand::interface(&body)?).await?;
+    reply::created(&Plumbed {
+        interface: made.interface,
+        host_interface: made.host_interface,
+        mac_address: made.mac.to_string(),
+    })
+}
+
+async fn route(call: Call) -> Answer {
+    let (app, name) = (call.app.clone(), call.name.clone());
+    let body: PlumbRoute = call.json_or_default().await?;
+    app.engine.network_route(&name, hand::route(&body)?).await?;
+    reply::no_content()
 }

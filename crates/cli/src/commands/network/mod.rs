@@ -5,6 +5,7 @@ mod create;
 mod disconnect;
 mod inspect;
 mod ls;
+mod plumb;
 mod prune;
 mod rm;
 
@@ -18,6 +19,7 @@ pub static NETWORK: Command = Command {
         entry(&["disconnect"], &disconnect::DISCONNECT),
         entry(&["inspect"], &inspect::INSPECT),
         entry(&["ls", "list"], &ls::LS),
+        entry(&["plumb"], &plumb::PLUMB),
         entry(&["prune"], &prune::PRUNE),
         entry(&["rm", "remove"], &rm::RM),
     ],
