@@ -231,13 +231,18 @@ impl Rule {
         ])
     }
 
-    /// `dnat` to the address that the map has for the fields, and to a port that follows from the packet's own: see
-    /// [`Expression::DnatShifted`]. The map's values are an address and two ports.
-    pub fn dnat_shifted(self, fields: &[Field], map: &str, ipv6: bool) -> Rule {
+    /// `dnat` to the address that the first map has for the fields, and to a port that follows from the packet's own and
+    /// the range that the other two give: see [`Expression::DnatShifted`]. (Three maps, because `nft` cannot show one.)
+    pub fn dnat_shifted(self, fields: &[Field], [address, first, last]: [&str; 3], ipv6: bool) -> Rule {
+        const KEY_WIDTH: u32 = 6;
         let (family, width) = if ipv6 { (10, 4) } else { (2, 1) };
+        let to = REGISTER + KEY_WIDTH;
+        let map = |name: &str, register| Expression::Map(name.to_owned(), REGISTER, register);
         self.load(fields).and([
-            Expression::Map(map.to_owned(), REGISTER, REGISTER),
-            Expression::DnatShifted(family, REGISTER, REGISTER + width, REGISTER + width + 1),
+            map(address, to),
+            map(first, to + width),
+            map(last, to + width + 1),
+            Expression::DnatShifted(family, to, to + width, to + width + 1),
         ])
     }
 

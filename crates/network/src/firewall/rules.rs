@@ -30,7 +30,7 @@ pub const FIXED_CHAINS: [&str; 6] = ["guard", "prerouting", "output", "publish",
 pub const NETWORK_CHAINS: [&str; 5] = ["guard-", "hairpin-", "leave-", "into-", "from-"];
 
 /// The sets and maps.
-pub const SETS: [&str; 21] = [
+pub const SETS: [&str; 25] = [
     "bridges",
     "guard4",
     "guard6",
@@ -43,16 +43,24 @@ pub const SETS: [&str; 21] = [
     "port4_any",
     "range4",
     "shift4",
+    "shift4_first",
+    "shift4_last",
     "port6",
     "port6_any",
     "range6",
     "shift6",
+    "shift6_first",
+    "shift6_last",
     "open4",
     "open6",
     "link4",
     "link6",
     "quiet",
 ];
+
+/// The maps of shifted runs: address, first and last port of the kernel's range.
+const SHIFT4: [&str; 3] = ["shift4", "shift4_first", "shift4_last"];
+const SHIFT6: [&str; 3] = ["shift6", "shift6_first", "shift6_last"];
 
 const LOOPBACK: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8);
 const LOOPBACK6: (IpAddr, u8) = (IpAddr::V6(Ipv6Addr::LOCALHOST), 128);
@@ -75,15 +83,16 @@ pub fn foundation(batch: &mut Batch) {
         set(batch, guard, &[address], Gives::Verdict, true);
         set(batch, leave, &[address], Gives::Verdict, true);
     }
-    for (address, [port, any, range, shift, open, link]) in [
-        (Ipv4Address, ["port4", "port4_any", "range4", "shift4", "open4", "link4"]),
-        (Ipv6Address, ["port6", "port6_any", "range6", "shift6", "open6", "link6"]),
+    for (address, [port, any, range, open, link], shift) in [
+        (Ipv4Address, ["port4", "port4_any", "range4", "open4", "link4"], SHIFT4),
+        (Ipv6Address, ["port6", "port6_any", "range6", "open6", "link6"], SHIFT6),
     ] {
-        let shifted = &[address, InetService, InetService];
         set(batch, port, &[InetProtocol, address, InetService], Gives::Value(&[address, InetService]), false);
         set(batch, any, &[InetProtocol, InetService], Gives::Value(&[address, InetService]), false);
         set(batch, range, &[InetProtocol, address, InetService], Gives::Value(&[address]), true);
-        set(batch, shift, &[InetProtocol, address, InetService], Gives::Value(shifted), true);
+        for (map, gives) in shift.into_iter().zip([address, InetService, InetService]) {
+            set(batch, map, &[InetProtocol, address, InetService], Gives::Value(&[gives]), true);
+        }
         set(batch, open, &[InetProtocol, address, InetService], Gives::Membership, true);
         set(batch, link, &[InetProtocol, address, address, InetService], Gives::Membership, false);
     }
@@ -112,11 +121,10 @@ pub fn foundation(batch: &mut Batch) {
     // is refused at once, and programs go on to 127.0.0.1.
     rule("output", Rule::new().destination(LOOPBACK6.0, LOOPBACK6.1).leave());
     rule("output", Rule::new().to_local().jump("publish"));
-    for (ipv6, destination, maps) in [
-        (false, Field::Destination4, ["port4", "port4_any", "range4", "shift4"]),
-        (true, Field::Destination6, ["port6", "port6_any", "range6", "shift6"]),
+    for (ipv6, destination, [exact, any, range], shift) in [
+        (false, Field::Destination4, ["port4", "port4_any", "range4"], SHIFT4),
+        (true, Field::Destination6, ["port6", "port6_any", "range6"], SHIFT6),
     ] {
-        let [exact, any, range, shift] = maps;
         let full = [Field::Transport, destination, Field::DestinationPort];
         let short = [Field::Transport, Field::DestinationPort];
         rule("publish", Rule::new().family(ipv6).dnat_map(&full, exact, ipv6, true));
@@ -335,8 +343,9 @@ pub fn elements(endpoint: &EndpointFacts) -> Vec<(Table<'static>, &'static str, 
             let ipv6 = address.is_ipv6();
             match bridge.options.mode(ipv6) {
                 GatewayMode::Nat | GatewayMode::NatUnprotected => {
-                    let (set, elements) = translation(port, address);
-                    out.push((TABLE, set, elements));
+                    out.extend(
+                        translation(port, address).into_iter().map(|(set, elements)| (TABLE, set, elements)),
+                    );
                 }
                 GatewayMode::Routed => {
                     let set = family_name("open4", "open6", ipv6);
@@ -365,8 +374,8 @@ pub fn elements(endpoint: &EndpointFacts) -> Vec<(Table<'static>, &'static str, 
     out
 }
 
-/// The map and its elements that publish a run of ports: one interval, however long the run is.
-fn translation(port: &PublishedPort, address: IpAddr) -> (&'static str, Vec<Element>) {
+/// The maps and their elements that publish a run of ports: one interval each, however long the run is.
+fn translation(port: &PublishedPort, address: IpAddr) -> Vec<(&'static str, Vec<Element>)> {
     let ipv6 = address.is_ipv6();
     let protocol = Data::new().protocol(port.protocol.number());
     if port.count == 1 {
@@ -375,7 +384,7 @@ fn translation(port: &PublishedPort, address: IpAddr) -> (&'static str, Vec<Elem
             true => (family_name("port4_any", "port6_any", ipv6), protocol),
             false => (family_name("port4", "port6", ipv6), protocol.address(port.host_ip)),
         };
-        return (set, vec![Element::key(key.port(port.host_port)).gives(target)]);
+        return vec![(set, vec![Element::key(key.port(port.host_port)).gives(target)])];
     }
     let (low, high) = match (port.host_ip, port.host_ip.is_unspecified()) {
         (IpAddr::V4(_), true) => (port.host_ip, IpAddr::V4(Ipv4Addr::BROADCAST)),
@@ -388,14 +397,18 @@ fn translation(port: &PublishedPort, address: IpAddr) -> (&'static str, Vec<Elem
     };
     if port.keeps_numbers() {
         let value = Value::Data(Data::new().address(address));
-        return (family_name("range4", "range6", ipv6), vec![run(port.host_port, port.count).gives(value)]);
+        let element = run(port.host_port, port.count).gives(value);
+        return vec![(family_name("range4", "range6", ipv6), vec![element])];
     }
-    let pieces = shift::pieces(port.host_port, port.container_port, port.count).into_iter();
-    let elements = pieces.map(|piece| {
-        let ports = Data::new().address(address).port(piece.low).port(piece.high);
-        run(piece.first, piece.count).gives(Value::Data(ports))
-    });
-    (family_name("shift4", "shift6", ipv6), elements.collect())
+    let pieces = shift::pieces(port.host_port, port.container_port, port.count);
+    let values: [&dyn Fn(&shift::Piece) -> Data; 3] =
+        [&|_| Data::new().address(address), &|piece| Data::new().port(piece.low), &|piece| {
+            Data::new().port(piece.high)
+        }];
+    let maps = if ipv6 { SHIFT6 } else { SHIFT4 }.into_iter().zip(values);
+    let element = |piece: &shift::Piece, value: Data| run(piece.first, piece.count).gives(Value::Data(value));
+    maps.map(|(map, value)| (map, pieces.iter().map(|piece| element(piece, value(piece))).collect()))
+        .collect()
 }
 
 /// Adds an endpoint.
@@ -462,8 +475,9 @@ mod tests {
         };
         assert_eq!(sets(port("0.0.0.0", 8080, 80, 1)), [("port4_any", 1)]);
         assert_eq!(sets(port("127.0.0.1", 8080, 80, 1)), [("port4", 1)]);
-        assert_eq!(sets(port("0.0.0.0", 8000, 9000, 10)), [("shift4", 1)]);
-        assert_eq!(sets(port("127.0.0.1", 10000, 20000, 10000)), [("shift4", 1)]);
+        let shifted = [("shift4", 1), ("shift4_first", 1), ("shift4_last", 1)];
+        assert_eq!(sets(port("0.0.0.0", 8000, 9000, 10)), shifted);
+        assert_eq!(sets(port("127.0.0.1", 10000, 20000, 10000)), shifted);
         assert_eq!(sets(port("::", 8080, 80, 1)), [], "the container has no address of that family");
     }
 
