@@ -25,6 +25,8 @@ const TABLE_MAIN: u8 = 254;
 const PROTOCOL_BOOT: u8 = 3;
 const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
+/// Of any scope, when a route is taken away.
+const SCOPE_NOWHERE: u8 = 255;
 const TYPE_UNICAST: u8 = 1;
 const FLAG_ONLINK: u32 = 4;
 
@@ -79,7 +81,11 @@ impl Route {
 
     fn build(&self, kind: u16, flags: u16) -> Message {
         let (address, length) = self.destination;
-        let scope = if self.gateway.is_some() || address.is_ipv6() { SCOPE_UNIVERSE } else { SCOPE_LINK };
+        let scope = match kind {
+            DELETE if !address.is_ipv6() => SCOPE_NOWHERE,
+            _ if self.gateway.is_some() || address.is_ipv6() => SCOPE_UNIVERSE,
+            _ => SCOPE_LINK,
+        };
         let table = self.table.map_or(TABLE_MAIN, |table| u8::try_from(table).unwrap_or(0));
         let mut header =
             [family(address), length, 0, 0, table, PROTOCOL_BOOT, scope, TYPE_UNICAST, 0, 0, 0, 0];

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_names::{ContainerId, NetworkId};
+use gantry_netlink::nft::event::Event;
 use gantry_netlink::{Service, Socket};
 
 use crate::config::{Config, Firewall};
@@ -15,7 +16,7 @@ use crate::dns::server::Server;
 use crate::driver::kernel;
 use crate::failure::Error;
 use crate::firewall::iptables::Iptables;
-use crate::firewall::nftables::Nftables;
+use crate::firewall::nftables::{self, Nftables};
 use crate::firewall::watch::Watch;
 use crate::firewall::{Nobody, Writer};
 use crate::prefix::Prefix;
@@ -66,15 +67,7 @@ impl Networks {
     /// the same; call [`Networks::restore`] next.
     pub fn open(config: Config, records: Arc<dyn Records>) -> Result<Arc<Networks>, Error> {
         let link = Socket::open(Service::Route).map_err(kernel("open networks"))?;
-        let nftables = match config.firewall {
-            Firewall::Nftables => Some(Nftables::open()?),
-            Firewall::Iptables | Firewall::None => None,
-        };
-        let firewall: Arc<dyn Writer> = match (&nftables, config.firewall) {
-            (Some(nftables), _) => Arc::clone(nftables) as Arc<dyn Writer>,
-            (None, Firewall::Iptables) => Arc::new(Iptables::new()),
-            (None, _) => Arc::new(Nobody),
-        };
+        let (firewall, note) = writer(config.firewall)?;
         let shared = Arc::new(Shared {
             site: site_prefix(),
             records,
@@ -87,14 +80,14 @@ impl Networks {
         });
         let networks = Networks { shared, watch: Mutex::new(None), host_server: Mutex::new(None) };
         networks.load()?;
-        if let Some(nftables) = nftables {
+        if let Some(note) = note {
             let shared = Arc::downgrade(&networks.shared);
             let again = move || {
                 if let Some(shared) = shared.upgrade() {
                     shared.assert_rules();
                 }
             };
-            *lock(&networks.watch) = Some(Watch::start(nftables, again)?);
+            *lock(&networks.watch) = Some(Watch::start(note, again)?);
         }
         if let Some(names) = &networks.shared.config.host_names {
             let directory = Arc::clone(&networks.shared) as Arc<dyn crate::dns::Names>;
@@ -156,6 +149,31 @@ impl Networks {
     pub fn ports_of(&self, container: &ContainerId) -> Vec<PublishedPort> {
         self.shared.state().of(container).flat_map(|held| held.record.ports.clone()).collect()
     }
+}
+
+/// What says of a change in the host's rules whether it concerns us.
+type Note = Box<dyn Fn(&Event) -> bool + Send>;
+
+fn writer(firewall: Firewall) -> Result<(Arc<dyn Writer>, Option<Note>), Error> {
+    Ok(match firewall {
+        Firewall::Nftables => {
+            let writer = Nftables::open()?;
+            let heard = Arc::clone(&writer);
+            (writer, Some(Box::new(move |event| heard.note(event))))
+        }
+        Firewall::Iptables => {
+            let writer = Iptables::open()?;
+            let heard = Arc::clone(&writer);
+            (writer, Some(Box::new(move |event| heard.note(event))))
+        }
+        Firewall::None => {
+            // Rules of an earlier start would go on without anybody who keeps them. A kernel without nftables has none.
+            if let Err(error) = nftables::leave() {
+                tracing::debug!(%error, "no table of ours to be taken away");
+            }
+            (Arc::new(Nobody), None)
+        }
+    })
 }
 
 impl Shared {

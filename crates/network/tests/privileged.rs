@@ -647,6 +647,17 @@ fn the_iptables_backend_draws_the_books_chains() {
                 String::from_utf8(out.stdout).unwrap()
             };
             assert!(list().contains("tcp dpt:8080 to:172.17.0.2:80"), "{}", list());
+            for table in ["nat", "filter", "raw"] {
+                let flushed =
+                    std::process::Command::new("iptables").args(["-t", table, "-F"]).status().unwrap();
+                assert!(flushed.success());
+            }
+            let mut ear = gantry_netlink::Socket::nftables_events().unwrap();
+            while !list().contains("tcp dpt:8080 to:172.17.0.2:80") {
+                ear.events().unwrap();
+            }
+            patiently(|| call(&world.client, ip(HOST), WEB).is_ok());
+            assert!(call(&world.client, web.address(), 80).is_err(), "nobody passes by the published port");
             world.networks.remove_sandbox(&web.id).unwrap();
             assert!(!list().contains("8080"));
         },

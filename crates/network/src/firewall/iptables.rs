@@ -3,23 +3,61 @@
 //! The only place that runs programs (`iptables`, `ip6tables`), and only on request. Chain names are Docker's: `DOCKER`
 //! in nat and filter, `DOCKER-ISOLATION-STAGE-1` and `-2`, `DOCKER-USER`. One `iptables-restore --noflush` a change.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{BridgeFacts, EndpointFacts, Facts, Writer};
+use gantry_netlink::nft::Family;
+use gantry_netlink::nft::event::Event;
+
+use super::{BridgeFacts, EndpointFacts, Facts, Writer, nftables};
 use crate::failure::Error;
+
+/// So many of our last programs are remembered: more than a burst of changes runs.
+const REMEMBERED: usize = 4096;
 
 /// Runs the programs.
 #[derive(Debug, Default)]
-pub struct Iptables;
+pub struct Iptables {
+    /// Process numbers of our last `iptables-restore`s. The kernel gives a process's first netlink socket its number, so
+    /// a change that comes from one of these is our own.
+    own: Mutex<VecDeque<u32>>,
+}
 
 impl Iptables {
-    /// The writer; programs are looked for when they are needed.
-    pub fn new() -> Iptables {
-        Iptables
+    /// The writer; programs are looked for when they are needed. The private table of the other writer goes.
+    pub fn open() -> Result<Arc<Iptables>, Error> {
+        nftables::leave()?;
+        Ok(Arc::new(Iptables::default()))
+    }
+
+    /// Whether a change was somebody else's and may have damaged our rules. Only programs that write to nftables are
+    /// heard, which is every `iptables` but the one called legacy.
+    pub fn note(&self, event: &Event) -> bool {
+        let ours = matches!(event.family, Some(Family::Ip | Family::Ip6))
+            && TABLES.contains(&event.table.as_str())
+            && event.removal;
+        ours && !self.lock().contains(&event.port)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<u32>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn restore(&self, ipv6: bool, script: &str) -> Result<(), Error> {
+        restore(ipv6, script, |process| {
+            let mut own = self.lock();
+            own.push_back(process);
+            if own.len() > REMEMBERED {
+                own.pop_front();
+            }
+        })
     }
 }
+
+const TABLES: [&str; 3] = ["raw", "nat", "filter"];
 
 const FAMILIES: [bool; 2] = [false, true];
 
@@ -27,7 +65,7 @@ fn program(ipv6: bool) -> &'static str {
     if ipv6 { "ip6tables" } else { "iptables" }
 }
 
-fn restore(ipv6: bool, script: &str) -> Result<(), Error> {
+fn restore(ipv6: bool, script: &str, started: impl FnOnce(u32)) -> Result<(), Error> {
     let program = format!("{}-restore", program(ipv6));
     let failed = |why: String| Error::Iptables(format!("{program} failed: {why}"));
     let mut child = Command::new(&program)
@@ -37,6 +75,8 @@ fn restore(ipv6: bool, script: &str) -> Result<(), Error> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
+    // It reads first and changes then: nothing has been heard of it yet.
+    started(child.id());
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(script.as_bytes()).map_err(|error| failed(error.to_string()))?;
     }
@@ -200,10 +240,10 @@ fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<(&'static str, St
     rules
 }
 
-/// Adds rules that are not there; deletes rules that are.
-fn apply(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Result<(), Error> {
+/// What adds the rules that are not there, or deletes those that are.
+fn script(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> String {
     let mut script = String::new();
-    for table in ["raw", "nat", "filter"] {
+    for table in TABLES {
         let of_table = rules.iter().filter(|(of, rule, _)| *of == table && check(ipv6, table, rule) != add);
         let mut lines = String::new();
         for (_, rule, front) in of_table {
@@ -218,7 +258,14 @@ fn apply(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Resul
             let _ = write!(script, "*{table}\n{lines}COMMIT\n");
         }
     }
-    if script.is_empty() { Ok(()) } else { restore(ipv6, &script) }
+    script
+}
+
+impl Iptables {
+    fn apply(&self, ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Result<(), Error> {
+        let script = script(ipv6, rules, add);
+        if script.is_empty() { Ok(()) } else { self.restore(ipv6, &script) }
+    }
 }
 
 /// Families in use: IPv6 only where a network has it.
@@ -230,7 +277,7 @@ impl Writer for Iptables {
     fn assert(&self, facts: &Facts) -> Result<(), Error> {
         let ipv6 = facts.bridges.iter().any(|bridge| bridge.subnets(true).next().is_some());
         for family in FAMILIES.into_iter().filter(|family| !family || ipv6) {
-            restore(family, &foundation(family))?;
+            self.restore(family, &foundation(family))?;
         }
         for bridge in &facts.bridges {
             self.add_bridge(bridge)?;
@@ -244,23 +291,23 @@ impl Writer for Iptables {
     fn add_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
         for ipv6 in families(bridge) {
             if !chain_exists(ipv6, "DOCKER-ISOLATION-STAGE-2") {
-                restore(ipv6, &foundation(ipv6))?;
+                self.restore(ipv6, &foundation(ipv6))?;
             }
-            apply(ipv6, &bridge_rules(bridge, ipv6), true)?;
+            self.apply(ipv6, &bridge_rules(bridge, ipv6), true)?;
         }
         Ok(())
     }
 
     fn remove_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
-        families(bridge).try_for_each(|ipv6| apply(ipv6, &bridge_rules(bridge, ipv6), false))
+        families(bridge).try_for_each(|ipv6| self.apply(ipv6, &bridge_rules(bridge, ipv6), false))
     }
 
     fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
-        FAMILIES.into_iter().try_for_each(|ipv6| apply(ipv6, &endpoint_rules(endpoint, ipv6), true))
+        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &endpoint_rules(endpoint, ipv6), true))
     }
 
     fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
-        FAMILIES.into_iter().try_for_each(|ipv6| apply(ipv6, &endpoint_rules(endpoint, ipv6), false))
+        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &endpoint_rules(endpoint, ipv6), false))
     }
 
     fn withdraw(&self, facts: &Facts) -> Result<(), Error> {

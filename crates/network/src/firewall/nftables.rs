@@ -32,6 +32,14 @@ fn kernel(cause: gantry_netlink::Error) -> Error {
     Error::Kernel { what: "packet rules".to_owned(), cause }
 }
 
+/// Takes the private tables away, when the rules are somebody else's from now on.
+pub fn leave() -> Result<(), Error> {
+    let mut batch = Batch::new();
+    batch.delete_table(rules::TABLE);
+    batch.delete_table(rules::BRIDGE_TABLE);
+    Socket::open(Service::Netfilter).and_then(|mut socket| socket.commit(batch)).map_err(kernel)
+}
+
 impl Nftables {
     /// Opens the writer in the calling thread's network namespace.
     pub fn open() -> Result<Arc<Nftables>, Error> {

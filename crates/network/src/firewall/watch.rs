@@ -1,14 +1,12 @@
 //! The loop that keeps the rules: it hears every change of nftables and writes ours again when somebody took them.
 
 use std::io::{PipeReader, PipeWriter, Read};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use gantry_netlink::Socket;
-use gantry_netlink::nft::event::event;
+use gantry_netlink::nft::event::{Event, event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::nftables::Nftables;
 use crate::failure::Error;
 
 /// A flush and what follows it come as a burst; the rules are written once it is this long quiet.
@@ -24,15 +22,19 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts the loop in the calling thread's network namespace. `again` writes all rules.
-    pub fn start(nftables: Arc<Nftables>, again: impl Fn() + Send + 'static) -> Result<Watch, Error> {
+    /// Starts the loop in the calling thread's network namespace. `note` says of a change whether it may have damaged our
+    /// rules; `again` writes all of them.
+    pub fn start(
+        note: impl Fn(&Event) -> bool + Send + 'static,
+        again: impl Fn() + Send + 'static,
+    ) -> Result<Watch, Error> {
         let io = |cause| Error::Io { what: "watch packet rules".to_owned(), cause };
         let ear = Socket::nftables_events()
             .map_err(|cause| Error::Kernel { what: "watch packet rules".to_owned(), cause })?;
         let (stopped, stop) = std::io::pipe().map_err(io)?;
         let thread = std::thread::Builder::new()
             .name("nft-watch".to_owned())
-            .spawn(move || listen(ear, stopped, &nftables, &again))
+            .spawn(move || listen(ear, stopped, &note, &again))
             .map_err(io)?;
         Ok(Watch { stop: Some(stop), thread: Some(thread) })
     }
@@ -49,7 +51,7 @@ impl Drop for Watch {
     }
 }
 
-fn listen(mut ear: Socket, mut stopped: PipeReader, nftables: &Nftables, again: &dyn Fn()) {
+fn listen(mut ear: Socket, mut stopped: PipeReader, note: &dyn Fn(&Event) -> bool, again: &dyn Fn()) {
     let mut damaged = false;
     let mut pieces = 0;
     loop {
@@ -66,7 +68,7 @@ fn listen(mut ear: Socket, mut stopped: PipeReader, nftables: &Nftables, again: 
                 // Every one is noted: what the administrator adds must be known when it is flushed.
                 Ok(answers) => {
                     for event in answers.iter().filter_map(event) {
-                        damaged |= nftables.note(&event);
+                        damaged |= note(&event);
                     }
                 }
                 // Events were lost: anything may have happened.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use gantry_names::NetworkId;
+use gantry_netlink::Address;
 
 use super::create::finish;
 use super::{Networks, Shared, now_ns};
-use crate::driver::bridge;
+use crate::driver::{bridge, kernel};
 use crate::failure::Error;
 use crate::ipam;
 use crate::options;
@@ -109,11 +110,32 @@ impl Shared {
         if !busy || network.pools.is_empty() {
             network.pools = self.default_pools(&network)?;
         }
+        // The addresses of the host's own bridge are the host's.
+        let own = |before: &&Network| !config.external && before.interface == network.interface;
+        if let Some(before) = present.as_ref().filter(own) {
+            self.drop_old_addresses(before, &network)?;
+        }
         if Some(&network) != present.as_ref() {
             self.write(&[Change::PutNetwork(network.clone())])?;
         }
         let held = HeldNetwork { record: network, ruled: true, leaving: false };
         self.state().networks.insert(held.record.id.clone(), held);
+        Ok(())
+    }
+
+    /// Other flags than last time: the addresses that the bridge had by them go.
+    fn drop_old_addresses(&self, before: &Network, now: &Network) -> Result<(), Error> {
+        let mut host = self.link();
+        let bridge = || kernel(format!("bridge {}", before.interface));
+        let Some(link) = host.link(&before.interface).map_err(bridge())? else { return Ok(()) };
+        let own = |network: &Network| -> Vec<(IpAddr, u8)> {
+            let pools = network.pools.iter();
+            pools.filter_map(|pool| Some((pool.gateway?, pool.subnet.length()))).collect()
+        };
+        let kept = own(now);
+        for (address, length) in own(before).into_iter().filter(|old| !kept.contains(old)) {
+            host.delete_address(&Address { link: link.index, address, length }).map_err(bridge())?;
+        }
         Ok(())
     }
 
@@ -154,10 +176,19 @@ impl Shared {
             let own = |prefix: &&Prefix| prefix.is_ipv6() == ipv6 && !is_link_local(prefix.address());
             let known = network.pools.iter().find(|pool| pool.subnet.is_ipv6() == ipv6);
             let known = known.and_then(|pool| Prefix::new(pool.gateway?, pool.subnet.length()));
-            // A fixed range outside of what is known is the subnet itself (Docker's --fixed-cidr-v6 works so).
-            let from_range =
-                fixed.filter(|range| ipv6 && bip.is_none() && standing.iter().all(|s| !s.covers(range)));
-            let address = bip.or_else(|| standing.iter().find(own).copied()).or(known);
+            let holds = |prefix: &Prefix| fixed.is_none_or(|range| prefix.network().covers(&range));
+            let suited = || standing.iter().filter(own).find(|prefix| holds(prefix)).copied();
+            let address = bip.or_else(suited).or(known.filter(holds));
+            // A fixed range outside of what is known is the subnet itself.
+            let from_range = fixed.filter(|_| address.is_none());
+            let misplaced = bip.is_some_and(|bip| !holds(&bip))
+                || config.external && from_range.is_some() && standing.iter().any(|prefix| own(&prefix));
+            if let Some(range) = fixed.filter(|_| misplaced) {
+                return Err(Error::InvalidOption {
+                    option: if ipv6 { "fixed-cidr-v6" } else { "fixed-cidr" }.to_owned(),
+                    why: format!("{range} is in no subnet of the bridge {}", config.name),
+                });
+            }
             let (subnet, host) = match (address, from_range) {
                 (_, Some(range)) => (range.network(), None),
                 (Some(address), None) => (address.network(), Some(address.address())),

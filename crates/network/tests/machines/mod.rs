@@ -249,3 +249,12 @@ impl World {
         (networks, restored)
     }
 }
+
+/// Waits for what comes in its own time.
+pub fn patiently(mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "this does not come");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
