@@ -62,6 +62,7 @@ pub struct VolumeList {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct VolumesPruned {
-    pub volumes_deleted: Option<Vec<String>>,
+    /// Empty, never null, where nothing was deleted.
+    pub volumes_deleted: Vec<String>,
     pub space_reclaimed: u64,
 }

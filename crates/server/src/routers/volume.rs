@@ -63,6 +63,5 @@ async fn prune(call: Call) -> Answer {
         filters.add("all", "true");
     }
     let pruned = call.app.engine.volume_prune(filters.0).await?;
-    let deleted = Some(pruned.deleted).filter(|names| !names.is_empty());
-    reply::ok(&VolumesPruned { volumes_deleted: deleted, space_reclaimed: pruned.reclaimed })
+    reply::ok(&VolumesPruned { volumes_deleted: pruned.deleted, space_reclaimed: pruned.reclaimed })
 }

@@ -201,13 +201,11 @@ impl Keeper {
     fn resize(&mut self, session: Option<&ExecId>, height: u16, width: u16) -> Answer {
         let number = self.find(session).ok_or_else(gone)?;
         let process = &self.processes[&number];
-        match &process.outputs[0] {
-            Some(master) if process.tty => {
-                resize(master, height, width).map_err(|err| failure("resize", &err))?;
-                Ok(Response::Ok)
-            }
-            _ => Err(Failure::new(Class::Conflict, "it has no terminal")),
+        // Clients ask without looking: where there is no terminal there is nothing to do, as with Docker.
+        if let (true, Some(master)) = (process.tty, &process.outputs[0]) {
+            resize(master, height, width).map_err(|err| failure("resize", &err))?;
         }
+        Ok(Response::Ok)
     }
 
     fn close_stdin(&mut self, session: Option<&ExecId>) -> Answer {

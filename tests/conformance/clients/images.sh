@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Images under the names that the suites ask for, made from the distribution's packages. Beside NAME.tar lies NAME.names: where a registry has it.
+# usage: images.sh FOLDER SUITE
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+folder=$1/$2
+[ -f "$folder/ready" ] && exit 0
+mkdir -p "$folder"
+folder=$(realpath "$folder")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+image() { # image FILE CMD-AS-JSON LAYER NAME...
+	local file=$1 cmd=$2 layer=$3
+	shift 3
+	python3 "$here/../../archive.py" "$folder/$file.tar" "$1" "$cmd" "$layer"
+	printf '%s\n' "$@" >"$folder/$file.names"
+}
+
+busybox_root() {
+	mkdir -p "$work/root"/{bin,etc,proc,sys,tmp,dev,usr/bin,usr/sbin,sbin,www,root}
+	chmod 755 "$work/root"
+	install -m 755 /bin/busybox "$work/root/bin/busybox"
+	local name
+	for name in $(/bin/busybox --list); do [ "$name" = busybox ] || ln "$work/root/bin/busybox" "$work/root/bin/$name"; done
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$work/root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$work/root/etc/group"
+	printf '#!/bin/sh\nexec httpd "$@"\n' >"$work/root/usr/sbin/run_uhttpd"
+	printf '#!/bin/sh\necho; echo "Hello from Docker!"\n' >"$work/root/hello"
+	chmod 755 "$work/root/usr/sbin/run_uhttpd" "$work/root/hello"
+	mkdir -p "$work/root/etc/config"
+	printf '\nconfig uhttpd main\n' >"$work/root/etc/config/uhttpd"
+	echo 'it works' >"$work/root/www/index.html"
+	tar -C "$work/root" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf "$work/busybox.layer" .
+}
+
+case $2 in
+bollard)
+	busybox_root
+	image alpine '["/bin/sh"]' "$work/busybox.layer" alpine:latest library/alpine:latest
+	image uhttpd '["/bin/sh"]' "$work/busybox.layer" fussybeaver/uhttpd:latest
+	image hello '["/hello"]' "$work/busybox.layer" hello-world:linux library/hello-world:linux library/hello-world:latest
+	;;
+aiodocker)
+	busybox_root
+	image alpine '["/bin/sh"]' "$work/busybox.layer" library/alpine:3.18 library/alpine:latest library/busybox:latest
+	command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
+	mmdebstrap --variant=minbase --mode=root --format=tar --quiet --include=python3-minimal --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --aptopt='Acquire::Languages "none"' \
+		--customize-hook='ln -s python3 "$1/usr/bin/python"; rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+		"$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/python.layer"
+	image python '["python3"]' "$work/python.layer" library/python:3.13-alpine library/python:latest
+	# The same with another command: another image.
+	image python-next '["/usr/bin/python3"]' "$work/python.layer" library/python:3.14-alpine
+	;;
+esac
+touch "$folder/ready"
