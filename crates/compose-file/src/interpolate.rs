@@ -27,8 +27,10 @@ impl std::fmt::Debug for Variables<'_> {
 pub fn tree(node: &mut Node, path: &str, variables: &mut Variables<'_>) -> Result<(), FileError> {
     match &mut node.value {
         Value::Null => Ok(()),
-        Value::Scalar { text: value, .. } => {
+        Value::Scalar { text: value, plain } => {
             if value.contains('$') {
+                // What a variable holds is text, whatever it looks like.
+                *plain = false;
                 *value = text(value, variables).map_err(|wrong| {
                     let message = match wrong {
                         Wrong::Format => format!(

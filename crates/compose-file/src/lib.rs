@@ -5,9 +5,30 @@
 //!
 //! It starts nothing, and it knows no engine.
 
+mod canonical;
+mod consistency;
+mod decode;
+pub mod dotenv;
+mod environment;
 pub mod era;
+mod exclusive;
+mod extends;
+pub mod find;
+pub mod hash;
+mod include;
 pub mod interpolate;
 pub mod load;
+mod merge;
+mod normalize;
+mod path;
 pub mod project;
+mod relative;
+pub mod render;
+mod scalar;
 pub mod schema;
+mod select;
+mod short;
 pub mod tree;
+mod unique;
+pub mod variables;
+mod words;

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::canonical::{self, Strictness};
+use crate::find::Found;
+use crate::interpolate::{self, Variables};
+use crate::merge;
 use crate::project::Project;
-use crate::tree::FileError;
+use crate::relative::Ground;
+use crate::tree::{self, FileError, Node, Value};
+use crate::{era, normalize, schema, unique};
 
 /// What the loader asks of its caller. It opens nothing itself.
 pub trait Files {
@@ -28,12 +34,14 @@ pub struct Request {
     pub profiles: Vec<String>,
     /// `--env-file`; none: `COMPOSE_ENV_FILES`, or `.env`.
     pub env_files: Vec<String>,
-    /// Services named on the command line: their profiles are on.
+    /// Services named on the command line: their profiles are on, and they with what they depend on are what is left.
     pub services: Vec<String>,
     /// The process's environment.
     pub environment: BTreeMap<String, String>,
     /// The absolute folder the user stands in.
     pub current_folder: String,
+    /// `--all-resources`: networks, volumes, secrets and configs that no service uses stay.
+    pub all_resources: bool,
     /// What is left out.
     pub skip: Skip,
 }
@@ -49,7 +57,7 @@ pub struct Skip {
     pub path_resolution: bool,
     /// `--no-consistency`.
     pub consistency: bool,
-    /// `--no-env-resolution`.
+    /// `--no-env-resolution`: `env_file`s stay files. What `config --hash` hashes is this.
     pub env_resolution: bool,
 }
 
@@ -85,8 +93,217 @@ impl From<FileError> for Problems {
     }
 }
 
-/// Reads, merges, checks and normalises a project's files.
+impl From<Vec<FileError>> for Problems {
+    fn from(errors: Vec<FileError>) -> Self {
+        Self(errors.into_iter().map(Problem::At).collect())
+    }
+}
+
+/// A project's files joined to one, before attributes get their types: all that `config --no-interpolate` prints.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The joined file.
+    pub tree: Node,
+    /// The project's name.
+    pub name: String,
+    pub(crate) found: Found,
+    pub(crate) first_era: bool,
+}
+
+/// Reads and joins a project's files.
+pub fn load_model(request: &Request, files: &dyn Files) -> Result<Model, Problems> {
+    let mut found = Found::of(request, files)?;
+    let home = found.environment.get("HOME").cloned();
+    let mut loader = Loader {
+        files,
+        home,
+        skip: request.skip,
+        warnings: std::mem::take(&mut found.warnings),
+        first_era: false,
+    };
+    let mut texts = Vec::with_capacity(found.files.len());
+    for file in &found.files {
+        let text = loader.text_of(file).map_err(|message| Problems(vec![Problem::Whole(message)]))?;
+        texts.push((file.clone(), text));
+    }
+    let name = found.name(request, &texts)?;
+    found.environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+    let scope = Scope {
+        folder: found.working_dir.clone(),
+        ground: found.working_dir.clone(),
+        environment: found.environment.clone(),
+        resolve: !request.skip.path_resolution,
+    };
+    let mut tree = loader.model(&texts, &[], &scope)?;
+    if tree.as_map().is_none_or(tree::Map::is_empty) {
+        return Err(Problems(vec![Problem::Whole("empty compose file".to_owned())]));
+    }
+    if !request.skip.normalization {
+        normalize::normalize(&mut tree, &name, &found.environment);
+    }
+    found.warnings = loader.warnings;
+    Ok(Model { tree, name, found, first_era: loader.first_era })
+}
+
+/// Reads, joins, checks and normalises a project's files.
 pub fn load(request: &Request, files: &dyn Files) -> Result<Project, Problems> {
-    let _ = (request, files);
-    Err(Problems(vec![Problem::Whole("no configuration file provided: not found".to_owned())]))
+    let model = load_model(request, files)?;
+    crate::decode::project(model, request, files)
+}
+
+/// Where a file's texts get their values from, and what its paths stand on.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    /// The absolute folder.
+    pub folder: String,
+    /// The folder as it is written: relative within an including project, which resolves it then.
+    pub ground: String,
+    /// What variables are looked up in.
+    pub environment: BTreeMap<String, String>,
+    /// Whether paths are resolved.
+    pub resolve: bool,
+}
+
+/// The state of one loading.
+pub(crate) struct Loader<'a> {
+    pub files: &'a dyn Files,
+    home: Option<String>,
+    skip: Skip,
+    warnings: Vec<String>,
+    first_era: bool,
+}
+
+impl Loader<'_> {
+    pub(crate) fn home(&self) -> Option<&str> {
+        self.home.as_deref()
+    }
+
+    /// A file's text, or why there is none.
+    pub(crate) fn text_of(&self, file: &str) -> Result<String, String> {
+        let bytes = self.files.read(file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => format!("open {file}: no such file or directory"),
+            _ => format!("read {file}: {error}"),
+        })?;
+        String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+            format!("{file}:{line}:{column}: yaml: invalid UTF-8 here")
+        })
+    }
+
+    /// A file's documents in today's form, variables put in, unchecked.
+    pub(crate) fn documents(&mut self, file: &str, text: &str, scope: &Scope) -> Result<Vec<Node>, Problems> {
+        let mut documents = Vec::new();
+        for document in tree::read(file, text)? {
+            let mut document = era::today(document)?;
+            if let Some(map) = document.as_map_mut() {
+                self.first_era |= map.remove("x-gantry-era").is_some();
+                if map.remove("version").is_some() {
+                    self.warn(format!(
+                        "{file}: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion"
+                    ));
+                }
+            }
+            if !self.skip.interpolation {
+                let get = |name: &str| scope.environment.get(name).cloned();
+                let mut variables = Variables { get: &get, unset: Vec::new() };
+                interpolate::tree(&mut document, "", &mut variables)?;
+                for name in variables.unset {
+                    self.warn(format!("The {name:?} variable is not set. Defaulting to a blank string."));
+                }
+            }
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    fn strictness(&self) -> Strictness {
+        if self.skip.interpolation { Strictness::Lenient } else { Strictness::Strict }
+    }
+
+    /// Refuses a service of another file that is not what it should be.
+    pub(crate) fn check_service(&self, service: &Node, name: &str) -> Result<(), Problems> {
+        match schema::problems_of_service(service, name, self.strictness()) {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(problems.into()),
+        }
+    }
+
+    /// Joins a document with what earlier ones said.
+    pub(crate) fn joined(&self, base: Node, document: Node) -> Result<Node, Problems> {
+        let mut whole = merge::merge(base, document, &[])?;
+        unique::enforce(&mut whole, &[])?;
+        canonical::canonical(&mut whole, &[], self.strictness())?;
+        omit_empty(&mut whole);
+        // The long form shows duplicates that the short one hides, as of a range of ports.
+        unique::enforce(&mut whole, &[])?;
+        Ok(whole)
+    }
+
+    /// Files joined to one, defaults written out, paths resolved.
+    pub(crate) fn model(
+        &mut self,
+        texts: &[(String, String)],
+        trail: &[String],
+        scope: &Scope,
+    ) -> Result<Node, Problems> {
+        let mut whole = Node::of_map([], &Default::default());
+        let mut problems = Vec::new();
+        let mut documents = Vec::new();
+        for (file, text) in texts {
+            match self.documents(file, text, scope) {
+                Ok(read) => {
+                    for document in read {
+                        problems.extend(
+                            schema::problems(&document, self.strictness()).into_iter().map(Problem::At),
+                        );
+                        documents.push((file, document));
+                    }
+                }
+                Err(Problems(theirs)) => problems.extend(theirs),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let mut trail = trail.to_vec();
+        for (file, mut document) in documents {
+            self.extend(&mut document, file, scope)?;
+            if !trail.contains(file) {
+                trail.push(file.clone());
+            }
+            self.include(&mut document, &trail, scope)?;
+            whole = self.joined(whole, document)?;
+        }
+        canonical::defaults(&mut whole, &[]);
+        if self.strictness() == Strictness::Strict {
+            let problems = crate::exclusive::problems(&whole);
+            if !problems.is_empty() {
+                return Err(problems.into());
+            }
+        }
+        if scope.resolve {
+            Ground { folder: &scope.ground, home: self.home() }.resolve(&mut whole, &[]);
+        }
+        normalize::listed_environment(&mut whole, &scope.environment);
+        Ok(whole)
+    }
+}
+
+/// `dns` with an empty entry has none.
+fn omit_empty(whole: &mut Node) {
+    let services = whole.as_map_mut().and_then(|map| map.get_mut("services")).and_then(Node::as_map_mut);
+    for entry in services.into_iter().flat_map(tree::Map::iter_mut) {
+        let dns = entry.value.as_map_mut().and_then(|map| map.get_mut("dns"));
+        if let Some(Node { value: Value::List(list), .. }) = dns {
+            list.retain(|item| !item.is_null() && item.as_text() != Some(""));
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Source: the Compose specification's schema. Attributes that begin with `x-` are the user's own, anywhere.
 
-use crate::tree::{FileError, Node, Value};
+use crate::canonical::Strictness;
+use crate::tree::{FileError, Join, Node, Position, Value};
 
 /// What may stand at an attribute.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub(crate) enum Shape {
     Number,
     /// `true`, `false`, and the other words YAML has for them.
     Switch,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// Anything.
     Any,
     /// A list of one shape.
@@ -32,7 +35,7 @@ pub(crate) enum Shape {
 /// An attribute's name and shape.
 pub(crate) type Field = (&'static str, Shape);
 
-use Shape::{Any, Either, Fields, Integer, List, Map, Number, Optional, Switch, Text};
+use Shape::{Any, Either, Fields, Integer, List, Map, Number, Optional, Switch, Text, Word};
 
 const TEXTS: Shape = List(&Text);
 /// One string or several.
@@ -42,6 +45,9 @@ const COMMAND: Shape = Optional(&TEXT_OR_LIST);
 /// `NAME: value` or `- NAME=value`.
 const PAIRS: Shape = Either(&[Map(&Optional(&Text)), TEXTS]);
 const OPTIONS: Shape = Map(&Optional(&Text));
+const CONDITION: Shape = Word(&["service_started", "service_healthy", "service_completed_successfully"]);
+const ACTION: Shape = Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]);
+const MOUNT_KIND: Shape = Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]);
 const NAME_ONLY: Shape = Fields(&[("name", Text)]);
 const EXTERNAL: Shape = Either(&[Switch, NAME_ONLY]);
 
@@ -100,7 +106,7 @@ const ROLLING: &[Field] = &[
     ("failure_action", Text),
     ("monitor", Text),
     ("max_failure_ratio", Number),
-    ("order", Text),
+    ("order", Word(&["start-first", "stop-first"])),
 ];
 
 const DEPLOY: Shape = Optional(&Fields(&[
@@ -152,7 +158,7 @@ const RATES: Shape = List(&Fields(&[("path", Text), ("rate", Text)]));
 const MOUNT: Shape = Either(&[
     Text,
     Fields(&[
-        ("type", Text),
+        ("type", MOUNT_KIND),
         ("source", Text),
         ("target", Text),
         ("read_only", Switch),
@@ -231,7 +237,10 @@ pub(crate) const SERVICE: &[Field] = &[
     ("credential_spec", Fields(&[("config", Text), ("file", Text), ("registry", Text)])),
     (
         "depends_on",
-        Either(&[TEXTS, Map(&Fields(&[("restart", Switch), ("required", Switch), ("condition", Text)]))]),
+        Either(&[
+            TEXTS,
+            Map(&Fields(&[("restart", Switch), ("required", Switch), ("condition", CONDITION)])),
+        ]),
     ),
     ("deploy", DEPLOY),
     (
@@ -242,7 +251,7 @@ pub(crate) const SERVICE: &[Field] = &[
                 ("ignore", TEXT_OR_LIST),
                 ("include", TEXT_OR_LIST),
                 ("path", Text),
-                ("action", Text),
+                ("action", ACTION),
                 ("target", Text),
                 ("exec", Any),
                 ("initial_sync", Switch),
@@ -410,46 +419,99 @@ pub(crate) const FILE: Shape = Fields(&[
     ("volumes", Optional(&Map(&VOLUME))),
 ]);
 
-/// Checks a whole file (today's form, with `services:`), variables already put in.
+/// Checks a whole file (today's form, with `services:`), variables already put in: the first thing that is wrong.
 pub fn check(file: &Node) -> Result<(), FileError> {
-    shape(file, &FILE, "")
+    problems(file, Strictness::Strict).into_iter().next().map_or(Ok(()), Err)
 }
 
-fn shape(node: &Node, wanted: &Shape, path: &str) -> Result<(), FileError> {
-    let wrong = |what: &str| Err(FileError::new(&node.at, format!("{} must be {what}", shown(path))));
-    match (wanted, &node.value) {
-        (Any, _) | (Optional(_), Value::Null) | (Text, Value::Scalar { .. }) => Ok(()),
-        (Optional(inner), _) => shape(node, inner, path),
-        (Integer, Value::Scalar { text, .. }) if integer(text).is_some() => Ok(()),
-        (Number, Value::Scalar { text, .. }) if text.parse::<f64>().is_ok() || integer(text).is_some() => {
-            Ok(())
+/// Everything that is wrong with a file.
+pub(crate) fn problems(file: &Node, strict: Strictness) -> Vec<FileError> {
+    let mut checker = Checker { strict, problems: Vec::new() };
+    checker.shape(file, &FILE, "");
+    checker.names(file);
+    checker.problems
+}
+
+/// Everything that is wrong with one service.
+pub(crate) fn problems_of_service(service: &Node, name: &str, strict: Strictness) -> Vec<FileError> {
+    let mut checker = Checker { strict, problems: Vec::new() };
+    checker.shape(service, &Fields(SERVICE), &format!("services.{name}"));
+    checker.problems
+}
+
+struct Checker {
+    strict: Strictness,
+    problems: Vec<FileError>,
+}
+
+impl Checker {
+    fn tell(&mut self, at: &Position, message: String) {
+        self.problems.push(FileError::new(at, message));
+    }
+
+    fn shape(&mut self, node: &Node, wanted: &Shape, path: &str) {
+        if node.join == Join::Reset || self.is_open(node) {
+            return;
         }
-        (Switch, Value::Scalar { text, .. }) if switch(text).is_some() => Ok(()),
-        (List(inner), Value::List(items)) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| shape(item, inner, &format!("{path}[{index}]"))),
-        (Map(inner), Value::Map(map)) => map
-            .iter()
-            .filter(|entry| !entry.key.starts_with("x-"))
-            .try_for_each(|entry| shape(&entry.value, inner, &below(path, &entry.key))),
-        (Fields(fields), Value::Map(map)) => {
-            for entry in map.iter().filter(|entry| !entry.key.starts_with("x-")) {
-                let Some((_, wanted)) = fields.iter().find(|(name, _)| *name == entry.key) else {
-                    return Err(FileError::new(&entry.at, unknown(path, &entry.key, fields)));
-                };
-                shape(&entry.value, wanted, &below(path, &entry.key))?;
+        match (wanted, &node.value) {
+            (Any, _) | (Optional(_), Value::Null) | (Text, Value::Scalar { .. }) => {}
+            (Optional(inner), _) => self.shape(node, inner, path),
+            (Integer, Value::Scalar { text, .. }) if integer(text).is_some() => {}
+            (Number, Value::Scalar { text, .. })
+                if text.parse::<f64>().is_ok() || integer(text).is_some() => {}
+            (Switch, Value::Scalar { text, .. }) if switch(text).is_some() => {}
+            (Word(words), Value::Scalar { text, .. }) => {
+                if !words.contains(&text.as_str()) {
+                    let message =
+                        format!("{} must be one of {}, not {text:?}", shown(path), words.join(", "));
+                    self.tell(&node.at, message);
+                }
             }
-            Ok(())
+            (List(inner), Value::List(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.shape(item, inner, &format!("{path}[{index}]"));
+                }
+            }
+            (Map(inner), Value::Map(map)) => {
+                for entry in map.iter() {
+                    self.shape(&entry.value, inner, &below(path, &entry.key));
+                }
+            }
+            (Fields(fields), Value::Map(map)) => {
+                for entry in map.iter().filter(|entry| !entry.key.starts_with("x-")) {
+                    match fields.iter().find(|(name, _)| *name == entry.key) {
+                        Some((_, wanted)) => self.shape(&entry.value, wanted, &below(path, &entry.key)),
+                        None => self.tell(&entry.at, unknown(path, &entry.key, fields)),
+                    }
+                }
+            }
+            (Either(shapes), value) => match shapes.iter().find(|wanted| takes(wanted, value)) {
+                Some(wanted) => self.shape(node, wanted, path),
+                None => {
+                    let names: Vec<&str> = shapes.iter().map(name_of).collect();
+                    self.tell(&node.at, format!("{} must be {}", shown(path), names.join(" or ")));
+                }
+            },
+            (wanted, _) => self.tell(&node.at, format!("{} must be {}", shown(path), name_of(wanted))),
         }
-        (Either(shapes), value) => match shapes.iter().find(|wanted| takes(wanted, value)) {
-            Some(wanted) => shape(node, wanted, path),
-            None => {
-                let names: Vec<&str> = shapes.iter().map(name_of).collect();
-                wrong(&names.join(" or "))
+    }
+
+    /// A variable that is not put in may become anything.
+    fn is_open(&self, node: &Node) -> bool {
+        self.strict == Strictness::Lenient
+            && matches!(&node.value, Value::Scalar { text, .. } if text.contains('$'))
+    }
+
+    fn names(&mut self, file: &Node) {
+        for kind in ["services", "networks", "volumes", "secrets", "configs"] {
+            let resources = file.as_map().and_then(|map| map.get(kind)).and_then(Node::as_map);
+            for entry in resources.into_iter().flat_map(crate::tree::Map::iter) {
+                let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+                if entry.key.is_empty() || !entry.key.chars().all(fine) {
+                    self.tell(&entry.at, format!("{kind} additional properties '{}' not allowed", entry.key));
+                }
             }
-        },
-        (wanted, _) => wrong(name_of(wanted)),
+        }
     }
 }
 
@@ -458,7 +520,7 @@ fn takes(wanted: &Shape, value: &Value) -> bool {
         (Any, _) | (Optional(_), Value::Null) => true,
         (Optional(inner), value) => takes(inner, value),
         (Either(shapes), value) => shapes.iter().any(|wanted| takes(wanted, value)),
-        (Text | Integer | Number, Value::Scalar { .. }) => true,
+        (Text | Integer | Number | Word(_), Value::Scalar { .. }) => true,
         (Switch, Value::Scalar { text, .. }) => switch(text).is_some(),
         (List(_), Value::List(_)) | (Map(_) | Fields(_), Value::Map(_)) => true,
         _ => false,
@@ -467,7 +529,7 @@ fn takes(wanted: &Shape, value: &Value) -> bool {
 
 fn name_of(shape: &Shape) -> &'static str {
     match shape {
-        Text => "a string",
+        Text | Word(_) => "a string",
         Integer => "an integer",
         Number => "a number",
         Switch => "a boolean",

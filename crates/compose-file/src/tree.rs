@@ -147,6 +147,11 @@ impl Map {
         self.entries.iter_mut()
     }
 
+    /// In the order of the file, given away.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
     /// Whether it has no key.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -6,11 +6,11 @@ pub struct Duration(pub i64);
 
 /// A text that is no span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("str2duration: unknown unit {unit} in duration {text}", unit = .unit, text = .text)]
+#[error("time: {problem} {text:?}")]
 pub struct WrongDuration {
-    /// What stands where a unit should.
-    pub unit: String,
-    /// The whole.
+    /// What is wrong.
+    pub problem: String,
+    /// The whole text.
     pub text: String,
 }
 
@@ -30,7 +30,14 @@ const UNITS: [(&str, i64); 9] = [
 impl Duration {
     /// Reads `90s`, `1h30m`, `1.5h`, `2d`, `1w`. A number needs its unit, except 0.
     pub fn parse(text: &str) -> Result<Self, WrongDuration> {
-        let wrong = |unit: &str| WrongDuration { unit: format!("{unit:?}"), text: format!("{text:?}") };
+        let wrong = |unit: &str| WrongDuration {
+            problem: match unit {
+                "" => "missing unit in duration".to_owned(),
+                unit => format!("unknown unit {unit:?} in duration"),
+            },
+            text: text.to_owned(),
+        };
+        let invalid = || WrongDuration { problem: "invalid duration".to_owned(), text: text.to_owned() };
         let (negative, mut rest) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -40,7 +47,7 @@ impl Duration {
             return Ok(Self(0));
         }
         if rest.is_empty() {
-            return Err(wrong(""));
+            return Err(invalid());
         }
         let mut total: f64 = 0.0;
         let mut whole: i64 = 0;
@@ -53,13 +60,13 @@ impl Duration {
             match number.parse::<i64>() {
                 Ok(count) => {
                     let span = count.checked_mul(*scale).and_then(|span| whole.checked_add(span));
-                    whole = span.ok_or_else(|| wrong(unit))?;
+                    whole = span.ok_or_else(invalid)?;
                 }
-                Err(_) => total += number.parse::<f64>().map_err(|_| wrong(unit))? * *scale as f64,
+                Err(_) => total += number.parse::<f64>().map_err(|_| invalid())? * *scale as f64,
             }
             rest = after;
         }
-        let span = whole.checked_add(total.round() as i64).ok_or_else(|| wrong(""))?;
+        let span = whole.checked_add(total as i64).ok_or_else(invalid)?;
         Ok(Self(if negative { -span } else { span }))
     }
 
