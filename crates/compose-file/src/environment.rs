@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use crate::dotenv;
 use crate::load::{Files, Problem, Problems};
+use crate::path;
 use crate::project::{EnvFile, Project, Service};
 
 /// Reads the `env_file`s of every service that is on.
 pub(crate) fn resolve(project: &mut Project, files: &dyn Files) -> Result<(), Problems> {
-    let Project { services, environment, .. } = project;
+    let Project { services, environment, working_dir, .. } = project;
     let mut problems = Vec::new();
     for service in services.values_mut() {
-        if let Err(message) = of_service(service, environment, files) {
+        if let Err(message) = of_service(service, environment, &Folder { path: working_dir, files }) {
             problems.push(Problem::Whole(message));
         }
     }
@@ -24,7 +25,7 @@ pub(crate) fn resolve(project: &mut Project, files: &dyn Files) -> Result<(), Pr
 fn of_service(
     service: &mut Service,
     outside: &BTreeMap<String, String>,
-    files: &dyn Files,
+    folder: &Folder<'_>,
 ) -> Result<(), String> {
     for (name, value) in &mut service.environment {
         if value.is_none() {
@@ -37,7 +38,7 @@ fn of_service(
     let lookup =
         |name: &str| outside.get(name).cloned().or_else(|| own.get(name).and_then(|value| value.clone()));
     for file in &service.env_file {
-        read(file, &mut values, &lookup, files)?;
+        read(file, &mut values, &lookup, folder)?;
     }
     service.environment = values.into_iter().map(|(name, value)| (name, Some(value))).collect();
     service.environment.extend(own);
@@ -49,16 +50,16 @@ fn read(
     file: &EnvFile,
     values: &mut BTreeMap<String, String>,
     lookup: &dyn Fn(&str) -> Option<String>,
-    files: &dyn Files,
+    folder: &Folder<'_>,
 ) -> Result<(), String> {
     let path = &file.path;
-    if !files.is_file(path) && !files.is_folder(path) {
+    if !folder.has(path) {
         return match file.required {
             true => Err(format!("env file {path} not found: stat {path}: no such file or directory")),
             false => Ok(()),
         };
     }
-    let text = text_of(path, files)?;
+    let text = folder.text(path)?;
     let told = match file.format.as_str() {
         "" => dotenv::parse(&text, values, lookup),
         "raw" => dotenv::parse_raw(&text, values, lookup),
@@ -67,22 +68,37 @@ fn read(
     told.map_err(|error| format!("failed to read {path}: {error}"))
 }
 
-fn text_of(path: &str, files: &dyn Files) -> Result<String, String> {
-    let bytes = files.read(path).map_err(|error| format!("failed to read {path}: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| format!("failed to read {path}: it is not UTF-8"))
+/// The project's folder, which paths may stand on still.
+struct Folder<'a> {
+    path: &'a str,
+    files: &'a dyn Files,
+}
+
+impl Folder<'_> {
+    fn has(&self, path: &str) -> bool {
+        let path = path::join(self.path, path);
+        self.files.is_file(&path) || self.files.is_folder(&path)
+    }
+
+    fn text(&self, path: &str) -> Result<String, String> {
+        let bytes = self.files.read(&path::join(self.path, path));
+        let bytes = bytes.map_err(|error| format!("failed to read {path}: {error}"))?;
+        String::from_utf8(bytes).map_err(|_| format!("failed to read {path}: it is not UTF-8"))
+    }
 }
 
 /// Reads the `label_file`s of every service that is on; `labels` goes before them.
 pub(crate) fn label_files(project: &mut Project, files: &dyn Files) -> Result<(), Problems> {
     let wrong = |message: String| Problems(vec![Problem::Whole(message)]);
+    let folder = Folder { path: &project.working_dir, files };
     for service in project.services.values_mut() {
         let mut labels = BTreeMap::new();
         for path in std::mem::take(&mut service.label_file) {
-            if !files.is_file(&path) {
+            if !folder.has(&path) {
                 let message = format!("label file {path} not found: stat {path}: no such file or directory");
                 return Err(wrong(message));
             }
-            let text = text_of(&path, files).map_err(wrong)?;
+            let text = folder.text(&path).map_err(wrong)?;
             let before = labels.clone();
             let lookup = |name: &str| before.get(name).cloned();
             dotenv::parse(&text, &mut labels, &lookup)

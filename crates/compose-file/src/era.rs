@@ -10,8 +10,8 @@ const TODAY: [&str; 9] =
 const RENAMED: [(&str, &str); 3] =
     [("net", "network_mode"), ("log_driver", "logging"), ("log_opt", "logging")];
 
-/// Gives the file in today's form. A file is of the first era when it has none of today's top keys, or when every one
-/// it has is a service by its looks (it builds or has an image).
+/// Gives the file in today's form. A file is of the first era when something at its top is a service by its looks (it
+/// builds, extends or has an image) and none of today's keys is anything else.
 pub fn today(mut file: Node) -> Result<Node, FileError> {
     let at = file.at.clone();
     let map = match &mut file.value {
@@ -22,7 +22,9 @@ pub fn today(mut file: Node) -> Result<Node, FileError> {
         }
     };
     let plain = |entry: &crate::tree::Entry| TODAY.contains(&entry.key.as_str()) && !is_service(&entry.value);
-    if map.iter().any(|entry| plain(entry) || entry.key.starts_with("x-")) || map.is_empty() {
+    if map.iter().any(|entry| plain(entry) || entry.key.starts_with("x-"))
+        || !map.iter().any(|entry| is_service(&entry.value))
+    {
         return Ok(file);
     }
     let mut services = Map::default();
@@ -45,7 +47,7 @@ pub fn today(mut file: Node) -> Result<Node, FileError> {
 }
 
 fn is_service(node: &Node) -> bool {
-    matches!(&node.value, Value::Map(map) if map.get("image").is_some() || map.get("build").is_some())
+    matches!(&node.value, Value::Map(map) if ["image", "build", "extends"].iter().any(|key| map.get(key).is_some()))
 }
 
 fn text(text: &str, at: &Position) -> Node {

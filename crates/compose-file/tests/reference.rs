@@ -1,0 +1,155 @@
+//! What docker-compose 2.40 prints and hashes of each case in `reference/`, ours prints and hashes to the byte; what it
+//! refuses, ours refuses, with the place. `reference/refresh.py` asks the original anew.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use gantry_compose_file::hash;
+use gantry_compose_file::load::{Files, Problems, Request, load, load_model};
+use gantry_compose_file::render::{self, Form};
+
+/// Where the cases' files stand; their hashes hold it.
+const ROOT: &str = "/project";
+
+#[derive(Default)]
+struct Case {
+    args: Vec<String>,
+    environment: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Case {
+    fn read(text: &str) -> Self {
+        let mut case = Self::default();
+        let mut sections: Vec<(&str, String)> = Vec::new();
+        for line in text.split_inclusive('\n') {
+            match line.strip_prefix("=== ") {
+                Some(name) => sections.push((name.trim(), String::new())),
+                None => sections.last_mut().expect("a section begins the case").1.push_str(line),
+            }
+        }
+        for (name, text) in sections {
+            match name.split_once(' ').unwrap_or((name, "")) {
+                ("args", _) => case.args = text.split_whitespace().map(str::to_owned).collect(),
+                ("env", _) => {
+                    let pairs = text.lines().filter_map(|line| line.split_once('='));
+                    case.environment = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+                }
+                ("file", file) => drop(case.files.insert(format!("{ROOT}/{file}"), text)),
+                (output, _) => drop(case.outputs.insert(output.to_owned(), text)),
+            }
+        }
+        case
+    }
+
+    fn request(&self) -> Request {
+        let mut request = Request { current_folder: ROOT.to_owned(), ..Request::default() };
+        request.environment.clone_from(&self.environment);
+        request.environment.insert("HOME".to_owned(), "/root".to_owned());
+        request.environment.insert("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+        let mut args = self.args.iter().cloned();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().expect("a flag has its value");
+            match arg.as_str() {
+                "-f" => request.files.push(value()),
+                "-p" => request.project_name = Some(value()),
+                "--project-directory" => request.project_directory = Some(value()),
+                "--profile" => request.profiles.push(value()),
+                "--env-file" => request.env_files.push(value()),
+                "--all-resources" => request.all_resources = true,
+                "--no-interpolate" => request.skip.interpolation = true,
+                "--no-normalize" => request.skip.normalization = true,
+                "--no-path-resolution" => request.skip.path_resolution = true,
+                "--no-consistency" => request.skip.consistency = true,
+                service => request.services.push(service.to_owned()),
+            }
+        }
+        request
+    }
+
+    /// What ours says in the place of one of docker-compose's outputs.
+    fn ours(&self, output: &str) -> Result<String, Problems> {
+        let mut request = self.request();
+        let form = if output == "json" { Form::Json } else { Form::Yaml };
+        if output == "hash" {
+            request.skip.env_resolution = true;
+            let project = load(&request, self)?;
+            return Ok(project
+                .services
+                .values()
+                .map(|s| format!("{} {}\n", s.name, hash::service(s)))
+                .collect());
+        }
+        match request.skip.interpolation {
+            true => load_model(&request, self).map(|model| render::model(&model, form)),
+            false => load(&request, self).map(|project| render::project(&project, form)),
+        }
+    }
+}
+
+impl Files for Case {
+    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(missing)
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        self.files.keys().any(|file| Path::new(file).starts_with(path)) && !self.is_file(path)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+}
+
+fn cases() -> Vec<(String, Case)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    let mut cases: Vec<(String, Case)> = std::fs::read_dir(folder)
+        .expect("the cases")
+        .map(|entry| entry.expect("a case").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "case"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a case's text");
+            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), Case::read(&text))
+        })
+        .collect();
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    cases
+}
+
+#[test]
+fn what_docker_compose_says_ours_says() {
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for (name, case) in cases() {
+        for output in ["yaml", "json", "hash"] {
+            let Some(reference) = case.outputs.get(output) else { continue };
+            let ours = case.ours(output).unwrap_or_else(|problems| format!("refused: {problems}\n"));
+            // The section's text ends with a line's end; the JSON that is printed does not.
+            if ours.trim_end_matches('\n') != reference.trim_end_matches('\n') {
+                wrong.push(format!("{name} {output}\n--- docker-compose\n{reference}--- ours\n{ours}"));
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 240, "only {compared} outputs were compared");
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_docker_compose_refuses_ours_refuses_with_its_place() {
+    let mut wrong = Vec::new();
+    let mut refused = 0;
+    for (name, case) in cases().into_iter().filter(|(_, case)| case.outputs.contains_key("refused")) {
+        let wanted = case.outputs.get("told").map(String::as_str).unwrap_or_default().trim_end();
+        let told =
+            case.ours("yaml").map_or_else(|problems| problems.to_string(), |text| format!("taken:\n{text}"));
+        if told != wanted {
+            wrong.push(format!("{name}\n--- wanted\n{wanted}\n--- told\n{told}"));
+        }
+        refused += 1;
+    }
+    assert!(refused > 15, "only {refused} cases are refused");
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
