@@ -60,6 +60,13 @@ impl Ingest {
         self.offset
     }
 
+    /// The bytes that are here, from their beginning.
+    pub fn written(&self) -> Result<impl Read + use<>> {
+        let path = self.dir.join(DATA);
+        let file = File::open(&path).map_err(Error::io("reading ingest", &path))?;
+        Ok(file.take(self.offset))
+    }
+
     /// Throws away what is here and begins anew at offset 0.
     pub fn restart(&mut self) -> Result<()> {
         let path = self.dir.join(DATA);

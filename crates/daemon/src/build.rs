@@ -7,7 +7,7 @@ use gantry_build::build::Builder;
 use gantry_build::cache::Cache;
 use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
-use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking};
+use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking, Transfers};
 use gantry_images::ImageStore;
 use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, Prefix};
 use gantry_store::Store;
@@ -83,6 +83,12 @@ pub(crate) fn engine_config(config: &Config) -> Result<EngineConfig> {
     engine.live_restore = config.live_restore;
     engine.shutdown_timeout = patience(config);
     engine.labels = config.labels.clone();
+    engine.transfers = Transfers {
+        downloads: config.max_concurrent_downloads as usize,
+        uploads: config.max_concurrent_uploads as usize,
+        attempts: config.max_download_attempts,
+        certificates: vec![config.folder.join("certs.d")],
+    };
     engine.facts = facts(config);
     Ok(engine)
 }
@@ -98,7 +104,12 @@ pub(crate) fn facts(config: &Config) -> InfoFacts {
         debug: config.debug,
         experimental: config.experimental,
         insecure_registries: config.insecure_registries.clone(),
-        mirrors: config.registry_mirrors.clone(),
+        // As Docker shows them: with a slash at the end.
+        mirrors: config
+            .registry_mirrors
+            .iter()
+            .map(|url| format!("{}/", url.trim_end_matches('/')))
+            .collect(),
         address_pools: config
             .default_address_pools
             .iter()

@@ -60,6 +60,9 @@ pub struct Config {
     pub http_proxy: String,
     pub https_proxy: String,
     pub no_proxy: String,
+    /// Where the configuration file is, or would be: `certs.d` is looked for beside it.
+    #[serde(skip)]
+    pub folder: PathBuf,
 
     pub bridge: String,
     pub bip: String,
@@ -188,6 +191,7 @@ impl Default for Config {
             http_proxy: String::new(),
             https_proxy: String::new(),
             no_proxy: String::new(),
+            folder: PathBuf::new(),
             bridge: String::new(),
             bip: String::new(),
             bip6: String::new(),
@@ -279,6 +283,7 @@ pub(crate) fn load(flags: &Flags, drop_in: bool) -> Result<Loaded, ConfigError> 
     let mut config: Config =
         serde_json::from_value(Value::Object(values)).map_err(|e| ConfigError::Value(e.to_string()))?;
     config.check()?;
+    config.folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
     config.labels = without_conflicts(&config.labels)?;
     if config.hosts.is_empty() {
         let socket = if drop_in { "unix:///var/run/docker.sock" } else { "unix:///run/gantry.sock" };

@@ -133,7 +133,8 @@ impl Step {
         }
     }
 
-    fn counted(&self) -> Option<(u64, u64)> {
+    /// How much is done of how much, where that is counted.
+    pub fn counted(&self) -> Option<(u64, u64)> {
         match self {
             Self::Downloading { current, total }
             | Self::Extracting { current, total }

@@ -41,6 +41,22 @@ pub enum RegistryError {
         /// The sentence.
         message: String,
     },
+    /// The registry does not know this user and password.
+    #[error("login attempt to {url} failed with status: {status}")]
+    Login {
+        /// What was asked.
+        url: String,
+        /// What it answered.
+        status: StatusCode,
+    },
+    /// The token service of a registry does not know this user and password.
+    #[error("Get \"{url}\": {cause}")]
+    TokenLogin {
+        /// The registry.
+        url: String,
+        /// What the service said.
+        cause: Box<RegistryError>,
+    },
     /// The registry said nothing we understand.
     #[error("received unexpected HTTP status: {0}")]
     Status(StatusCode),
@@ -218,6 +234,8 @@ impl Classified for RegistryError {
             }
             Self::NoPlatform(_) | Self::OtherPlatform { .. } | Self::Missing(_) => Class::NotFound,
             Self::NoCredentials { .. } => Class::Internal,
+            Self::Login { .. } => Class::Unauthorized,
+            Self::TokenLogin { cause, .. } => cause.class(),
             Self::Schema1(_) | Self::MediaType(_) | Self::Manifest(_) | Self::TooLarge(_) => {
                 Class::InvalidArgument
             }

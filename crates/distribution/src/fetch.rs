@@ -71,6 +71,11 @@ impl Flights {
         }
     }
 
+    /// The same downloads under other limits: those under way are still joined.
+    pub fn under(&self, at_once: usize, attempts: u32) -> Self {
+        Self { flying: Arc::clone(&self.flying), ..Self::new(at_once, attempts) }
+    }
+
     /// Fetches a blob, or joins whoever is fetching it. Tells of each step under the blob's short digest.
     pub async fn fetch(
         &self,
@@ -204,9 +209,11 @@ impl Flight {
 
     async fn fly(&self) -> Result<(), RegistryError> {
         let (blobs, digest, size) = (Arc::clone(&self.blobs), self.blob.digest.clone(), self.blob.size);
+        let is_layer = self.blob.is_layer();
         let opened = tokio::task::spawn_blocking(move || match blobs.has(&digest, size)? {
             // Another flight brought it between the question of who wanted it and this one.
             true => Ok(None),
+            false if is_layer => blobs.ingest_layer(&digest, size).map(Some),
             false => blobs.ingest(&digest, size).map(Some),
         });
         let opened = opened.await.unwrap_or_else(|err| lost(err)).map_err(RegistryError::Store)?;

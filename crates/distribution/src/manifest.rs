@@ -73,6 +73,19 @@ pub struct WirePlatform {
     pub variant: Option<String>,
 }
 
+impl Descriptor {
+    /// Whether it is a layer of files: OCI's `layer.v1.tar*` or Docker's `rootfs.diff.tar*`.
+    pub fn is_layer(&self) -> bool {
+        const KINDS: [&str; 4] = [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+            "application/vnd.docker.image.rootfs.diff.tar",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        ];
+        KINDS.iter().any(|kind| self.media_type.starts_with(kind))
+    }
+}
+
 impl WirePlatform {
     /// The platform with its parts in their usual form.
     pub fn platform(&self) -> Platform {

@@ -36,7 +36,8 @@ pub struct Pull<'a> {
     pub blobs: Arc<dyn Blobs>,
     /// Told of each step. Also called from other threads.
     pub observer: Observer,
-    /// Whether a layer is unpacked already, so that its bytes are not needed: asked with its place.
+    /// Whether a layer is here in every form it is needed in, so that its bytes are not: asked with its place, after
+    /// [`Blobs::has`] was asked for its blob.
     pub unpacked: &'a (dyn Fn(usize, &Image) -> bool + Sync),
     /// Told of each layer whose bytes are here, in the order they come: unpacking may begin.
     pub arrived: &'a (dyn Fn(usize, &Descriptor) + Sync),
@@ -51,6 +52,8 @@ pub struct Pulled {
     pub manifest: Manifest,
     /// The same, read.
     pub image: Image,
+    /// For each layer, whether it was here before.
+    pub known: Vec<bool>,
 }
 
 /// A manifest and the conversation that brought it.
@@ -71,10 +74,10 @@ impl Registry {
         let path = reference.path();
         // The configuration is small and tells early what is wrong.
         self.small(session, path, &image.config, &pull.blobs).await?;
-        self.layers(pull, session, &image).await?;
+        let known = self.layers(pull, session, &image).await?;
         let _one = self.keeping().lock().await;
         keep(&pull.blobs, [&found.manifest, &manifest]).await?;
-        Ok(Pulled { top: found.manifest, manifest, image })
+        Ok(Pulled { top: found.manifest, manifest, image, known })
     }
 
     /// Asks every address of the registry for the manifest; the registry's own answer is the one that is told.
@@ -137,20 +140,29 @@ impl Registry {
         self.flights().fetch(session, repository, blob, blobs, &silent).await
     }
 
-    async fn layers(&self, pull: &Pull<'_>, session: &Session, image: &Image) -> Result<(), RegistryError> {
+    /// Brings all layers in; tells of each whether it was here before.
+    async fn layers(
+        &self,
+        pull: &Pull<'_>,
+        session: &Session,
+        image: &Image,
+    ) -> Result<Vec<bool>, RegistryError> {
+        let held = try_join_all(image.layers.iter().map(|layer| here(&pull.blobs, layer))).await?;
+        let places = 0..image.layers.len();
+        let known: Vec<bool> = places.map(|place| (pull.unpacked)(place, image)).collect();
         let mut wanted = Vec::new();
         for (place, layer) in image.layers.iter().enumerate() {
-            if (pull.unpacked)(place, image) {
+            if known[place] {
                 (pull.observer)(Event::layer(&layer.digest, Step::AlreadyExists));
                 (pull.arrived)(place, layer);
             } else {
                 (pull.observer)(Event::layer(&layer.digest, Step::PullingFsLayer));
-                wanted.push((place, layer));
+                wanted.push((place, layer, held[place]));
             }
         }
         // The same layer twice in an image is one flight: both join it.
-        let fetched = wanted.into_iter().map(|(place, layer)| async move {
-            if here(&pull.blobs, layer).await? {
+        let fetched = wanted.into_iter().map(|(place, layer, held)| async move {
+            if held {
                 (pull.observer)(Event::layer(&layer.digest, Step::DownloadComplete));
             } else {
                 let path = pull.reference.path();
@@ -159,7 +171,8 @@ impl Registry {
             (pull.arrived)(place, layer);
             Ok::<_, RegistryError>(())
         });
-        try_join_all(fetched).await.map(drop)
+        try_join_all(fetched).await?;
+        Ok(known)
     }
 
     /// The digest a reference names just now. Asks with HEAD, which registries that count

@@ -59,6 +59,11 @@ pub struct Pushed {
 }
 
 impl Registry {
+    /// Whether the registry is there and speaks with us, before much is made ready for it.
+    pub async fn greet(&self, reference: &Reference, credentials: &Credentials) -> Result<(), RegistryError> {
+        self.reachable(reference, credentials, "pull,push").await.map(drop)
+    }
+
     /// Pushes a manifest and everything below it.
     pub async fn push(&self, push: &Push<'_>) -> Result<Pushed, RegistryError> {
         (push.observer)(Event::status(format!("The push refers to repository [{}]", push.reference.name())));

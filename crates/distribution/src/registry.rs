@@ -73,13 +73,25 @@ struct Tags {
 impl Registry {
     /// A client with these settings. Their change needs a new client.
     pub fn new(settings: Settings) -> Self {
+        let flights = Flights::new(settings.downloads, settings.attempts);
+        Self::over(flights, settings)
+    }
+
+    /// A client with new settings that takes the place of this one. Downloads under way go on as they began, and are
+    /// joined by whoever wants the same blob.
+    pub fn renewed(&self, settings: Settings) -> Self {
+        let flights = self.flights.under(settings.downloads, settings.attempts);
+        Self::over(flights, settings)
+    }
+
+    fn over(flights: Flights, settings: Settings) -> Self {
         let manners = Manners {
             client: Client::new(settings.proxies.clone()),
             agent: Arc::from(settings.agent.as_str()),
             attempts: settings.attempts.max(1),
         };
         Self {
-            flights: Flights::new(settings.downloads, settings.attempts),
+            flights,
             uploads: Semaphore::new(settings.uploads.max(1)),
             keeping: Mutex::new(()),
             resolver: Resolver::new(settings),

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::http::{Proxies, Tls, TlsError};
 
@@ -67,8 +68,14 @@ pub struct Endpoint {
 /// Settings, and TLS settings per host once they were needed.
 pub struct Resolver {
     settings: Settings,
-    tls: Mutex<HashMap<(String, bool), Arc<Tls>>>,
+    tls: Mutex<HashMap<(String, bool), Opened>>,
 }
+
+/// TLS settings, and the files they were made of.
+type Opened = (Files, Arc<Tls>);
+
+/// The certificates of a host as they lay in its directory: path, size, time.
+type Files = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 impl Resolver {
     /// A resolver with these settings.
@@ -138,16 +145,30 @@ impl Resolver {
 
     /// The TLS settings of a host.
     pub fn tls(&self, host: &str, insecure: bool) -> Result<Arc<Tls>, TlsError> {
-        let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tls) = known.get(&(host.to_owned(), insecure)) {
-            return Ok(Arc::clone(tls));
-        }
         let directory =
             self.settings.certificates.iter().map(|all| all.join(host)).find(|path| path.is_dir());
+        let now = directory.as_deref().map(files).unwrap_or_default();
+        let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        // A certificate that was put there meanwhile counts from now on.
+        if let Some((_, tls)) = known.get(&(host.to_owned(), insecure)).filter(|(before, _)| *before == now) {
+            return Ok(Arc::clone(tls));
+        }
         let tls = Arc::new(Tls::open(directory.as_deref(), insecure)?);
-        known.insert((host.to_owned(), insecure), Arc::clone(&tls));
+        known.insert((host.to_owned(), insecure), (now, Arc::clone(&tls)));
         Ok(tls)
     }
+}
+
+fn files(directory: &Path) -> Files {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found: Files = entries
+        .filter_map(|entry| {
+            let meta = std::fs::metadata(entry.path()).ok()?;
+            Some((entry.path(), meta.len(), meta.modified().ok()))
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 /// Whether an address lies in `network/bits` (or is that address).

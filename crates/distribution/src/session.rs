@@ -319,12 +319,20 @@ impl Session {
         let challenge = Challenge::parse(challenges.iter().filter_map(|value| value.to_str().ok()));
         match challenge {
             Some(Challenge::Bearer { realm, service, .. }) => {
-                let answer = self.fetch_token(&realm, &service, &[], true).await?;
+                let answer = self.fetch_token(&realm, &service, &[], true).await.map_err(|cause| {
+                    RegistryError::TokenLogin { url: self.url("/v2/"), cause: Box::new(cause) }
+                })?;
                 Ok(Some(answer.refresh_token).filter(|token| !token.is_empty()))
             }
             Some(Challenge::Basic) => {
                 drop(response);
-                self.call(Call::new(Method::GET, "/v2/")).await.map(|_| None)
+                self.learned.lock().unwrap_or_else(PoisonError::into_inner).challenge =
+                    Some(Challenge::Basic);
+                let call = Call::new(Method::GET, "/v2/");
+                match self.send(&call).await?.status() {
+                    status if status.is_success() => Ok(None),
+                    status => Err(RegistryError::Login { url: self.url("/v2/"), status }),
+                }
             }
             None => Err(refusal(response).await),
         }

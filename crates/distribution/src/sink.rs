@@ -11,6 +11,10 @@ pub trait Blobs: Send + Sync + 'static {
     /// Begins to take a blob, or goes on where an earlier, broken attempt ended. One writer per blob: this crate sees
     /// to that.
     fn ingest(&self, digest: &Digest, size: u64) -> io::Result<Box<dyn Ingest>>;
+    /// The same for a layer of an image: who unpacks while bytes come does it here.
+    fn ingest_layer(&self, digest: &Digest, size: u64) -> io::Result<Box<dyn Ingest>> {
+        self.ingest(digest, size)
+    }
     /// A whole blob that is at most `most` bytes long. `NotFound` when there is none.
     fn read(&self, digest: &Digest, most: u64) -> io::Result<Vec<u8>>;
     /// A blob from `offset` on. `NotFound` when there is none.

@@ -41,8 +41,29 @@ pub struct EngineConfig {
     pub shutdown_timeout: Duration,
     /// `--label`.
     pub labels: Vec<String>,
+    /// How images travel.
+    pub transfers: Transfers,
     /// For `info`.
     pub facts: InfoFacts,
+}
+
+/// How images travel to and from registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfers {
+    /// `--max-concurrent-downloads`: blobs at once, over all pulls.
+    pub downloads: usize,
+    /// `--max-concurrent-uploads`.
+    pub uploads: usize,
+    /// `--max-download-attempts` that bring no byte.
+    pub attempts: u32,
+    /// Folders with a folder per registry (`certs.d`), asked before the usual ones.
+    pub certificates: Vec<PathBuf>,
+}
+
+impl Default for Transfers {
+    fn default() -> Transfers {
+        Transfers { downloads: 3, uploads: 5, attempts: 5, certificates: Vec::new() }
+    }
 }
 
 /// An OCI runtime with runc's command line.
@@ -54,7 +75,7 @@ pub struct ForeignRuntime {
     pub args: Vec<String>,
 }
 
-/// Settings that only `info` shows here; others act on them.
+/// Settings that `info` shows; others act on them.
 #[derive(Debug, Clone, Default)]
 pub struct InfoFacts {
     /// `-D`.
@@ -100,6 +121,7 @@ impl EngineConfig {
             live_restore: false,
             shutdown_timeout: Duration::from_secs(15),
             labels: Vec::new(),
+            transfers: Transfers::default(),
             facts: InfoFacts::default(),
         }
     }

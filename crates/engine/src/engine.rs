@@ -33,8 +33,8 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
-    /// Speaks to registries; made at the first pull.
-    pub(crate) registries: std::sync::OnceLock<gantry_distribution::Registry>,
+    /// Speaks to registries.
+    pub(crate) registries: crate::images::Registries,
     pub(crate) volumes: Volumes,
     pub(crate) events: Journal,
     pub(crate) shims: Shims,
@@ -79,7 +79,7 @@ impl Engine {
             config: RwLock::new(Arc::new(config)),
             store,
             images,
-            registries: std::sync::OnceLock::new(),
+            registries: crate::images::Registries::default(),
             volumes,
             events,
             shims,
@@ -104,11 +104,19 @@ impl Engine {
     }
 
     /// Takes over what may change while the engine runs (SIGHUP): labels, live restore, the shutdown timeout, runtimes,
-    /// and what `info` shows. The rest of `new` is ignored.
+    /// what registries are spoken to how, and what `info` shows. The rest of `new` is ignored.
     pub fn reconfigure(&self, new: EngineConfig) {
         let mut slot = self.inner.config.write().unwrap_or_else(PoisonError::into_inner);
-        let EngineConfig { labels, live_restore, shutdown_timeout, runtimes, default_runtime, facts, .. } =
-            new;
+        let EngineConfig {
+            labels,
+            live_restore,
+            shutdown_timeout,
+            runtimes,
+            default_runtime,
+            facts,
+            transfers,
+            ..
+        } = new;
         let old = EngineConfig::clone(&slot);
         *slot = Arc::new(EngineConfig {
             labels,
@@ -117,8 +125,10 @@ impl Engine {
             runtimes,
             default_runtime,
             facts,
+            transfers,
             ..old
         });
+        self.inner.registries.renew(&slot);
     }
 
     /// Follows and replays events.

@@ -30,7 +30,7 @@ pub mod spec;
 mod system;
 mod volumes;
 
-pub use config::{EngineConfig, ForeignRuntime, InfoFacts, OWN_RUNTIME, find_shim};
+pub use config::{EngineConfig, ForeignRuntime, InfoFacts, OWN_RUNTIME, Transfers, find_shim};
 pub use container::{
     AttachRequest, Attachment, ChangeKind, CommitRequest, Created, ExecRequest, ExecState, Inspected,
     ListRequest, Listed, LogLine, Logs, LogsRequest, NetworkCounters, Output, PathStat, Sample, StepRequest,
@@ -39,6 +39,6 @@ pub use container::{
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use filters::Filters;
-pub use images::{ImagesPruned, ImportRequest, Progress};
+pub use images::{ImagesPruned, ImportRequest, Progress, PullRequest, PushRequest};
 pub use network::Networking;
 pub use system::{DiskUsage, Info, Pruned};

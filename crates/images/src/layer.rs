@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use gantry_archive::{
     Compression, Decoder, ExtractOptions, Extracted, Reader, Root, Whiteouts, extract, settle,
@@ -335,6 +335,8 @@ impl ImageStore {
             let roots: Vec<Root> = roots.iter().map(|path| Root::open(path)).collect::<io::Result<_>>()?;
             let root = Root::open(&snapshots.layer_dir(&unpacked.key)?)?;
             settle(&root, &roots, &unpacked.extracted, snapshots.whiteouts())?;
+            // Who finds the layer there finds it whole: nobody else is in the middle of putting it there.
+            let _one = self.inner.placing.lock().unwrap_or_else(PoisonError::into_inner);
             let committed = if apart {
                 snapshots.commit_on(chain.as_ref(), &unpacked.key, below.as_deref())
             } else {

@@ -18,8 +18,10 @@
 //!
 //! Start reading at [`ImageStore`]; each verb is a file.
 
+mod ahead;
 mod change;
 mod commit;
+mod compress;
 mod config;
 mod container;
 mod create;
@@ -40,7 +42,9 @@ mod save;
 mod store;
 mod stream;
 mod tag;
+mod travel;
 
+pub use ahead::{Arrived, Arriving};
 pub use change::{ChangeError, changes_of, command_line, env_of, parse_changes};
 pub use commit::CommitRequest;
 pub use config::{ConfigChange, Healthcheck, HistoryEntry, ImageConfig, RootFs, RunConfig};

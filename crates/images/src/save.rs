@@ -6,7 +6,7 @@ use gantry_names::{Digest, Hasher, ImageId, Platform, Reference};
 use serde_json::{Value, json};
 
 use crate::resolve::resolve_in;
-use crate::{Error, Image, ImageStore, Result};
+use crate::{Error, Image, ImageStore, Record, Result};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -137,7 +137,10 @@ impl ImageStore {
         if let Some(digest) = &image.record.manifest
             && self.inner.content.contains(digest)
         {
-            return Ok(self.inner.content.read(digest, crate::store::MAX_DOCUMENT)?);
+            let kept = self.inner.content.read(digest, crate::store::MAX_DOCUMENT)?;
+            if names_layers(&kept, &image.record) {
+                return Ok(kept);
+            }
         }
         let layer = |layer: &crate::Layer| json!({ "mediaType": layer.media_type, "digest": layer.blob, "size": layer.blob_size });
         let manifest = json!({
@@ -148,6 +151,15 @@ impl ImageStore {
         });
         Ok(serde_json::to_vec(&manifest).map_err(std::io::Error::other)?)
     }
+}
+
+/// Whether a manifest names the blobs that are kept. It does not where the layers were here before under other blobs, as
+/// after a `load`.
+fn names_layers(manifest: &[u8], record: &Record) -> bool {
+    let Ok(manifest) = serde_json::from_slice::<Value>(manifest) else { return false };
+    let named = manifest["layers"].as_array().map_or(&[][..], Vec::as_slice);
+    named.len() == record.layers.len()
+        && named.iter().zip(&record.layers).all(|(named, kept)| named["digest"] == kept.blob.as_str())
 }
 
 /// Hashes what is read through it: a damaged blob is told, not passed on in silence.

@@ -27,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Arc<dyn Snapshotter>,
     pub(crate) holds: Arc<Holds>,
     pub(crate) pruning: AtomicBool,
+    /// Held while a layer gets its name.
+    pub(crate) placing: Mutex<()>,
     /// Parsed config documents. They never change, and every listing wants them all.
     configs: Mutex<HashMap<ImageId, Arc<ImageConfig>>>,
 }
@@ -78,6 +80,7 @@ impl ImageStore {
             snapshots,
             holds: Arc::default(),
             pruning: AtomicBool::new(false),
+            placing: Mutex::default(),
             configs: Mutex::default(),
         };
         let images = ImageStore { inner: Arc::new(inner) };

@@ -21,7 +21,6 @@ const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swar
 const NO_SWARM: &str = "This node is not part of a swarm";
 const NO_CLUSTER: &str = "this engine does not form swarms yet";
 const NO_PLUGINS: &str = "this engine has no managed plugins: volume, network and log drivers are built in";
-const NO_REGISTRY: &str = "this engine does not speak with registries yet";
 const NO_BUILD: &str = "this engine builds by the classic door only: set DOCKER_BUILDKIT=0";
 const NO_CHECKPOINTS: &str = "this engine does not checkpoint containers";
 
@@ -65,10 +64,6 @@ refusals! {
     GET "/configs/{}" => Unavailable NOT_A_MANAGER,
     DELETE "/configs/{}" => Unavailable NOT_A_MANAGER,
 
-    GET "/images/search" => NotImplemented NO_REGISTRY,
-    POST "/images/{}/push" => NotImplemented NO_REGISTRY,
-    GET "/distribution/{}/json" => NotImplemented NO_REGISTRY,
-    POST "/auth" => NotImplemented NO_REGISTRY,
     POST "/session" => NotImplemented NO_BUILD,
     POST "/grpc" => NotImplemented NO_BUILD,
 

@@ -15,6 +15,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Engine {
     dir: tempfile::TempDir,
     flags: Vec<String>,
+    /// Without bridges and rules, in the network everybody is in.
+    shared: bool,
+    /// Names it knows: the text of its own `/etc/hosts`.
+    hosts: String,
     process: Option<Child>,
 }
 
@@ -86,7 +90,23 @@ impl Engine {
     pub fn empty(flags: &[&str]) -> Engine {
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut engine = Engine { dir, flags, process: None };
+        let mut engine = Engine { dir, flags, shared: false, hosts: String::new(), process: None };
+        engine.launch();
+        engine
+    }
+
+    /// An engine without an image that shares this machine's network, so that it reaches a registry here, and makes no
+    /// networks of its own.
+    pub fn shared(flags: &[&str]) -> Engine {
+        Engine::shared_with_hosts(flags, "")
+    }
+
+    /// The same with names for addresses.
+    pub fn shared_with_hosts(flags: &[&str], hosts: &str) -> Engine {
+        let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
+        let quiet = ["--bridge=none", "--iptables=false", "--ip-forward=false"];
+        let flags = quiet.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        let mut engine = Engine { dir, flags, shared: true, hosts: hosts.to_owned(), process: None };
         engine.launch();
         engine
     }
@@ -103,7 +123,15 @@ impl Engine {
     /// rules of one test are not another's.
     pub fn command(&self) -> Command {
         let mut command = Command::new("unshare");
-        command.arg("--net").arg("--").arg(gantry()).arg("daemon");
+        match (self.shared, self.hosts.as_str()) {
+            (false, _) => command.arg("--net").arg("--"),
+            (true, "") => command.arg("--"),
+            (true, _) => command.args(["--mount", "--", "sh", "-c"]).args([
+                "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
+                &self.path("hosts").display().to_string(),
+            ]),
+        };
+        command.arg(gantry()).arg("daemon");
         command.arg("-H").arg(format!("unix://{}", self.socket().display()));
         command.arg("--data-root").arg(self.path("data")).arg("--exec-root").arg(self.path("run"));
         command.arg("--pidfile").arg(self.path("pid")).arg("--group").arg("0");
@@ -118,6 +146,7 @@ impl Engine {
         if !config.exists() {
             std::fs::write(&config, "{}").expect("a file can be written");
         }
+        std::fs::write(self.path("hosts"), &self.hosts).expect("a file can be written");
         let notify = self.path("notify");
         if notify.exists() {
             std::fs::remove_file(&notify).expect("the old socket goes");

@@ -15,5 +15,6 @@ mod program;
 mod settings;
 mod streams;
 mod system;
+mod travel;
 mod versions;
 mod volume;

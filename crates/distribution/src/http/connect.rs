@@ -160,6 +160,8 @@ fn x509(cause: &rustls::CertificateError, host: &str) -> String {
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             format!("x509: certificate is not valid for {host}")
         }
+        // An authority's own certificate, shown as a server's, and its like.
+        C::Other(why) => format!("x509: certificate signed by unknown authority ({})", why.0),
         other => format!("x509: {other}"),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -49,7 +50,7 @@ impl Tls {
     /// `x.key` there. `unverified` trusts anybody.
     pub fn open(directory: Option<&Path>, unverified: bool) -> Result<Self, TlsError> {
         let mut roots = system_roots();
-        let mut client = None;
+        let (mut client, mut own) = (None, Vec::new());
         if let Some(directory) = directory.filter(|directory| directory.is_dir()) {
             let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
                 .map(|entry| entry.map(|entry| entry.path()))
@@ -57,23 +58,33 @@ impl Tls {
             files.sort();
             for file in files {
                 match file.extension().and_then(|extension| extension.to_str()) {
-                    Some("crt") => add(&mut roots, &file)?,
+                    Some("crt") => own.extend(add(&mut roots, &file)?),
                     Some("cert") if client.is_none() => client = Some(identity(&file)?),
                     _ => {}
                 }
             }
         }
-        Self::build(roots, client, unverified)
+        Self::build(roots, own, client, unverified)
     }
 
-    fn build(roots: RootCertStore, client: Option<Identity>, unverified: bool) -> Result<Self, TlsError> {
+    fn build(
+        roots: RootCertStore,
+        own: Vec<CertificateDer<'static>>,
+        client: Option<Identity>,
+        unverified: bool,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
         let builder = if unverified {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        } else {
+        } else if own.is_empty() {
             builder.with_root_certificates(roots)
+        } else {
+            let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|err| rustls::Error::General(err.to_string()))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Named { usual, own }))
         };
         let config = match client {
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
@@ -106,14 +117,16 @@ fn file_error(path: &Path) -> impl Fn(rustls_pki_types::pem::Error) -> TlsError 
     move |err| TlsError::File { path: path.to_owned(), cause: err.to_string() }
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let mut added = Vec::new();
     for certificate in CertificateDer::pem_file_iter(path).map_err(file_error(path))? {
         let certificate = certificate.map_err(file_error(path))?;
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|err| TlsError::File { path: path.to_owned(), cause: err.to_string() })?;
+        added.push(certificate);
     }
-    Ok(())
+    Ok(added)
 }
 
 fn identity(certificate: &Path) -> Result<Identity, TlsError> {
@@ -125,6 +138,60 @@ fn identity(certificate: &Path) -> Result<Identity, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate).map_err(file_error(certificate))?;
     let chain = chain.collect::<Result<_, _>>().map_err(file_error(certificate))?;
     Ok((chain, PrivateKeyDer::from_pem_file(&key).map_err(file_error(&key))?))
+}
+
+/// Checks as usual, and accepts a certificate that is itself one of those named for the host, though it is an authority's:
+/// what `openssl req -x509` makes serves many a private registry.
+#[derive(Debug)]
+struct Named {
+    usual: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let checked = self.usual.verify_server_cert(certificate, between, name, ocsp, now);
+        match checked {
+            // Its time has been checked before its kind was; one that is over is another error.
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_)))
+                if self.own.iter().any(|own| own == certificate) =>
+            {
+                let parsed = rustls::server::ParsedCertificate::try_from(certificate)?;
+                rustls::client::verify_server_name(&parsed, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            checked => checked,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
 }
 
 /// Accepts every certificate: what `--insecure-registry` asks for.

@@ -4,8 +4,14 @@ mod blobs;
 mod import;
 mod load;
 mod pull;
+mod push;
+mod registries;
+mod remote;
 
 pub use import::ImportRequest;
+pub use pull::PullRequest;
+pub use push::PushRequest;
+pub(crate) use registries::Registries;
 
 use std::collections::BTreeMap;
 

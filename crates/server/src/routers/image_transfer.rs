@@ -1,10 +1,11 @@
-//! Images on the move: loaded, saved, imported, committed, pulled.
+//! Images on the move: loaded, saved, imported, committed, pulled, pushed.
 
 use super::archive::tar;
 use super::image::{platform, repo_tag};
+use super::registry;
 use crate::body::{BodySender, Gone, RequestBody};
 use crate::bridge;
-use crate::call::{Call, decode_auth, document};
+use crate::call::{Call, document};
 use crate::convert::create;
 use crate::failure::Failure;
 use crate::fetch;
@@ -13,7 +14,7 @@ use crate::route::routes;
 use gantry_api::container::Config;
 use gantry_api::error::IdResponse;
 use gantry_api::stream::{JsonMessage, JsonProgress};
-use gantry_engine::{CommitRequest, ImportRequest, Progress};
+use gantry_engine::{CommitRequest, ImportRequest, Progress, PullRequest, PushRequest};
 use gantry_errdefs::Class;
 use gantry_names::{Digest, Platform, Reference};
 use http::StatusCode;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 routes! {
     POST "/images/create" => create,
     POST "/images/load" => load,
+    POST "/images/{}/push" => push,
     GET "/images/get" => save,
     GET "/images/{}/get" => save,
     POST "/commit" => commit,
@@ -128,6 +130,8 @@ async fn pull(call: Call, wanted: Option<Platform>) -> Answer {
     let (name, tag) = (call.query.get("fromImage"), call.query.get("tag"));
     // Clients that want all tags send the name with a colon behind it.
     let reference = Reference::parse(name.strip_suffix(':').unwrap_or(name)).map_err(|e| invalid(&e))?;
+    // A name alone means every tag: clients put `latest` in where they mean it.
+    let all_tags = tag.is_empty() && reference.tag().is_none() && reference.digest().is_none();
     let reference = match tag {
         "" => reference,
         // It may be a digest.
@@ -139,10 +143,29 @@ async fn pull(call: Call, wanted: Option<Platform>) -> Answer {
     if reference.familiar_name() == "scratch" {
         return Err(Failure::new(Class::Forbidden, "'scratch' is a reserved name"));
     }
-    let auth = call.headers.get("x-registry-auth").and_then(|header| decode_auth(header.as_bytes()));
+    let request = PullRequest { reference, all_tags, platform: wanted, auth: registry::auth(&call) };
     let app = call.app;
     progress(Early::Plain, move |told| async move {
-        app.engine.image_pull(reference, wanted, auth, told).await.map_err(Failure::from)
+        app.engine.image_pull(request, told).await.map_err(Failure::from)
+    })
+    .await
+}
+
+async fn push(call: Call) -> Answer {
+    let invalid = |e: &dyn std::fmt::Display| Failure::invalid(e.to_string());
+    let reference = Reference::parse(&call.name).map_err(|e| invalid(&e))?;
+    let reference = match call.query.get("tag") {
+        "" => reference,
+        tag => reference.with_tag(tag).map_err(|e| invalid(&e))?,
+    };
+    if call.version.since(46) {
+        // One image is one platform here: what is pushed is what there is.
+        let _checked = call.query.platform_json("platform")?;
+    }
+    let request = PushRequest { reference, auth: registry::auth(&call) };
+    let app = call.app;
+    progress(Early::Plain, move |told| async move {
+        app.engine.image_push(request, told).await.map_err(Failure::from)
     })
     .await
 }

@@ -10,6 +10,7 @@ mod logs;
 mod network;
 mod ping;
 mod plugin;
+mod registry;
 mod stats;
 mod streams;
 mod system;
@@ -27,6 +28,7 @@ pub(crate) const ALL: &[&[Route]] = &[
     archive::ROUTES,
     exec::ROUTES,
     image_transfer::ROUTES,
+    registry::ROUTES,
     image::ROUTES,
     volume::ROUTES,
     network::ROUTES,

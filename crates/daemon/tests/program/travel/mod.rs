@@ -1,0 +1,10 @@
+//! Images travel: Docker's client and skopeo, our engines, our registry.
+//!
+//! Engines here share the machine's network and make none of their own; what is between an engine and the registry, where
+//! it matters, is a [`line::Line`] that counts, slows and cuts.
+
+mod access;
+mod line;
+mod registry;
+mod resume;
+mod trips;

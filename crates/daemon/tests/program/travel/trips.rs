@@ -1,0 +1,135 @@
+//! There and back: what arrives is what left.
+
+use std::process::Command;
+
+use super::line::Line;
+use super::registry::Registry;
+use crate::harness::{Engine, busybox};
+
+/// An engine with busybox in it.
+fn with_busybox(flags: &[&str]) -> Engine {
+    let engine = Engine::shared(flags);
+    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
+    engine
+}
+
+/// The digest that a push's last line names.
+fn digest(said: &str) -> String {
+    let line = said.lines().find(|line| line.contains("digest: sha256:")).unwrap_or_else(|| panic!("{said}"));
+    line.split(' ').nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn what_is_pushed_is_pulled_elsewhere_under_the_same_digest() {
+    let registry = Registry::start();
+    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let name = registry.image("team/box:1");
+    here.docker(["tag", "busybox", &name]).ok();
+    let said = here.docker(["push", &name]).ok();
+    let repository = registry.image("team/box");
+    assert!(said.starts_with(&format!("The push refers to repository [{repository}]\n")), "{said}");
+    assert!(said.contains(": Preparing\n") && said.contains(": Pushed\n"), "{said}");
+    let pushed = digest(&said);
+    let by_digest = format!("{repository}@{pushed}");
+    let digests = ["image", "inspect", "-f", "{{join .RepoDigests \" \"}}"];
+    assert_eq!(here.docker(digests.iter().chain(&["busybox"])).ok(), by_digest);
+
+    let said = there.docker(["pull", &name]).ok();
+    assert!(said.starts_with("1: Pulling from team/box\n"), "{said}");
+    assert!(said.contains(": Pull complete\n") && said.contains(&format!("\nDigest: {pushed}\n")), "{said}");
+    assert!(said.contains(&format!("Status: Downloaded newer image for {name}\n")), "{said}");
+    let id = |engine: &Engine, name: &str| engine.docker(["images", "-q", "--no-trunc", name]).ok();
+    assert_eq!(id(&there, &name), id(&here, "busybox"));
+    assert_eq!(there.docker(digests.iter().chain(&[name.as_str()])).ok(), by_digest);
+    assert_eq!(there.docker(["run", "--rm", "--network", "none", &name, "echo", "hi"]).ok(), "hi");
+
+    let again = there.docker(["pull", &name]).ok();
+    assert!(again.contains(": Already exists\n") && !again.contains("Pull complete"), "{again}");
+    assert!(again.contains("Status: Image is up to date for"), "{again}");
+    assert_eq!(digest(&there.docker(["push", &name]).ok()), pushed, "a pulled image keeps its manifest");
+    there.docker(["rmi", &name]).ok();
+    there.docker(["pull", "-q", &by_digest]).ok();
+    assert!(there.docker(["image", "inspect", &by_digest]).ok().contains(&pushed));
+
+    let seen = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
+        .arg(format!("docker://{name}"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&seen.stdout).trim(), pushed, "{seen:?}");
+}
+
+#[test]
+fn layers_are_mounted_and_all_tags_travel() {
+    let registry = Registry::start();
+    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    here.docker(["tag", "busybox", &registry.image("one:1")]).ok();
+    here.docker(["push", &registry.image("one:1")]).ok();
+    let two = registry.image("two");
+    for tag in ["a", "b"] {
+        here.docker(["tag", "busybox", &format!("{two}:{tag}")]).ok();
+    }
+    let said = here.docker(["push", "-a", &two]).ok();
+    assert!(said.contains(": Mounted from one\n"), "{said}");
+    assert!(said.contains("a: digest: ") && said.contains("b: digest: "), "{said}");
+    let said = there.docker(["pull", "-a", &two]).ok();
+    assert!(said.contains("a: Pulling from two\n") && said.contains("b: Pulling from two\n"), "{said}");
+    assert!(said.contains(&format!("Status: Downloaded newer image for {two}\n")), "{said}");
+    assert_eq!(there.docker(["images", "--format", "{{.Tag}}", &two]).ok().lines().count(), 2);
+}
+
+#[test]
+fn what_is_not_there_is_told_in_dockers_words() {
+    let registry = Registry::start();
+    let engine = with_busybox(&[]);
+    let (nope, tag) = (registry.image("nope"), registry.image("box"));
+    let err = engine.docker(["push", &nope]).failed();
+    assert_eq!(err, format!("An image does not exist locally with the tag: {nope}"));
+    engine.docker(["tag", "busybox", &tag]).ok();
+    let err = engine.docker(["push", &format!("{tag}:2")]).failed();
+    assert_eq!(err, format!("tag does not exist: {tag}:2"));
+    let err = engine.docker(["pull", &nope]).failed();
+    assert!(err.contains(&format!("manifest for {nope}:latest not found: manifest unknown")), "{err}");
+    // A port nobody listens on.
+    let err = engine.docker(["pull", "127.0.0.1:1/x"]).failed();
+    assert!(err.contains("connect: connection refused"), "{err}");
+    engine.docker(["push", &tag]).ok();
+    let (status, found) = engine.http("GET", &format!("/distribution/{tag}/json"), "");
+    assert_eq!(status, 200);
+    assert_eq!(found["Platforms"][0]["os"], "linux");
+    let found = engine.docker(["search", "--format", "{{.Name}}", &registry.image("bo")]).ok();
+    assert_eq!(found, "box");
+    let err = engine.docker(["search", "--limit", "101", "x"]).failed();
+    assert!(err.contains("limit 101 is outside the range of [1, 100]"), "{err}");
+    let err = engine.docker(["search", "--filter", "size=3", "x"]).failed();
+    assert!(err.contains("invalid filter 'size'"), "{err}");
+}
+
+#[test]
+fn a_loaded_image_is_not_fetched_again_and_a_damaged_blob_is() {
+    let registry = Registry::start();
+    let line = Line::to(&registry.address);
+    let (here, there) = (with_busybox(&[]), with_busybox(&[]));
+    here.docker(["tag", "busybox", &registry.image("box")]).ok();
+    let pushed = digest(&here.docker(["push", &registry.image("box")]).ok());
+    let name = format!("{}/box", line.address);
+    let said = there.docker(["pull", &name]).ok();
+    assert!(said.contains(": Already exists\n") && line.came() < 8_000, "{} bytes: {said}", line.came());
+    assert_eq!(digest(&there.docker(["push", &name]).ok()), pushed);
+
+    // On the engine it was packed on, the layer's blob is what the registry has: spoil it.
+    let layer = here.path("data/content/blobs/sha256");
+    let largest = std::fs::read_dir(layer).unwrap().map(|entry| entry.unwrap().path());
+    let mut largest: Vec<_> = largest.collect();
+    largest.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
+    let packed = largest.iter().rev().find(|path| std::fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]));
+    let packed = packed.expect("it was packed to be pushed");
+    let mut bytes = std::fs::read(packed).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(packed, &bytes).unwrap();
+    let saved = here.path("saved.tar").display().to_string();
+    assert_ne!(here.docker(["save", "-o", &saved, "busybox"]).code, 0, "the damage is told");
+    here.docker(["pull", &registry.image("box")]).ok();
+    here.docker(["save", "-o", &saved, "busybox"]).ok();
+}
