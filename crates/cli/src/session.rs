@@ -143,13 +143,29 @@ impl Session {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let options = Options {
+        let client = Client::new(self.endpoint()?, self.options());
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// The client of another engine: a context's name or an address.
+    pub fn client_of(&self, engine: &str) -> Result<Client, Failure> {
+        let endpoint = if engine.contains("://") || engine.starts_with('/') {
+            let host = if engine.starts_with('/') { format!("unix://{engine}") } else { engine.to_owned() };
+            Endpoint::parse(&host, self.tls()).map_err(|why| Failure::text(1, why.to_string()))?
+        } else {
+            let store = self.contexts();
+            let context: Context = store.get(engine).map_err(|why| Failure::text(1, why))?;
+            store.endpoint(&context)?
+        };
+        Ok(Client::new(endpoint, self.options()))
+    }
+
+    fn options(&self) -> Options {
+        Options {
             api_version: var("DOCKER_API_VERSION"),
             headers: self.config().pairs("HttpHeaders"),
             user_agent: format!("Gantry-Client/{} (linux)", env!("CARGO_PKG_VERSION")),
-        };
-        let client = Client::new(self.endpoint()?, options);
-        Ok(self.client.get_or_init(|| client))
+        }
     }
 
     /// The header of an image's registry, with the credentials that are stored for it.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 
 use gantry_archive::{Entry, Writer};
-use gantry_names::{Digest, Hasher, ImageId, Platform, Reference};
+use gantry_names::{DiffId, Digest, Hasher, ImageId, Platform, Reference};
 use serde_json::{Value, json};
 
 use crate::resolve::resolve_in;
@@ -23,6 +23,17 @@ impl ImageStore {
     ///
     /// Layers' blobs are written as they are here, compressed or not; every reader tells by their first bytes.
     pub fn save(&self, names: &[String], platform: Option<&Platform>, out: &mut dyn Write) -> Result<()> {
+        self.save_without(names, platform, &BTreeSet::new(), out)
+    }
+
+    /// The same without the layers that whoever loads it has: the archive names them and does not bring them.
+    pub fn save_without(
+        &self,
+        names: &[String],
+        platform: Option<&Platform>,
+        without: &BTreeSet<DiffId>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let items = self.chosen(names, platform)?;
         let mut archive = Writer::new(out);
         let mut written: BTreeSet<Digest> = BTreeSet::new();
@@ -34,7 +45,7 @@ impl ImageStore {
             let image = &item.image;
             let config = self.config_bytes(&image.id)?;
             for layer in &image.record.layers {
-                if written.insert(layer.blob.clone()) {
+                if !without.contains(&layer.diff_id) && written.insert(layer.blob.clone()) {
                     self.write_blob(&mut archive, image, &layer.blob)?;
                 }
             }

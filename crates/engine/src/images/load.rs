@@ -1,9 +1,10 @@
 //! `load` and `save`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use gantry_images::{LoadEvent, LoadOptions};
-use gantry_names::{ImageId, Platform, Reference};
+use gantry_names::{DiffId, ImageId, Platform, Reference};
 use tokio::sync::mpsc;
 
 use super::Progress;
@@ -52,8 +53,13 @@ impl Engine {
         Ok(())
     }
 
-    /// An archive of images; the names are resolved before this returns.
-    pub async fn image_save(&self, names: Vec<String>, platform: Option<Platform>) -> Result<TarWriter> {
+    /// An archive of images, without the layers that its reader has; the names are resolved before this returns.
+    pub async fn image_save(
+        &self,
+        names: Vec<String>,
+        platform: Option<Platform>,
+        without: BTreeSet<DiffId>,
+    ) -> Result<TarWriter> {
         let (engine, asked) = (self.clone(), names.clone());
         let ids = blocking(move || {
             let each = asked.iter().map(|name| engine.inner.images.resolve(name).map_err(Error::from));
@@ -64,7 +70,9 @@ impl Engine {
             self.image_event(id.as_ref(), "save", name);
         }
         let images = self.inner.images.clone();
-        Ok(Box::new(move |out| images.save(&names, platform.as_ref(), out).map_err(io::Error::other)))
+        Ok(Box::new(move |out| {
+            images.save_without(&names, platform.as_ref(), &without, out).map_err(io::Error::other)
+        }))
     }
 
     /// Loads an archive that is in memory and gives it this name.

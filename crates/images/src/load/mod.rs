@@ -318,6 +318,11 @@ impl Archive<'_> {
         if let Some(error) = self.refused.remove(&name) {
             return Err(error);
         }
+        if !self.layers.contains_key(&name)
+            && let Some(layer) = self.here_before(expected, parent)?
+        {
+            return Ok(layer);
+        }
         let piece = self.layers.get_mut(&name).ok_or_else(|| Error::Archive(format!("{name} is missing")))?;
         if piece.diff_id != *expected {
             let (expected, found) = (expected.to_string(), piece.diff_id.to_string());
@@ -346,6 +351,16 @@ impl Archive<'_> {
                 layer.size = self.store.inner.snapshots.usage(chain.as_ref())?.bytes;
                 Ok(layer)
             }
+        }
+    }
+
+    /// A layer that the archive leaves out because it is here, in its place.
+    fn here_before(&self, expected: &DiffId, parent: Option<&ChainId>) -> Result<Option<Layer>> {
+        let chain = ChainId::extend(parent, expected);
+        self.lease.hold(&chain);
+        match self.store.inner.snapshots.stat(chain.as_ref()) {
+            Ok(_) => self.store.layer_of(expected),
+            Err(_) => Ok(None),
         }
     }
 

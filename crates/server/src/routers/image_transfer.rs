@@ -16,7 +16,7 @@ use gantry_api::error::IdResponse;
 use gantry_api::stream::{JsonMessage, JsonProgress};
 use gantry_engine::{CommitRequest, ImportRequest, Progress, PullRequest, PushRequest};
 use gantry_errdefs::Class;
-use gantry_names::{Digest, Platform, Reference};
+use gantry_names::{DiffId, Digest, Platform, Reference};
 use http::StatusCode;
 use std::future::Future;
 use tokio::sync::mpsc;
@@ -230,7 +230,10 @@ async fn save(call: Call) -> Answer {
         "" => call.query.all("names"),
         name => vec![name.to_owned()],
     };
-    Ok(tar(call.app.engine.image_save(names, wanted).await?))
+    // Ours: the diff ids of layers that the reader has.
+    let without = call.query.all("without").into_iter().map(|text| text.parse::<Digest>().map(DiffId));
+    let without = without.collect::<Result<_, _>>().map_err(|e| Failure::invalid(e.to_string()))?;
+    Ok(tar(call.app.engine.image_save(names, wanted, without).await?))
 }
 
 async fn commit(call: Call) -> Answer {

@@ -1,6 +1,7 @@
 //! Images: a verb is a file.
 
 pub mod build;
+pub mod copy;
 pub mod history;
 pub mod import;
 pub mod inspect;
@@ -21,6 +22,7 @@ pub static IMAGE: Command = Command {
     short: "Manage images",
     below: &[
         entry(&["build"], &build::BUILD),
+        entry(&["copy"], &copy::COPY),
         entry(&["history"], &history::HISTORY),
         entry(&["import"], &import::IMPORT),
         entry(&["inspect"], &inspect::INSPECT),
