@@ -5,7 +5,7 @@ use gantry_build::request::{Caller, StepLimits};
 use gantry_build::step::{ImageWanted, Outside, Refusal, Step, StepMount, Task};
 use gantry_engine::record::{MountPoint, MountPointKind};
 use gantry_engine::spec::{ContainerSpec, NetworkMode, ReadOnly, Resources, Ulimit};
-use gantry_engine::{Engine, StepRequest};
+use gantry_engine::{Engine, PullRequest, StepRequest};
 use gantry_errdefs::{Class, Classified, chain};
 use gantry_names::{ImageId, Reference};
 use tokio::sync::mpsc;
@@ -69,7 +69,9 @@ impl Steps {
                 output.transfer(Transfer { status, id, current, total });
             }
         };
-        let pulling = self.0.image_pull(reference.clone(), platform.clone(), auth, tx);
+        let request =
+            PullRequest { reference: reference.clone(), all_tags: false, platform: platform.clone(), auth };
+        let pulling = self.0.image_pull(request, tx);
         let (pulled, ()) = tokio::join!(pulling, telling);
         pulled.map_err(refusal)?;
         let pulled = here(reference.familiar()).await;
