@@ -76,6 +76,12 @@ impl From<EndpointError> for Failure {
     }
 }
 
+impl From<gantry_compose::Failed> for Failure {
+    fn from(err: gantry_compose::Failed) -> Failure {
+        Failure::text(1, err.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(err: io::Error) -> Failure {
         Failure::text(1, crate::terminal::io_text(&err))

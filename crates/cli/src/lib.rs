@@ -42,13 +42,19 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     let called = words.next().unwrap_or_default();
     let program = match Path::new(&called).file_name().and_then(|n| n.to_str()) {
         Some("docker") => "docker",
+        Some("docker-compose") => "docker-compose",
+        Some("fig") => "fig",
         _ => "gantry",
     };
     let mut args: Vec<String> = words.collect();
     if Path::new(&called).file_name().is_some_and(|name| name == "pipework") {
         args.splice(0..0, ["network".to_owned(), "plumb".to_owned()]);
     }
-    match dispatch(program, &args) {
+    let done = match program {
+        "docker-compose" | "fig" => compose(program, &args),
+        _ => dispatch(program, &args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = failure.to_string();
@@ -113,6 +119,23 @@ fn dispatch(program: &str, args: &[String]) -> Outcome {
     descend(&session, root, program, &words)
 }
 
+/// `docker-compose`, `fig`, and Docker's plugin: compose is the whole program.
+fn compose(program: &str, args: &[String]) -> Outcome {
+    let (connection, words) = match commands::compose::called(args) {
+        commands::compose::Called::Metadata(text) => {
+            print::line(&text);
+            return Ok(());
+        }
+        commands::compose::Called::Program { connection, words } => (connection, words),
+    };
+    let root = &commands::ROOT;
+    let parsed = flags::parse(root.flags, false, &connection)
+        .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
+    let session =
+        Session::new(program.to_owned(), Matches::new(root.flags.to_vec(), parsed.given, Vec::new()));
+    perform(&session, &commands::compose::COMPOSE, program, &words)
+}
+
 /// Finds the command that `words` begin with, and does it.
 fn descend(session: &Session, root: &'static Command, program: &str, words: &[String]) -> Outcome {
     let (mut command, mut path, mut at) = (root, program.to_owned(), 0);
@@ -122,7 +145,8 @@ fn descend(session: &Session, root: &'static Command, program: &str, words: &[St
                 command = entry.command;
                 path = format!("{path} {word}");
                 at += 1;
-                if command.below.is_empty() {
+                // Compose has flags of its own before its verbs: it finds them itself.
+                if command.below.is_empty() || command.work.is_some() {
                     break;
                 }
             }

@@ -19,16 +19,28 @@ const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
 /// What every command works with.
 pub struct Session {
-    /// `gantry` or `docker`: how the person called us.
+    /// `gantry`, `docker`, `docker-compose` or `fig`: how the person called us.
     pub program: String,
     globals: Matches,
     config: OnceCell<ConfigFile>,
     client: OnceCell<Client>,
+    compose: OnceCell<Matches>,
 }
 
 impl Session {
     pub(crate) fn new(program: String, globals: Matches) -> Session {
-        Session { program, globals, config: OnceCell::new(), client: OnceCell::new() }
+        Session { program, globals, config: OnceCell::new(), client: OnceCell::new(), compose: OnceCell::new() }
+    }
+
+    /// Keeps the flags that stood between `compose` and its verb.
+    pub(crate) fn enter_compose(&self, flags: Matches) {
+        // A program does one verb.
+        let _ = self.compose.set(flags);
+    }
+
+    /// The flags that stood between `compose` and its verb.
+    pub(crate) fn compose(&self) -> &Matches {
+        self.compose.get().expect("a verb of compose runs after its flags are known")
     }
 
     /// Whether `--debug` is on.
@@ -85,7 +97,7 @@ impl Session {
         let asked = self.globals.given("host").map(str::to_owned).or_else(|| var("DOCKER_HOST"));
         match asked {
             Some(host) => host,
-            None if self.program == "docker" && Path::new(DOCKER_SOCKET).exists() => {
+            None if self.program != "gantry" && Path::new(DOCKER_SOCKET).exists() => {
                 format!("unix://{DOCKER_SOCKET}")
             }
             None => format!("unix://{OUR_SOCKET}"),

@@ -8,7 +8,7 @@ use crate::names::{self, Separator};
 use crate::scene::{ImageFacts, Images};
 
 /// The images of services, by name, that a project needs.
-pub fn images(project: &Project, separator: Separator) -> Vec<String> {
+pub fn names(project: &Project, separator: Separator) -> Vec<String> {
     let mut all: Vec<String> =
         project.services.values().map(|s| names::image(&project.name, s, separator)).collect();
     all.sort();

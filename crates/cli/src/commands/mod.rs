@@ -1,6 +1,7 @@
 //! The tree of commands: a noun is a folder, a verb is a file.
 
 mod builder;
+pub mod compose;
 pub mod container;
 mod context;
 pub mod image;

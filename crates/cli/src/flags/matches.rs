@@ -4,6 +4,7 @@ use super::{Flag, Kind};
 use crate::parse::{csv, duration, numbers, size};
 
 /// The flags and words of one command.
+#[derive(Clone)]
 pub struct Matches {
     tables: Vec<&'static [Flag]>,
     given: Vec<(&'static str, String)>,

@@ -146,7 +146,7 @@ fn image(c: &Value, trunc: bool) -> String {
 }
 
 /// A quoted text as Go's `strconv.Quote`.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -1,0 +1,211 @@
+//! `compose build`, and the build that `up` does.
+
+use std::path::PathBuf;
+
+use gantry_compose::names;
+use gantry_compose::progress::Event;
+use gantry_compose_file::project::{Service, Source};
+
+use super::delegate::{delegate, option, switch as on};
+use super::ground::Ground;
+use super::{DRY_RUN, push};
+use crate::command::{COMMAND, Command, Names};
+use crate::commands::image;
+use crate::failure::{Failure, Outcome};
+use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
+use crate::print;
+use crate::session::Session;
+use crate::work;
+
+static FLAGS: &[Flag] = &[
+    list("build-arg", "Value of a build argument"),
+    text("builder", "Builder to use"),
+    switch("check", "Check the build's configuration only"),
+    flag("memory", Kind::Bytes, "Limit of memory").short('m'),
+    switch("no-cache", "Do not use the cache"),
+    switch("print", "Print what would be built"),
+    text("provenance", "Add an attestation of provenance"),
+    switch("pull", "Look for newer images of FROM"),
+    switch("push", "Push the images"),
+    switch("quiet", "Say nothing").short('q'),
+    text("sbom", "Add a bill of materials"),
+    text("ssh", "SSH agents or keys for the build"),
+    switch("with-dependencies", "Build what the services depend on, too"),
+    // As Compose 1 had them.
+    switch("force-rm", "Remove the containers that built even after a failure").hidden(),
+    switch("no-rm", "Keep the containers that built").hidden(),
+    switch("compress", "Compress the context").hidden(),
+    switch("parallel", "Accepted: builds do not wait for each other's layers").hidden(),
+    text("progress", "How to show progress").hidden(),
+];
+
+pub static BUILD: Command = Command {
+    usage: "[OPTIONS] [SERVICE...]",
+    short: "Build or rebuild services",
+    flags: &[FLAGS, DRY_RUN],
+    arity: crate::command::Arity::AtLeast(0),
+    names: Names::None,
+    work: work!(run),
+    ..COMMAND
+};
+
+/// What the command line adds to a service's build.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// Build arguments.
+    pub args: Vec<String>,
+    /// Without the cache.
+    pub no_cache: bool,
+    /// With newer images of FROM.
+    pub pull: bool,
+    /// Without a word.
+    pub quiet: bool,
+    /// At most so much memory, as it was written.
+    pub memory: String,
+    /// SSH agents or keys.
+    pub ssh: String,
+    /// Leave nothing of a failed build.
+    pub force_rm: bool,
+}
+
+async fn run(s: &Session, m: &Matches) -> Outcome {
+    let ground = Ground::load(s, m, "Building", &m.words)?;
+    let extra = Extra {
+        args: m.all("build-arg"),
+        no_cache: m.on("no-cache"),
+        pull: m.on("pull"),
+        quiet: m.on("quiet"),
+        memory: m.text("memory").to_owned(),
+        ssh: m.text("ssh").to_owned(),
+        force_rm: m.on("force-rm"),
+    };
+    let chosen = |service: &&Service| {
+        m.words.is_empty() || m.on("with-dependencies") || m.words.contains(&service.name)
+    };
+    let services: Vec<&Service> =
+        ground.project.services.values().filter(|s| s.build.is_some()).filter(chosen).collect();
+    if services.is_empty() {
+        ground.progress().warn("No services to build");
+        return Ok(());
+    }
+    for service in &services {
+        let image = names::image(&ground.project.name, service, ground.separator());
+        if m.on("print") || m.on("check") || ground.dry_run() {
+            print::line(&format!("{}: {image}", service.name));
+            continue;
+        }
+        self::service(&ground, service, &extra).await?;
+        ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
+        if m.on("push") {
+            push::image(&ground, &image, m.on("quiet")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds the image of a service.
+pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> Outcome {
+    let Some(build) = &service.build else { return Ok(()) };
+    let told = |failure: Failure| {
+        Failure::text(failure.code(), format!("failed to build service {:?}: {failure}", service.name))
+    };
+    let mut args: Vec<String> = Vec::new();
+    let name = names::image(&ground.project.name, service, ground.separator());
+    for tag in std::iter::once(&name).chain(&build.tags) {
+        option(&mut args, "tag", tag);
+    }
+    for (name, value) in &build.args {
+        match value.as_ref().or_else(|| ground.project.environment.get(name)) {
+            Some(value) => args.push(format!("--build-arg={name}={value}")),
+            None => args.push(format!("--build-arg={name}")),
+        }
+    }
+    args.extend(extra.args.iter().map(|arg| format!("--build-arg={arg}")));
+    args.extend(build.labels.iter().map(|(name, value)| format!("--label={name}={value}")));
+    for (name, value) in [
+        (gantry_compose::labels::PROJECT, ground.project.name.as_str()),
+        (gantry_compose::labels::SERVICE, &service.name),
+        (gantry_compose::labels::VERSION, gantry_compose::labels::SPOKEN),
+    ] {
+        args.push(format!("--label={name}={value}"));
+    }
+    args.extend(build.cache_from.iter().map(|image| format!("--cache-from={image}")));
+    for (host, addresses) in &build.extra_hosts {
+        args.extend(addresses.iter().map(|address| format!("--add-host={host}:{address}")));
+    }
+    for (name, limit) in &build.ulimits {
+        args.push(format!("--ulimit={name}={}:{}", limit.soft(), limit.hard()));
+    }
+    option(&mut args, "target", &build.target);
+    option(&mut args, "network", &build.network);
+    option(&mut args, "isolation", &build.isolation);
+    option(&mut args, "memory", &extra.memory);
+    if build.shm_size.0 > 0 {
+        option(&mut args, "shm-size", &build.shm_size.0.to_string());
+    }
+    let platform = match build.platforms.as_slice() {
+        [one] => one,
+        _ => &service.platform,
+    };
+    option(&mut args, "platform", platform);
+    on(&mut args, "no-cache", build.no_cache || extra.no_cache);
+    on(&mut args, "pull", build.pull || extra.pull);
+    on(&mut args, "quiet", extra.quiet);
+    on(&mut args, "force-rm", extra.force_rm);
+    let has = |flag: &str| image::build::BUILD.flags.iter().flat_map(|t| t.iter()).any(|f| f.long == flag);
+    if has("build-context") {
+        args.extend(build.additional_contexts.iter().map(|(k, v)| format!("--build-context={k}={v}")));
+    } else if let Some(context) = build.additional_contexts.keys().next() {
+        return Err(told(Failure::text(1, format!("additional context {context:?} needs BuildKit"))));
+    }
+    secrets(ground, service, has("secret"), &mut args).map_err(told)?;
+    if has("ssh") {
+        let keys = build.ssh.iter().map(|key| match key.path.as_str() {
+            "" => format!("--ssh={}", key.id),
+            path => format!("--ssh={}={path}", key.id),
+        });
+        args.extend(keys);
+        option(&mut args, "ssh", &extra.ssh);
+    }
+    // Written beside nothing of the user's, and gone when the build is.
+    let mut inline = None;
+    if !build.dockerfile_inline.is_empty() {
+        let file = std::env::temp_dir().join(format!("gantry-compose-{}-{}", std::process::id(), service.name));
+        std::fs::write(&file, &build.dockerfile_inline)?;
+        option(&mut args, "file", &file.to_string_lossy());
+        inline = Some(file);
+    } else if !build.dockerfile.is_empty() && !is_remote(&build.context) {
+        let file = PathBuf::from(&build.context).join(&build.dockerfile);
+        option(&mut args, "file", &file.to_string_lossy());
+    } else {
+        option(&mut args, "file", &build.dockerfile);
+    }
+    args.push("--".into());
+    args.push(build.context.clone());
+    let done = delegate(ground.s, &image::build::BUILD, args).await;
+    if let Some(file) = inline {
+        // What stays behind in the folder for such files does no harm.
+        let _ = std::fs::remove_file(file);
+    }
+    done.map_err(told)
+}
+
+fn secrets(ground: &Ground<'_>, service: &Service, can: bool, args: &mut Vec<String>) -> Outcome {
+    for grant in service.build.iter().flat_map(|b| &b.secrets) {
+        let Some(secret) = ground.project.secrets.get(&grant.source) else { continue };
+        if !can {
+            return Err(format!("build secret {:?} needs BuildKit", grant.source).into());
+        }
+        let id = if grant.target.is_empty() { &grant.source } else { &grant.target };
+        match &secret.source {
+            Source::File(path) => args.push(format!("--secret=id={id},src={path}")),
+            Source::Environment { name, .. } => args.push(format!("--secret=id={id},env={name}")),
+            _ => return Err(format!("build secret {:?} is neither a file nor a variable", grant.source).into()),
+        }
+    }
+    Ok(())
+}
+
+fn is_remote(context: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|p| context.starts_with(p))
+}
