@@ -29,7 +29,13 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(program: String, globals: Matches) -> Session {
-        Session { program, globals, config: OnceCell::new(), client: OnceCell::new(), compose: OnceCell::new() }
+        Session {
+            program,
+            globals,
+            config: OnceCell::new(),
+            client: OnceCell::new(),
+            compose: OnceCell::new(),
+        }
     }
 
     /// Keeps the flags that stood between `compose` and its verb.

@@ -63,6 +63,7 @@ pub static ROOT: Command = Command {
         shelved(&["info"], &system::info::INFO, Shelf::Common),
         shelved(&["builder"], &builder::BUILDER, Shelf::Management),
         shelved(&["checkpoint"], &swarm::checkpoint::CHECKPOINT, Shelf::Management),
+        shelved(&["compose"], &compose::COMPOSE, Shelf::Management),
         shelved(&["container"], &container::CONTAINER, Shelf::Management),
         shelved(&["context"], &context::CONTEXT, Shelf::Management),
         shelved(&["image"], &image::IMAGE, Shelf::Management),

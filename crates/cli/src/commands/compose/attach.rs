@@ -29,10 +29,8 @@ pub static ATTACH: Command = Command {
 async fn run(s: &Session, m: &Matches) -> Outcome {
     let (ground, _) = Ground::find(s, m, "Running", &m.words).await?;
     let container = pick(&ground, m.word(0), m.int("index"), false, false).await?;
-    let mut args = vec![
-        format!("--no-stdin={}", m.on("no-stdin")),
-        format!("--sig-proxy={}", m.on("sig-proxy")),
-    ];
+    let mut args =
+        vec![format!("--no-stdin={}", m.on("no-stdin")), format!("--sig-proxy={}", m.on("sig-proxy"))];
     option(&mut args, "detach-keys", m.text("detach-keys"));
     args.push(container.id);
     delegate(s, &container::attach::ATTACH, args).await

@@ -170,7 +170,8 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
     // Written beside nothing of the user's, and gone when the build is.
     let mut inline = None;
     if !build.dockerfile_inline.is_empty() {
-        let file = std::env::temp_dir().join(format!("gantry-compose-{}-{}", std::process::id(), service.name));
+        let file =
+            std::env::temp_dir().join(format!("gantry-compose-{}-{}", std::process::id(), service.name));
         std::fs::write(&file, &build.dockerfile_inline)?;
         option(&mut args, "file", &file.to_string_lossy());
         inline = Some(file);
@@ -200,7 +201,11 @@ fn secrets(ground: &Ground<'_>, service: &Service, can: bool, args: &mut Vec<Str
         match &secret.source {
             Source::File(path) => args.push(format!("--secret=id={id},src={path}")),
             Source::Environment { name, .. } => args.push(format!("--secret=id={id},env={name}")),
-            _ => return Err(format!("build secret {:?} is neither a file nor a variable", grant.source).into()),
+            _ => {
+                return Err(
+                    format!("build secret {:?} is neither a file nor a variable", grant.source).into()
+                );
+            }
         }
     }
     Ok(())

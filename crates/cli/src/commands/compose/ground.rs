@@ -84,14 +84,15 @@ pub fn request(s: &Session, services: &[String]) -> Result<Request, Failure> {
 /// Whether the project is named and has no files: then the engine's labels say what it is.
 fn is_by_name(s: &Session) -> bool {
     let asked = globals(s);
-    let named = asked.changed("project-name") || env::var("COMPOSE_PROJECT_NAME").is_ok_and(|v| !v.is_empty());
+    let named =
+        asked.changed("project-name") || env::var("COMPOSE_PROJECT_NAME").is_ok_and(|v| !v.is_empty());
     named && !asked.changed("file") && env::var_os("COMPOSE_FILE").is_none_or(|v| v.is_empty())
 }
 
 /// The project's files, read.
 pub fn load(s: &Session, services: &[String]) -> Result<Project, Failure> {
-    let project =
-        load::load(&request(s, services)?, &Disk).map_err(|problems| Failure::text(1, problems.to_string()))?;
+    let project = load::load(&request(s, services)?, &Disk)
+        .map_err(|problems| Failure::text(1, problems.to_string()))?;
     for warning in &project.warnings {
         Quiet.warn(warning);
     }
@@ -100,7 +101,12 @@ pub fn load(s: &Session, services: &[String]) -> Result<Project, Failure> {
 
 impl<'s> Ground<'s> {
     /// The project of the files, with the services that were named (none: all) and what they need.
-    pub fn load(s: &'s Session, m: &Matches, title: &'static str, services: &[String]) -> Result<Self, Failure> {
+    pub fn load(
+        s: &'s Session,
+        m: &Matches,
+        title: &'static str,
+        services: &[String],
+    ) -> Result<Self, Failure> {
         let mut project = load(s, services)?;
         project.enable(services);
         project.select(services).map_err(|why| Failure::text(1, why))?;
@@ -151,7 +157,10 @@ impl<'s> Ground<'s> {
         let asked = globals(s);
         let client = s.client()?;
         let dry_run = asked.on("dry-run") || (m.has("dry-run") && m.on("dry-run"));
-        let at_once = match asked.given("parallel").map(str::to_owned).or_else(|| env::var("COMPOSE_PARALLEL_LIMIT").ok())
+        let at_once = match asked
+            .given("parallel")
+            .map(str::to_owned)
+            .or_else(|| env::var("COMPOSE_PARALLEL_LIMIT").ok())
         {
             Some(text) => usize::try_from(text.parse::<i64>().unwrap_or(-1)).ok().filter(|n| *n > 0),
             None => None,

@@ -83,7 +83,7 @@ struct Row {
 impl Row {
     fn of(container: &Container, image: &Value) -> Row {
         // The name that the container was made with, where the image still has it.
-        let asked = Reference::parse(text_of(&container.summary, "Image")).ok().map(Reference::or_latest);
+        let asked = Reference::parse(text_of(&container.summary, "Image")).ok().map(|r| r.or_latest());
         let tags = image["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let tags: Vec<Reference> = tags.filter_map(|t| Reference::parse(t).ok()).collect();
         let named = tags.iter().find(|t| asked.as_ref() == Some(t)).or(tags.first());
@@ -95,7 +95,7 @@ impl Row {
         };
         Row {
             container: container.name.clone(),
-            repository: named.map(Reference::familiar_name).unwrap_or_default(),
+            repository: named.map(|n| n.familiar_name().to_string()).unwrap_or_default(),
             tag: named.and_then(|n| n.tag().map(str::to_owned)).unwrap_or_default(),
             platform: format!("{}/{}{slash}{variant}", text_of(image, "Os"), text_of(image, "Architecture")),
             id: text_of(image, "Id").to_owned(),

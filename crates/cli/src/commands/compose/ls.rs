@@ -84,7 +84,12 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             }
             print::line(&aligned(&text, 20, 1));
         }
-        other => return Err(Failure::text(1, format!("format value {other:?} could not be parsed: format not supported"))),
+        other => {
+            return Err(Failure::text(
+                1,
+                format!("format value {other:?} could not be parsed: format not supported"),
+            ));
+        }
     }
     Ok(())
 }

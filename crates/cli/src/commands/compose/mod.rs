@@ -54,7 +54,9 @@ use crate::work;
 
 static GLOBAL: &[Flag] = &[
     switch("all-resources", "Include all resources, even those not used by services"),
-    text("ansi", "When to print colours and the like (\"never\"|\"always\"|\"auto\")").default("auto").check(check_ansi),
+    text("ansi", "When to print colours and the like (\"never\"|\"always\"|\"auto\")")
+        .default("auto")
+        .check(check_ansi),
     switch("compatibility", "Names and tables as Compose 1 had them"),
     switch("dry-run", "Only say what would be done"),
     list("env-file", "File with variables, in place of .env"),

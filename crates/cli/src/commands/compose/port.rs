@@ -40,7 +40,9 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     }
     let known: Vec<String> = ports
         .iter()
-        .map(|p| format!("{}/{}", p["PublicPort"].as_u64().unwrap_or(0), p["Type"].as_str().unwrap_or_default()))
+        .map(|p| {
+            format!("{}/{}", p["PublicPort"].as_u64().unwrap_or(0), p["Type"].as_str().unwrap_or_default())
+        })
         .collect();
     let told = format!("no port {wanted}/{protocol} for container {}: {}", container.name, known.join(", "));
     Err(Failure::text(1, told))

@@ -54,8 +54,12 @@ pub async fn prepare(ground: &Ground<'_>, wish: &Wish<'_>) -> Result<Images, Fai
                     ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
                     continue;
                 }
-                build::service(ground, service, &build::Extra { quiet: wish.quiet_build, ..Default::default() })
-                    .await?;
+                build::service(
+                    ground,
+                    service,
+                    &build::Extra { quiet: wish.quiet_build, ..Default::default() },
+                )
+                .await?;
                 fresh.push(image);
             }
         }
@@ -78,13 +82,26 @@ pub fn supported(service: &Service) -> Outcome {
     let name = &service.name;
     if let Some(provider) = &service.provider {
         let kind = &provider.kind;
-        return Err(Failure::text(1, format!("service {name:?}: providers are not supported (type {kind:?}): run what it provides as a service of its own")));
+        return Err(Failure::text(
+            1,
+            format!(
+                "service {name:?}: providers are not supported (type {kind:?}): run what it provides as a service of its own"
+            ),
+        ));
     }
     if let Some(model) = service.models.keys().next() {
-        return Err(Failure::text(1, format!("service {name:?}: models are not supported ({model:?}): run the model in a service and name its address in the environment")));
+        return Err(Failure::text(
+            1,
+            format!(
+                "service {name:?}: models are not supported ({model:?}): run the model in a service and name its address in the environment"
+            ),
+        ));
     }
     if service.image.is_empty() && service.build.is_none() {
-        return Err(Failure::text(1, format!("invalid service {name:?}. Must specify either image or build")));
+        return Err(Failure::text(
+            1,
+            format!("invalid service {name:?}. Must specify either image or build"),
+        ));
     }
     Ok(())
 }
@@ -114,14 +131,15 @@ async fn pull(ground: &Ground<'_>, wish: &Wish<'_>, there: &Images) -> Result<Ve
         let due = match policy(service, wish) {
             PullPolicy::Always => true,
             PullPolicy::Never | PullPolicy::Build => false,
-            PullPolicy::Missing => !known && !(wish.build && service.build.is_some()),
+            PullPolicy::Missing => !(known || wish.build && service.build.is_some()),
             PullPolicy::Refresh(age) => !known || older_than(ground, &service.image, age.0).await?,
         };
         if due {
             wanted.entry(service.image.clone()).or_insert(service);
         }
     }
-    let images: Vec<String> = mounted(ground).into_iter().filter(|image| !there.contains_key(image)).collect();
+    let images: Vec<String> =
+        mounted(ground).into_iter().filter(|image| !there.contains_key(image)).collect();
     let pulls = wanted.iter().map(|(image, service)| async move {
         match one(ground, image, &service.platform, wish.quiet_pull).await {
             Ok(()) => Ok(Some(image.clone())),

@@ -19,7 +19,8 @@ use crate::work;
 static FLAGS: &[Flag] = &[
     switch("all", "Show stopped ones too, and those that `run` made").short('a'),
     text("filter", "Only what fits (status=...)"),
-    text("format", "Format of the output: 'table', 'table TEMPLATE', 'json' or a Go template").default("table"),
+    text("format", "Format of the output: 'table', 'table TEMPLATE', 'json' or a Go template")
+        .default("table"),
     switch("no-trunc", "Do not cut anything"),
     switch("orphans", "Containers of services that are not in the file, too").default("true"),
     switch("quiet", "Only ids").short('q'),
@@ -126,7 +127,11 @@ fn row(c: &Container, trunc: bool) -> Fields {
         .with("ID", "CONTAINER ID", if trunc { short_id(&c.id) } else { c.id.clone() })
         .with("Image", "IMAGE", text("Image"))
         .labels(&c.summary["Labels"])
-        .with("LocalVolumes", "LOCAL VOLUMES", c.mounts.iter().filter(|m| m.kind == "volume").count().to_string())
+        .with(
+            "LocalVolumes",
+            "LOCAL VOLUMES",
+            c.mounts.iter().filter(|m| m.kind == "volume").count().to_string(),
+        )
         .with("Mounts", "MOUNTS", mounts.join(","))
         .with("Name", "NAME", c.name.clone())
         .with("Names", "NAMES", c.name.clone())
@@ -162,7 +167,12 @@ fn first_table(containers: &[&Container]) -> String {
             _ => state,
         };
         let command = ellipsis(c.summary["Command"].as_str().unwrap_or_default(), 30).replace('…', " ...");
-        rows.push([c.name.clone(), command, state, published::display(&c.summary["Ports"]).replace(", ", ",")]);
+        rows.push([
+            c.name.clone(),
+            command,
+            state,
+            published::display(&c.summary["Ports"]).replace(", ", ","),
+        ]);
     }
     let mut widths = [0; 4];
     for row in &rows {

@@ -41,9 +41,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     if m.on("quiet") {
         ground.hush();
     }
-    let chosen = |service: &&Service| {
-        m.words.is_empty() || m.on("include-deps") || m.words.contains(&service.name)
-    };
+    let chosen =
+        |service: &&Service| m.words.is_empty() || m.on("include-deps") || m.words.contains(&service.name);
     let names: Vec<String> =
         ground.project.services.values().map(|s| s.image.clone()).filter(|i| !i.is_empty()).collect();
     let there = match m.text("policy") {

@@ -36,9 +36,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         ground.hush();
     }
     let mut failed = Vec::new();
-    let chosen = |service: &&Service| {
-        m.words.is_empty() || m.on("include-deps") || m.words.contains(&service.name)
-    };
+    let chosen =
+        |service: &&Service| m.words.is_empty() || m.on("include-deps") || m.words.contains(&service.name);
     for service in ground.project.services.values().filter(chosen) {
         if service.build.is_none() || service.image.is_empty() {
             ground.progress().tell(Event::done(&service.name, "Skipped"));

@@ -45,11 +45,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         up::without_dependencies(&mut ground.project, &services);
     }
     up::scale(&mut ground.project, &m.words)?;
-    let options = Options {
-        services,
-        timeout: m.changed("timeout").then(|| m.int("timeout")),
-        ..Options::default()
-    };
+    let options =
+        Options { services, timeout: m.changed("timeout").then(|| m.int("timeout")), ..Options::default() };
     let containers = up::make(&ground, &Wish::default(), options, false).await?;
     Ok(start::start(&ground.scene(), &containers, start::Options::default()).await?)
 }

@@ -19,8 +19,18 @@ pub enum Called {
 }
 
 /// Flags of `docker` itself that `docker-compose` takes as well: those with a value, and switches.
-const WITH_VALUE: [&str; 10] =
-    ["--tlscacert", "--tlscert", "--tlskey", "--host", "-H", "--context", "-c", "--log-level", "-l", "--config"];
+const WITH_VALUE: [&str; 10] = [
+    "--tlscacert",
+    "--tlscert",
+    "--tlskey",
+    "--host",
+    "-H",
+    "--context",
+    "-c",
+    "--log-level",
+    "-l",
+    "--config",
+];
 const SWITCHES: [&str; 4] = ["--debug", "-D", "--tls", "--tlsverify"];
 
 /// Takes the command line of `docker-compose`, `fig` or the plugin apart.

@@ -28,9 +28,10 @@ pub static STATS: Command = Command {
 
 async fn run(s: &Session, m: &Matches) -> Outcome {
     let (_, observed) = Ground::find(s, m, "Running", &m.words).await?;
-    let wanted = observed.containers.iter().filter(|c| {
-        (m.on("all") || c.is_running()) && (m.words.is_empty() || m.words.contains(&c.service))
-    });
+    let wanted = observed
+        .containers
+        .iter()
+        .filter(|c| (m.on("all") || c.is_running()) && (m.words.is_empty() || m.words.contains(&c.service)));
     let names: Vec<String> = wanted.map(|c| c.name.clone()).collect();
     // Without names it would show everybody's.
     if names.is_empty() {

@@ -26,12 +26,16 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let (ground, observed) = Ground::find(s, m, "Running", &m.words).await?;
     let mut header = vec!["SERVICE".to_owned(), "#".to_owned()];
     let mut rows: Vec<Vec<(String, String)>> = Vec::new();
-    let wanted =
-        |c: &&Container| c.is_running() && (m.words.is_empty() || m.words.contains(&c.service));
+    let wanted = |c: &&Container| c.is_running() && (m.words.is_empty() || m.words.contains(&c.service));
     for container in observed.containers.iter().filter(wanted) {
         let top = ground.client.container_top(&container.id, "").await?;
         let texts = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|v| v.as_str().unwrap_or_default().to_owned())
+                .collect()
         };
         let titles = texts(&top["Titles"]);
         for title in &titles {

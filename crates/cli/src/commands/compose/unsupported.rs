@@ -48,6 +48,7 @@ async fn bridge(_: &Session, _: &Matches) -> Outcome {
 }
 
 async fn publish(_: &Session, _: &Matches) -> Outcome {
-    let told = "compose publish is not supported: `compose config --lock-image-digests` makes a file to give away";
+    let told =
+        "compose publish is not supported: `compose config --lock-image-digests` makes a file to give away";
     Err(Failure::text(1, told))
 }

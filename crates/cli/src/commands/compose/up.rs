@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gantry_compose::logs::{Attach, OnExit, Printer, attached};
 use gantry_compose::plan::{Options, Recreate, diverged_volumes};
-use gantry_compose::{down, look, start, up};
+use gantry_compose::{look, start, up};
 use gantry_compose_file::project::Project;
 
 use super::ground::{Ground, ansi, is_set};
@@ -118,11 +118,12 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         exit_code_from: Some(from.to_owned()).filter(|f| !f.is_empty()),
         timeout,
     };
+    let watching = watch::Options::default();
     let session = attached(&scene, &containers, &attach, &printer);
     let code = if m.on("watch") {
         tokio::select! {
             code = session => code?,
-            watched = watch::watch(&ground, &watch::Options::default()) => return watched,
+            watched = watch::watch(&ground, &watching) => return watched,
         }
     } else {
         session.await?
@@ -145,7 +146,9 @@ fn check(m: &Matches) -> Outcome {
         return told("--abort-on-container-failure cannot be combined with --abort-on-container-exit");
     }
     if on("wait") && (attaches || aborts) {
-        return told("--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies");
+        return told(
+            "--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies",
+        );
     }
     if on("detach") && (attaches || aborts || on("abort-on-container-failure") || on("watch")) {
         return told(
@@ -211,7 +214,8 @@ pub(super) async fn make(
     yes: bool,
 ) -> Result<Vec<gantry_compose::Container>, Failure> {
     let (images, observed) =
-        futures_util::future::join(prepare::prepare(ground, wish), look(ground.client, &ground.project.name)).await;
+        futures_util::future::join(prepare::prepare(ground, wish), look(ground.client, &ground.project.name))
+            .await;
     let (images, observed) = (images?, observed?);
     for key in diverged_volumes(&ground.project, &observed) {
         let name = &ground.project.volumes[&key].name;
@@ -238,8 +242,7 @@ pub(super) fn scale(project: &mut Project, wishes: &[String]) -> Outcome {
         let wrong = || format!("invalid --scale option {wish:?}. Should be SERVICE=NUM");
         let (name, number) = wish.split_once('=').filter(|(_, n)| !n.is_empty()).ok_or_else(wrong)?;
         let number: i64 = number.parse().map_err(|_| wrong())?;
-        let service =
-            project.services.get_mut(name).ok_or_else(|| format!("no such service: {name}"))?;
+        let service = project.services.get_mut(name).ok_or_else(|| format!("no such service: {name}"))?;
         service.scale = Some(number);
     }
     Ok(())
@@ -267,7 +270,8 @@ fn attach_to(project: &Project, m: &Matches) -> Result<BTreeSet<String>, Failure
         return Err(Failure::text(1, told));
     }
     if all.is_empty() {
-        let named = |name: &String| m.words.is_empty() || m.on("attach-dependencies") || m.words.contains(name);
+        let named =
+            |name: &String| m.words.is_empty() || m.on("attach-dependencies") || m.words.contains(name);
         let shown = project.services.values().filter(|s| s.attach.unwrap_or(true) && named(&s.name));
         all = shown.map(|s| s.name.clone()).collect();
     }
@@ -276,6 +280,3 @@ fn attach_to(project: &Project, m: &Matches) -> Result<BTreeSet<String>, Failure
     }
     Ok(all)
 }
-
-/// What `run --rm` and others leave to `down`.
-pub(super) use down::removal;

@@ -10,8 +10,7 @@ use crate::print;
 use crate::session::Session;
 use crate::work;
 
-static FLAGS: &[Flag] =
-    &[text("format", "pretty or json").short('f'), switch("short", "Only the number")];
+static FLAGS: &[Flag] = &[text("format", "pretty or json").short('f'), switch("short", "Only the number")];
 
 pub static VERSION: Command = Command {
     usage: "[OPTIONS]",

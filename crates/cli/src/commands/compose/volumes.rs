@@ -14,7 +14,8 @@ use crate::session::Session;
 use crate::work;
 
 static FLAGS: &[Flag] = &[
-    text("format", "Format of the output: 'table', 'table TEMPLATE', 'json' or a Go template").default("table"),
+    text("format", "Format of the output: 'table', 'table TEMPLATE', 'json' or a Go template")
+        .default("table"),
     switch("quiet", "Only names").short('q'),
 ];
 
@@ -33,7 +34,12 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         let used = observed.containers.iter().filter(|c| m.words.contains(&c.service));
         m.words.is_empty() || used.flat_map(|c| &c.mounts).any(|mount| mount.name == name)
     };
-    let format = Format::choose(m.text("format"), "", m.on("quiet").then_some("{{.Name}}"), "table {{.Driver}}\\t{{.Name}}");
+    let format = Format::choose(
+        m.text("format"),
+        "",
+        m.on("quiet").then_some("{{.Name}}"),
+        "table {{.Driver}}\\t{{.Name}}",
+    );
     let mut listing = Listing::new(format, &row(&Value::Null))?;
     for volume in &observed.volumes {
         let ours = volume.labels.get(labels::PROJECT) == Some(&ground.project.name);

@@ -90,7 +90,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
 }
 
 /// Waits for the output's end and the exit, whatever comes first; a detached one ends at once with 0.
-async fn finish(
+pub(crate) async fn finish(
     output: impl Future<Output = Result<Ended, Failure>>,
     exit: impl Future<Output = Result<(i64, Option<String>), gantry_client::ClientError>>,
 ) -> Result<i64, Failure> {
