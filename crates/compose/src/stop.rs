@@ -100,7 +100,7 @@ pub async fn restart(
             start::dependencies(scene, containers, service).await?;
         }
         let own = containers.iter().filter(|c| c.service == name && !c.is_one_off());
-        try_join_all(own.map(|container| async move {
+        let outcomes = join_all(own.map(|container| async move {
             scene.progress.tell(Event::working(container.title(), "Restarting"));
             if !scene.dry_run {
                 if container.is_running() {
@@ -113,8 +113,8 @@ pub async fn restart(
             scene.progress.tell(Event::done(container.title(), "Started"));
             Ok(())
         }))
-        .await
-        .map(drop)
+        .await;
+        outcomes.into_iter().collect()
     })
     .await
 }

@@ -40,8 +40,7 @@ pub async fn create(
         scene.progress.tell(Event::done(format!("Container {name}"), "Running"));
     }
     if scene.dry_run {
-        act::rehearse(scene, plan);
-        return Ok(observed.containers);
+        return Ok(act::rehearse(scene, plan, observed.containers));
     }
     if plan.steps.is_empty() {
         return Ok(observed.containers);

@@ -111,12 +111,9 @@ impl<'a> Executor<'a> {
 
     fn begin(&self, step: &Step) {
         if let Some(name) = &step.recreates {
-            if self
-                .groups
-                .borrow_mut()
-                .insert(name.clone(), self.groups.borrow().get(name).copied().unwrap_or(0))
-                .is_none()
-            {
+            let mut groups = self.groups.borrow_mut();
+            if !groups.contains_key(name) {
+                groups.insert(name.clone(), 0);
                 self.scene.progress.tell(Event::working(format!("Container {name}"), "Recreate"));
             }
             return;
@@ -210,10 +207,22 @@ fn words(operation: &Operation) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Says what would be done, as if it were.
-pub fn rehearse(scene: &Scene<'_>, plan: &Plan) {
+/// Says what would be done, as if it were. Answers the containers that there would be.
+pub fn rehearse(scene: &Scene<'_>, plan: &Plan, there: Vec<Container>) -> Vec<Container> {
+    let mut containers = there;
     let mut begun: Vec<&str> = Vec::new();
     for step in &plan.steps {
+        match &step.operation {
+            Operation::CreateContainer { service, number, name, .. } => {
+                let mut made = Container::from_summary(serde_json::Value::Null);
+                made.service.clone_from(service);
+                made.number = *number;
+                made.name = crate::names::without_interim(name).to_owned();
+                containers.push(made);
+            }
+            Operation::RemoveContainer { container } => containers.retain(|c| c.id != container.id),
+            _ => {}
+        }
         if let Some(name) = &step.recreates {
             if !begun.contains(&name.as_str()) {
                 begun.push(name);
@@ -225,4 +234,5 @@ pub fn rehearse(scene: &Scene<'_>, plan: &Plan) {
             scene.progress.tell(Event::done(title(step), done));
         }
     }
+    containers
 }

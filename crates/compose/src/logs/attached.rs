@@ -12,6 +12,7 @@ use super::{Options, Printer, one, stream};
 use crate::containers::Container;
 use crate::failed::Failed;
 use crate::monitor::{Change, Monitor};
+use crate::progress::Quiet;
 use crate::scene::Scene;
 use crate::{observe, start, stop};
 
@@ -79,8 +80,10 @@ pub async fn attached(
         code: 0,
         stopping: false,
     };
+    // What the containers say is the news from here on.
+    let hushed = Scene { progress: &Quiet, ..*scene };
     let mut starting: Option<Doing<'_>> =
-        Some(Box::pin(start::start(scene, containers, start::Options::default())));
+        Some(Box::pin(start::start(&hushed, containers, start::Options::default())));
     let mut ending: Option<Doing<'_>> = None;
     loop {
         tokio::select! {

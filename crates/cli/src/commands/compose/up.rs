@@ -233,6 +233,9 @@ pub(super) async fn make(
     let scene = ground.scene();
     let tell_orphans = !is_set("COMPOSE_IGNORE_ORPHANS");
     let plan = up::prepare(&scene, &observed, &images, &options, tell_orphans)?;
+    if ground.dry_run() {
+        print::out(&plan.to_string());
+    }
     Ok(up::create(&scene, observed, &images, &plan).await?)
 }
 
