@@ -153,3 +153,75 @@ fn what_docker_compose_refuses_ours_refuses_with_its_place() {
     assert!(refused > 15, "only {refused} cases are refused");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn what_ours_prints_is_read_again_as_the_same_project() {
+    let mut again = 0;
+    for (name, case) in cases() {
+        let Some(printed) =
+            case.outputs.get("yaml").filter(|_| !case.args.iter().any(|a| a.starts_with("--no-")))
+        else {
+            continue;
+        };
+        let mut copy = Case { environment: case.environment.clone(), ..Case::default() };
+        copy.environment.retain(|key, _| !key.starts_with("COMPOSE_"));
+        copy.files.insert(format!("{ROOT}/compose.yaml"), printed.clone());
+        let mut request = copy.request();
+        // Services of a profile are there because it was on.
+        request.profiles = vec!["*".to_owned()];
+        request.all_resources = true;
+        let project = load(&request, &copy).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+        assert_eq!(&render::project(&project, Form::Yaml), printed, "{name}");
+        again += 1;
+    }
+    assert!(again > 70, "only {again} were read again");
+}
+
+/// Files of one text.
+fn one(text: &[u8]) -> impl Files {
+    struct One(Vec<u8>);
+    impl Files for One {
+        fn read(&self, _: &str) -> std::io::Result<Vec<u8>> {
+            Ok(self.0.clone())
+        }
+        fn is_folder(&self, _: &str) -> bool {
+            false
+        }
+        fn is_file(&self, path: &str) -> bool {
+            path.ends_with("/compose.yaml")
+        }
+    }
+    One(text.to_vec())
+}
+
+fn told(text: &[u8]) -> String {
+    let request = Request { current_folder: ROOT.to_owned(), ..Request::default() };
+    load(&request, &one(text)).map_or_else(|problems| problems.to_string(), |_| String::new())
+}
+
+#[test]
+fn bad_bytes_and_bombs_are_refused() {
+    let place = told(b"services:\n  w: {image: \xff}\n");
+    assert_eq!(place, "/project/compose.yaml:2:14: yaml: invalid UTF-8 here");
+    let mut bomb = String::from("x-a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..10 {
+        let refs = vec![format!("*a{}", level - 1); 10].join(",");
+        bomb.push_str(&format!("x-a{level}: &a{level} [{refs}]\n"));
+    }
+    assert!(told(bomb.as_bytes()).contains("too large once its aliases are copied in"));
+}
+
+#[test]
+fn what_does_nothing_here_is_told_in_a_sentence() {
+    let text = b"services:\n  w:\n    image: x\n    models: [m]\n    deploy: { placement: { constraints: [a==b] } }\n  p: { provider: { type: t } }\nmodels: { m: { model: a } }\n";
+    let request = Request { current_folder: ROOT.to_owned(), ..Request::default() };
+    let project = load(&request, &one(text)).unwrap();
+    let told = project.warnings.join("\n");
+    for sentence in [
+        "/project/compose.yaml:4:5: services.w.models: language models are not run here",
+        "services.w.deploy.placement: it is for a cluster",
+        "services.p.provider: provider programs are not called here",
+    ] {
+        assert!(told.contains(sentence), "{told}");
+    }
+}

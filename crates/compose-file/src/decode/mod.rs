@@ -50,6 +50,8 @@ pub(crate) fn project(model: Model, request: &Request, files: &dyn Files) -> Res
     }
     crate::environment::label_files(&mut project, files)?;
     project.enable(&request.services);
+    let told = crate::coverage::told(&project, &model.tree);
+    project.warnings.extend(told);
     project
         .select(&request.services)
         .map_err(|message| Problems(vec![crate::load::Problem::Whole(message)]))?;

@@ -97,6 +97,25 @@ pub struct Project {
 }
 
 impl Project {
+    /// Gives services that are built the platform of `DOCKER_DEFAULT_PLATFORM` where they have none: it counts in their
+    /// config hash.
+    pub fn apply_default_platform(&mut self) -> Result<(), String> {
+        let platform = self.environment.get("DOCKER_DEFAULT_PLATFORM").filter(|name| !name.is_empty());
+        let Some(platform) = platform else { return Ok(()) };
+        for (name, service) in &mut self.services {
+            let Some(build) = service.build.as_ref().filter(|_| service.platform.is_empty()) else {
+                continue;
+            };
+            if !build.platforms.is_empty() && !build.platforms.contains(platform) {
+                return Err(format!(
+                    "service {name:?} build.platforms does not support value set by DOCKER_DEFAULT_PLATFORM: {platform}"
+                ));
+            }
+            service.platform.clone_from(platform);
+        }
+        Ok(())
+    }
+
     /// A service by name, whether its profile is on or off.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name).or_else(|| self.disabled.get(name))

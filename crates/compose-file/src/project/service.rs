@@ -218,6 +218,11 @@ pub struct ServiceModel {
 }
 
 impl Service {
+    /// The image it runs: its own, or the one that is built for it.
+    pub fn image_name(&self, project: &str) -> String {
+        if self.image.is_empty() { format!("{project}-{}", self.name) } else { self.image.clone() }
+    }
+
     /// How many containers.
     pub fn replicas(&self) -> i64 {
         self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)

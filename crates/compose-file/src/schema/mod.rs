@@ -35,389 +35,10 @@ pub(crate) enum Shape {
 /// An attribute's name and shape.
 pub(crate) type Field = (&'static str, Shape);
 
+mod attributes;
+
 use Shape::{Any, Either, Fields, Integer, List, Map, Number, Optional, Switch, Text, Word};
-
-const TEXTS: Shape = List(&Text);
-/// One string or several.
-const TEXT_OR_LIST: Shape = Either(&[Text, TEXTS]);
-/// A command line: one string for the shell's rules, or words; nothing: the image's.
-const COMMAND: Shape = Optional(&TEXT_OR_LIST);
-/// `NAME: value` or `- NAME=value`.
-const PAIRS: Shape = Either(&[Map(&Optional(&Text)), TEXTS]);
-const OPTIONS: Shape = Map(&Optional(&Text));
-const CONDITION: Shape = Word(&["service_started", "service_healthy", "service_completed_successfully"]);
-const ACTION: Shape = Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]);
-const MOUNT_KIND: Shape = Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]);
-const NAME_ONLY: Shape = Fields(&[("name", Text)]);
-const EXTERNAL: Shape = Either(&[Switch, NAME_ONLY]);
-
-const ULIMITS: Shape = Map(&Either(&[Integer, Fields(&[("hard", Integer), ("soft", Integer)])]));
-
-const GRANT: Shape = Either(&[
-    Text,
-    Fields(&[("source", Text), ("target", Text), ("uid", Text), ("gid", Text), ("mode", Number)]),
-]);
-
-const BUILD: Shape = Either(&[
-    Text,
-    Fields(&[
-        ("context", Text),
-        ("dockerfile", Text),
-        ("dockerfile_inline", Text),
-        ("entitlements", TEXTS),
-        ("args", PAIRS),
-        ("ssh", PAIRS),
-        ("labels", PAIRS),
-        ("cache_from", TEXTS),
-        ("cache_to", TEXTS),
-        ("no_cache", Switch),
-        ("no_cache_filter", TEXT_OR_LIST),
-        ("additional_contexts", PAIRS),
-        ("network", Text),
-        ("provenance", Text),
-        ("sbom", Text),
-        ("pull", Switch),
-        ("target", Text),
-        ("shm_size", Text),
-        ("extra_hosts", PAIRS_OF_LISTS),
-        ("isolation", Text),
-        ("privileged", Switch),
-        ("secrets", List(&GRANT)),
-        ("tags", TEXTS),
-        ("ulimits", ULIMITS),
-        ("platforms", TEXTS),
-    ]),
-]);
-
-/// `host: address` (one or several) or `- host:address`.
-const PAIRS_OF_LISTS: Shape = Either(&[Map(&TEXT_OR_LIST), TEXTS]);
-
-const DEVICES_WANTED: Shape = List(&Fields(&[
-    ("capabilities", TEXTS),
-    ("count", Text),
-    ("device_ids", TEXTS),
-    ("driver", Text),
-    ("options", PAIRS),
-]));
-
-const ROLLING: &[Field] = &[
-    ("parallelism", Integer),
-    ("delay", Text),
-    ("failure_action", Text),
-    ("monitor", Text),
-    ("max_failure_ratio", Number),
-    ("order", Word(&["start-first", "stop-first"])),
-];
-
-const DEPLOY: Shape = Optional(&Fields(&[
-    ("mode", Text),
-    ("endpoint_mode", Text),
-    ("replicas", Integer),
-    ("labels", PAIRS),
-    ("rollback_config", Fields(ROLLING)),
-    ("update_config", Fields(ROLLING)),
-    (
-        "resources",
-        Fields(&[
-            ("limits", Fields(&[("cpus", Number), ("memory", Text), ("pids", Integer)])),
-            (
-                "reservations",
-                Fields(&[
-                    ("cpus", Number),
-                    ("memory", Text),
-                    ("generic_resources", List(&Any)),
-                    ("devices", DEVICES_WANTED),
-                ]),
-            ),
-        ]),
-    ),
-    (
-        "restart_policy",
-        Fields(&[("condition", Text), ("delay", Text), ("max_attempts", Integer), ("window", Text)]),
-    ),
-    (
-        "placement",
-        Fields(&[
-            ("constraints", TEXTS),
-            ("preferences", List(&Fields(&[("spread", Text)]))),
-            ("max_replicas_per_node", Integer),
-        ]),
-    ),
-]));
-
-const HOOK: Shape = List(&Fields(&[
-    ("command", TEXT_OR_LIST),
-    ("user", Text),
-    ("privileged", Switch),
-    ("working_dir", Text),
-    ("environment", PAIRS),
-]));
-
-const RATES: Shape = List(&Fields(&[("path", Text), ("rate", Text)]));
-
-const MOUNT: Shape = Either(&[
-    Text,
-    Fields(&[
-        ("type", MOUNT_KIND),
-        ("source", Text),
-        ("target", Text),
-        ("read_only", Switch),
-        ("consistency", Text),
-        (
-            "bind",
-            Fields(&[
-                ("propagation", Text),
-                ("create_host_path", Switch),
-                ("recursive", Text),
-                ("selinux", Text),
-            ]),
-        ),
-        ("volume", Fields(&[("labels", PAIRS), ("nocopy", Switch), ("subpath", Text)])),
-        ("tmpfs", Fields(&[("size", Text), ("mode", Number)])),
-        ("image", Fields(&[("subpath", Text)])),
-    ]),
-]);
-
-const PORT: Shape = Either(&[
-    Text,
-    Fields(&[
-        ("name", Text),
-        ("mode", Text),
-        ("host_ip", Text),
-        ("target", Text),
-        ("published", Text),
-        ("protocol", Text),
-        ("app_protocol", Text),
-    ]),
-]);
-
-const NETWORK_OF_SERVICE: Shape = Optional(&Fields(&[
-    ("aliases", TEXTS),
-    ("interface_name", Text),
-    ("ipv4_address", Text),
-    ("ipv6_address", Text),
-    ("link_local_ips", TEXTS),
-    ("mac_address", Text),
-    ("driver_opts", OPTIONS),
-    ("priority", Integer),
-    ("gw_priority", Integer),
-]));
-
-pub(crate) const SERVICE: &[Field] = &[
-    ("annotations", PAIRS),
-    ("attach", Switch),
-    ("build", BUILD),
-    (
-        "blkio_config",
-        Fields(&[
-            ("device_read_bps", RATES),
-            ("device_read_iops", RATES),
-            ("device_write_bps", RATES),
-            ("device_write_iops", RATES),
-            ("weight", Integer),
-            ("weight_device", List(&Fields(&[("path", Text), ("weight", Integer)]))),
-        ]),
-    ),
-    ("cap_add", TEXTS),
-    ("cap_drop", TEXTS),
-    ("cgroup", Text),
-    ("cgroup_parent", Text),
-    ("command", COMMAND),
-    ("configs", List(&GRANT)),
-    ("container_name", Text),
-    ("cpu_count", Integer),
-    ("cpu_percent", Number),
-    ("cpu_shares", Number),
-    ("cpu_quota", Text),
-    ("cpu_period", Text),
-    ("cpu_rt_period", Text),
-    ("cpu_rt_runtime", Text),
-    ("cpus", Number),
-    ("cpuset", Text),
-    ("credential_spec", Fields(&[("config", Text), ("file", Text), ("registry", Text)])),
-    (
-        "depends_on",
-        Either(&[
-            TEXTS,
-            Map(&Fields(&[("restart", Switch), ("required", Switch), ("condition", CONDITION)])),
-        ]),
-    ),
-    ("deploy", DEPLOY),
-    (
-        "develop",
-        Optional(&Fields(&[(
-            "watch",
-            List(&Fields(&[
-                ("ignore", TEXT_OR_LIST),
-                ("include", TEXT_OR_LIST),
-                ("path", Text),
-                ("action", ACTION),
-                ("target", Text),
-                ("exec", Any),
-                ("initial_sync", Switch),
-            ])),
-        )])),
-    ),
-    ("device_cgroup_rules", TEXTS),
-    ("devices", List(&Either(&[Text, Fields(&[("source", Text), ("target", Text), ("permissions", Text)])]))),
-    ("dns", TEXT_OR_LIST),
-    ("dns_opt", TEXTS),
-    ("dns_search", TEXT_OR_LIST),
-    ("domainname", Text),
-    ("entrypoint", COMMAND),
-    (
-        "env_file",
-        Either(&[
-            Text,
-            List(&Either(&[Text, Fields(&[("path", Text), ("format", Text), ("required", Switch)])])),
-        ]),
-    ),
-    ("environment", PAIRS),
-    ("expose", TEXTS),
-    ("extends", Either(&[Text, Fields(&[("service", Text), ("file", Text)])])),
-    ("external_links", TEXTS),
-    ("extra_hosts", PAIRS_OF_LISTS),
-    ("gpus", Either(&[Text, DEVICES_WANTED])),
-    ("group_add", TEXTS),
-    (
-        "healthcheck",
-        Fields(&[
-            ("disable", Switch),
-            ("interval", Text),
-            ("retries", Integer),
-            ("test", TEXT_OR_LIST),
-            ("timeout", Text),
-            ("start_period", Text),
-            ("start_interval", Text),
-        ]),
-    ),
-    ("hostname", Text),
-    ("image", Text),
-    ("init", Switch),
-    ("ipc", Text),
-    ("isolation", Text),
-    ("label_file", TEXT_OR_LIST),
-    ("labels", PAIRS),
-    ("links", TEXTS),
-    ("logging", Fields(&[("driver", Text), ("options", OPTIONS)])),
-    ("mac_address", Text),
-    ("mem_limit", Text),
-    ("mem_reservation", Text),
-    ("mem_swappiness", Integer),
-    ("memswap_limit", Text),
-    ("models", Either(&[TEXTS, Map(&Any)])),
-    ("network_mode", Text),
-    ("networks", Either(&[TEXTS, Map(&NETWORK_OF_SERVICE)])),
-    ("oom_kill_disable", Switch),
-    ("oom_score_adj", Integer),
-    ("pid", Optional(&Text)),
-    ("pids_limit", Integer),
-    ("platform", Text),
-    ("ports", List(&PORT)),
-    ("post_start", HOOK),
-    ("pre_stop", HOOK),
-    ("privileged", Switch),
-    ("profiles", TEXTS),
-    ("provider", Fields(&[("type", Text), ("options", Any)])),
-    ("pull_policy", Text),
-    ("pull_refresh_after", Text),
-    ("read_only", Switch),
-    ("restart", Text),
-    ("runtime", Text),
-    ("scale", Integer),
-    ("secrets", List(&GRANT)),
-    ("security_opt", TEXTS),
-    ("shm_size", Text),
-    ("stdin_open", Switch),
-    ("stop_grace_period", Text),
-    ("stop_signal", Text),
-    ("storage_opt", OPTIONS),
-    ("sysctls", PAIRS),
-    ("tmpfs", TEXT_OR_LIST),
-    ("tty", Switch),
-    ("ulimits", ULIMITS),
-    ("use_api_socket", Switch),
-    ("user", Text),
-    ("userns_mode", Text),
-    ("uts", Text),
-    ("volumes", List(&MOUNT)),
-    ("volumes_from", TEXTS),
-    ("working_dir", Text),
-];
-
-const NETWORK: Shape = Optional(&Fields(&[
-    ("name", Text),
-    ("driver", Text),
-    ("driver_opts", OPTIONS),
-    (
-        "ipam",
-        Fields(&[
-            ("driver", Text),
-            (
-                "config",
-                List(&Fields(&[
-                    ("subnet", Text),
-                    ("ip_range", Text),
-                    ("gateway", Text),
-                    ("aux_addresses", OPTIONS),
-                ])),
-            ),
-            ("options", OPTIONS),
-        ]),
-    ),
-    ("external", EXTERNAL),
-    ("internal", Switch),
-    ("enable_ipv4", Switch),
-    ("enable_ipv6", Switch),
-    ("attachable", Switch),
-    ("labels", PAIRS),
-]));
-
-const VOLUME: Shape = Optional(&Fields(&[
-    ("name", Text),
-    ("driver", Text),
-    ("driver_opts", OPTIONS),
-    ("external", EXTERNAL),
-    ("labels", PAIRS),
-]));
-
-const SECRET: Shape = Fields(&[
-    ("name", Text),
-    ("environment", Text),
-    ("file", Text),
-    ("external", EXTERNAL),
-    ("labels", PAIRS),
-    ("driver", Text),
-    ("driver_opts", OPTIONS),
-    ("template_driver", Text),
-]);
-
-const CONFIG: Shape = Fields(&[
-    ("name", Text),
-    ("content", Text),
-    ("environment", Text),
-    ("file", Text),
-    ("external", EXTERNAL),
-    ("labels", PAIRS),
-    ("template_driver", Text),
-]);
-
-const INCLUDE: Shape = List(&Either(&[
-    Text,
-    Fields(&[("path", TEXT_OR_LIST), ("env_file", TEXT_OR_LIST), ("project_directory", Text)]),
-]));
-
-pub(crate) const FILE: Shape = Fields(&[
-    ("configs", Optional(&Map(&CONFIG))),
-    ("include", INCLUDE),
-    ("models", Map(&Any)),
-    ("name", Text),
-    ("networks", Optional(&Map(&NETWORK))),
-    ("secrets", Optional(&Map(&SECRET))),
-    ("services", Optional(&Map(&Fields(SERVICE)))),
-    ("version", Text),
-    ("volumes", Optional(&Map(&VOLUME))),
-]);
+use attributes::{CONFIG, FILE, MODEL, NETWORK, SECRET, SERVICE, VOLUME};
 
 /// Checks a whole file (today's form, with `services:`), variables already put in: the first thing that is wrong.
 pub fn check(file: &Node) -> Result<(), FileError> {
@@ -437,6 +58,50 @@ pub(crate) fn problems_of_service(service: &Node, name: &str, strict: Strictness
     let mut checker = Checker { strict, problems: Vec::new() };
     checker.shape(service, &Fields(SERVICE), &format!("services.{name}"));
     checker.problems
+}
+
+/// The shape at a path of the attributes' list, such as `service.ports[]` or `network.ipam`.
+pub(crate) fn at(path: &str) -> Option<Shape> {
+    let mut parts = path.split('.');
+    let mut shape = match parts.next()? {
+        "top-level" => FILE,
+        "service" => Fields(SERVICE),
+        "network" => NETWORK,
+        "volume" => VOLUME,
+        "secret" => SECRET,
+        "config" => CONFIG,
+        "model" => MODEL,
+        _ => return None,
+    };
+    for part in parts {
+        let (name, listed) = part.strip_suffix("[]").map_or((part, false), |name| (name, true));
+        shape = within(shape, name)?;
+        if listed {
+            shape = inside(shape, &|shape| match shape {
+                List(inner) => Some(*inner),
+                _ => None,
+            })?;
+        }
+    }
+    Some(shape)
+}
+
+/// The shape of one attribute (`*` for any key) of another shape.
+pub(crate) fn within(shape: Shape, name: &str) -> Option<Shape> {
+    inside(shape, &|shape| match shape {
+        Map(inner) if name == "*" => Some(*inner),
+        Fields(fields) => fields.iter().find(|(field, _)| *field == name).map(|(_, shape)| *shape),
+        _ => None,
+    })
+}
+
+/// The first of a shape's forms that has what is sought.
+fn inside(shape: Shape, seek: &dyn Fn(Shape) -> Option<Shape>) -> Option<Shape> {
+    match shape {
+        Either(shapes) => shapes.iter().find_map(|shape| inside(*shape, seek)),
+        Optional(inner) => inside(*inner, seek),
+        other => seek(other),
+    }
 }
 
 struct Checker {
