@@ -96,9 +96,11 @@ impl Engine {
             Ok(Found::Alive(shim, state)) if state.status != Status::Stopped => {
                 container.live().shim = Some(shim.clone());
                 self.mount_again(container).await;
-                if let (State::Running(process), Status::Paused) = (&record.state, state.status) {
-                    let process = process.clone();
-                    container.update(|record| record.state = State::Paused(process));
+                if let (State::Running(_), Status::Paused) = (&record.state, state.status) {
+                    // A commit froze it and was cut off: nobody who asked for a pause was told that it is paused.
+                    if let Err(err) = shim.resume().await {
+                        tracing::error!(err = chain(&err), container = %container.id, "thaw after a cut commit");
+                    }
                 }
                 if let (State::Paused(process), Status::Running) = (&record.state, state.status) {
                     let process: Process = process.clone();

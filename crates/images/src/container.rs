@@ -1,10 +1,11 @@
 //! What a container of an image stands on.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use gantry_archive::Root;
 use gantry_names::{ChainId, ImageId};
-use gantry_snapshots::{Error as SnapshotError, RootView};
+use gantry_snapshots::RootView;
 use rustix::fs::OFlags;
 
 use crate::layer::UNPACKING;
@@ -45,14 +46,14 @@ impl ImageStore {
         if snapshots.stat(&name).is_ok() {
             return Ok(name);
         }
+        let _one_at_a_time = self.inner.furnishing.lock().unwrap_or_else(PoisonError::into_inner);
+        if snapshots.stat(&name).is_ok() {
+            return Ok(name);
+        }
         let key = format!("{UNPACKING}{}", gantry_names::ContainerId::random().short());
         let rootfs = snapshots.prepare(&key, chain.map(ChainId::as_str))?;
         let made = RootView::of(&rootfs).map_err(Error::from).and_then(|view| furnish(view.root()));
-        let committed = made.and_then(|()| match snapshots.commit(&name, &key) {
-            // Another container of the image was faster.
-            Err(SnapshotError::Exists(_)) => Ok(snapshots.remove(&key)?),
-            other => Ok(other?),
-        });
+        let committed = made.and_then(|()| Ok(snapshots.commit(&name, &key)?));
         if committed.is_err() {
             self.discard(&key);
         }

@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) pruning: AtomicBool,
     /// Held while a layer gets its name.
     pub(crate) placing: Mutex<()>,
+    /// Held while the snapshot that an image's containers stand on is made: whoever comes second finds it whole.
+    pub(crate) furnishing: Mutex<()>,
     /// Parsed config documents. They never change, and every listing wants them all.
     configs: Mutex<HashMap<ImageId, Arc<ImageConfig>>>,
 }
@@ -81,6 +83,7 @@ impl ImageStore {
             holds: Arc::default(),
             pruning: AtomicBool::new(false),
             placing: Mutex::default(),
+            furnishing: Mutex::default(),
             configs: Mutex::default(),
         };
         let images = ImageStore { inner: Arc::new(inner) };

@@ -1,7 +1,9 @@
 //! `commit`: a container's changes become an image.
 
+use gantry_errdefs::Class;
 use gantry_images::{Healthcheck, RunConfig, parse_changes};
 use gantry_names::{ImageId, Reference};
+use gantry_shim_client::{Shim, ShimError};
 
 use crate::admission::Verb;
 use crate::engine::{Engine, blocking};
@@ -39,12 +41,9 @@ impl Engine {
         let changes = parse_changes(&texts, &config).map_err(|err| Error::Invalid(err.to_string()))?;
         config.apply(&changes);
         let frozen = match (&record.state, request.pause) {
-            (State::Running(_), true) => container.shim(),
+            (State::Running(_), true) => freeze(container.shim()).await?,
             _ => None,
         };
-        if let Some(shim) = &frozen {
-            shim.pause().await?;
-        }
         let images = self.inner.images.clone();
         let asked = gantry_images::CommitRequest {
             snapshot: record.id.to_string(),
@@ -71,6 +70,17 @@ impl Engine {
             self.image_event(id.as_ref(), "tag", &name);
         }
         Ok(id)
+    }
+}
+
+/// Freezes a running container; `None` where there is nothing to freeze (any more).
+async fn freeze(shim: Option<Shim>) -> Result<Option<Shim>> {
+    let Some(shim) = shim else { return Ok(None) };
+    match shim.pause().await {
+        Ok(()) => Ok(Some(shim)),
+        // It has ended a moment ago, and stands still for good.
+        Err(ShimError::Failed(failure)) if failure.class == Class::Conflict => Ok(None),
+        Err(other) => Err(other.into()),
     }
 }
 
