@@ -9,5 +9,8 @@ triple=$(uname -m)-unknown-linux-gnu
 export GANTRY_SHIM="$target/$triple/small/gantry-shim"
 export GANTRY_RUNTIME="$target/$triple/small/gantry-runtime"
 
+# Behind the rest of the path: the folder holds a python of its own.
+export PATH="$PATH:$(tests/providers.sh "$target/providers")"
+
 cargo build --locked -p gantry
 cargo test --locked --workspace --no-fail-fast

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Our registry beside Docker's (Debian's `docker-registry`) on this machine: blob reads, manifests, uploads, memory.
-# The two take turns; each figure is the median of ROUNDS, with least and most, and the ratio ours to theirs.
+# The two take turns, and who begins alternates; each figure is the median of ROUNDS, with least and most, and the ratio
+# ours to theirs is the median of the rounds' ratios, so that a busy minute touches both sides alike.
 #
 #   REGISTRY="gantry registry"   our program        DOCKER_REGISTRY=docker-registry   theirs
-#   ROUNDS=5  BLOB_MB=256  REQUESTS=20000           `ab` (apache2-utils) and curl must be installed
+#   ROUNDS=7  BLOB_MB=256  REQUESTS=10000           `ab` (apache2-utils), curl and python3 must be installed
 set -eu
 read -ra ours <<<"${REGISTRY:-gantry registry}"
 theirs=${DOCKER_REGISTRY:-docker-registry}
-rounds=${ROUNDS:-5} blob_mb=${BLOB_MB:-256} requests=${REQUESTS:-20000}
-for tool in curl ab "$theirs"; do
+rounds=${ROUNDS:-7} blob_mb=${BLOB_MB:-256} requests=${REQUESTS:-10000}
+export BLOB_BYTES=$((blob_mb << 20))
+load=$(dirname "$0")/load.py
+for tool in curl ab python3 "$theirs"; do
 	command -v "$tool" >/dev/null || { echo "$tool is not installed: nothing to compare"; exit 77; }
 done
 
@@ -32,9 +35,10 @@ start() { # name
 }
 cpu() { awk '{print $14 + $15}' "/proc/$1/stat"; } # ticks, user and system
 
-put() { # name file: uploads in one PATCH and a PUT, prints the digest
+digest_of() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
+put() { # name file [digest]: uploads in one PATCH and a PUT, prints the digest
 	local base=http://127.0.0.1:${port[$1]} digest location
-	digest=sha256:$(sha256sum "$2" | cut -d' ' -f1)
+	digest=${3:-$(digest_of "$2")}
 	location=$(curl -si -X POST "$base/v2/bench/app/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
 	case $location in /*) location=$base$location ;; esac
 	location=$(curl -si -X PATCH -H 'Content-Type: application/octet-stream' -H 'Expect:' -T "$2" "$location" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
@@ -62,42 +66,46 @@ for name in "${names[@]}"; do
 		"http://127.0.0.1:${port[$name]}/v2/bench/app/manifests/latest"
 done
 
-for _ in $(seq "$rounds"); do
-	for name in "${names[@]}"; do
+# blobs NAME STREAMS READS: throughput, and per second of the server's processor time
+blobs() {
+	local before after speed spent
+	before=$(cpu "${pid[$1]}")
+	speed=$(python3 "$load" "127.0.0.1:${port[$1]}" "/v2/bench/app/blobs/$layer" "$2" "$3")
+	after=$(cpu "${pid[$1]}")
+	spent=$(awk "BEGIN {t = ($after - $before) / $(getconf CLK_TCK); print (t > 0 ? t : 0.01)}")
+	note "$1" "blob read, $2 at once, MB/s" "$(awk "BEGIN {print $speed / 1e6}")"
+	note "$1" "blob read, $2 at once, MB per CPU second" "$(awk "BEGIN {print $2 * $3 * $BLOB_BYTES / 1e6 / $spent}")"
+}
+
+for round in $(seq "$rounds"); do
+	turn=("${names[@]}")
+	[ $((round % 2)) = 1 ] || turn=("${names[1]}" "${names[0]}")
+	for name in "${turn[@]}"; do
 		base=http://127.0.0.1:${port[$name]}/v2/bench/app
-		before=$(cpu "${pid[$name]}")
-		speed=$(curl -s -o /dev/null -w '%{speed_download}' "$base/blobs/$layer")
-		after=$(cpu "${pid[$name]}")
-		note "$name" "blob read, one stream, MB/s" "$(awk "BEGIN {print $speed / 1e6}")"
-		# Eight reads make enough ticks to count.
-		before=$(cpu "${pid[$name]}")
-		for _ in 1 2 3 4; do
-			curl -s -o /dev/null "$base/blobs/$layer" &
-			one=$!
-			curl -s -o /dev/null "$base/blobs/$layer"
-			wait "$one"
-		done
-		after=$(cpu "${pid[$name]}")
-		note "$name" "blob read per second of the server's CPU, MB" \
-			"$(awk "BEGIN {t = ($after - $before) / $(getconf CLK_TCK); print 8 * $blob_mb * 1.048576 / (t > 0 ? t : 0.01)}")"
+		# So many reads make enough ticks to count.
+		blobs "$name" 1 8
+		blobs "$name" 8 2
 		ab -q -k -n "$requests" -c 50 -H 'Accept: application/vnd.oci.image.manifest.v1+json' "$base/manifests/latest" >"$work/ab" 2>&1
 		note "$name" "manifest requests per second, 50 clients" "$(awk '/^Requests per second/ {print $4}' "$work/ab")"
 		note "$name" "manifest p99, ms" "$(awk '$1 == "99%" {print $2}' "$work/ab")"
 		printf '%s%s' "$RANDOM$RANDOM" "$(date +%N)" | dd of="$work/blob" conv=notrunc status=none
+		digest=$(digest_of "$work/blob")
 		began=$(seconds)
-		put "$name" "$work/blob" >/dev/null
-		note "$name" "upload, MB/s (hashing by the client included)" "$(awk "BEGIN {print $blob_mb * 1.048576 / ($(seconds) - $began)}")"
+		put "$name" "$work/blob" "$digest" >/dev/null
+		note "$name" "upload, MB/s" "$(awk "BEGIN {print $blob_mb * 1.048576 / ($(seconds) - $began)}")"
 	done
 done
 for name in "${names[@]}"; do
 	note "$name" "most memory, MiB" "$(awk '/^VmHWM/ {print $2 / 1024}' "/proc/${pid[$name]}/status")"
 done
 
-median() { sort -g "$1" | awk '{v[NR] = $1} END {printf "%.1f (%.1f-%.1f)", v[int((NR + 1) / 2)], v[1], v[NR]}'; }
-middle() { sort -g "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+middle() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+spread() { sort -g "$1" | awk '{v[NR] = $1} END {printf "%.1f (%.1f-%.1f)", v[int((NR + 1) / 2)], v[1], v[NR]}'; }
+ratio() { paste "$1" "$2" | awk '{print ($2 > 0) ? $1 / $2 : 0}' | middle; }
 printf '%-48s %-28s %-28s %s\n' figure gantry docker-registry ratio
-for figure in "blob read, one stream, MB/s" "blob read per second of the server's CPU, MB" \
-	"manifest requests per second, 50 clients" "manifest p99, ms" "upload, MB/s (hashing by the client included)" "most memory, MiB"; do
-	printf '%-48s %-28s %-28s %s\n' "$figure" "$(median "$work/$(figure_file "$figure").gantry")" "$(median "$work/$(figure_file "$figure").docker")" \
-		"$(awk "BEGIN {d = $(middle "$work/$(figure_file "$figure").docker"); printf \"%.2f\", (d > 0) ? $(middle "$work/$(figure_file "$figure").gantry") / d : 0}")"
+for figure in "blob read, 1 at once, MB/s" "blob read, 1 at once, MB per CPU second" \
+	"blob read, 8 at once, MB/s" "blob read, 8 at once, MB per CPU second" \
+	"manifest requests per second, 50 clients" "manifest p99, ms" "upload, MB/s" "most memory, MiB"; do
+	file=$work/$(figure_file "$figure")
+	printf '%-48s %-28s %-28s %.2f\n' "$figure" "$(spread "$file.gantry")" "$(spread "$file.docker")" "$(ratio "$file.gantry" "$file.docker")"
 done

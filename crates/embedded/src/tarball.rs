@@ -2,19 +2,25 @@
 
 const BLOCK: usize = 512;
 
-/// `(path, mode, bytes)` in order; owner root, time zero. Paths are at most 100 bytes.
-pub(crate) fn of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
-    let mut tar = Vec::new();
-    for (path, mode, bytes) in files {
-        tar.extend(header(path, *mode, bytes.len()));
-        tar.extend(*bytes);
-        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
-    }
-    tar.resize(tar.len() + 2 * BLOCK, 0);
-    tar
+/// Adds a file; owner root, time zero. Paths are at most 100 bytes.
+pub(crate) fn add(tar: &mut Vec<u8>, path: &str, mode: u32, bytes: &[u8]) {
+    tar.extend(header(path, mode, bytes.len()));
+    tar.extend(bytes);
+    tar.resize(tar.len().next_multiple_of(BLOCK), 0);
 }
 
-fn header(path: &str, mode: u32, size: usize) -> [u8; BLOCK] {
+/// What follows `size` bytes of a file up to the next block.
+pub(crate) fn padding(size: usize) -> usize {
+    size.next_multiple_of(BLOCK) - size
+}
+
+/// Ends the archive.
+pub(crate) fn end(tar: &mut Vec<u8>) {
+    tar.resize(tar.len() + 2 * BLOCK, 0);
+}
+
+/// The block before a file's bytes.
+pub(crate) fn header(path: &str, mode: u32, size: usize) -> [u8; BLOCK] {
     assert!(path.len() <= 100, "the embedded names are short");
     let mut block = [0u8; BLOCK];
     let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -38,7 +44,9 @@ mod tests {
 
     #[test]
     fn the_sum_is_over_a_header_whose_sum_is_blank() {
-        let tar = of(&[("hello", 0o755, b"x")]);
+        let mut tar = Vec::new();
+        add(&mut tar, "hello", 0o755, b"x");
+        end(&mut tar);
         assert_eq!(tar.len(), 4 * BLOCK);
         let told = std::str::from_utf8(&tar[148..154]).unwrap();
         let mut blank = tar[..BLOCK].to_vec();

@@ -343,7 +343,11 @@ impl Coming {
                 None => {
                     let (path, store, digest) =
                         (self.path.clone(), Arc::clone(&self.store), self.digest.clone());
-                    let opened = Arc::new(blocking(move || open(&path, &store, &digest)).await?);
+                    let opened = blocking(move || open(&path, &store, &digest, at, end - at)).await?;
+                    let opened = match opened {
+                        Source::File(file) => Arc::new(file),
+                        Source::Stream(rest) => return forward(rest, to).await,
+                    };
                     file = Some(Arc::clone(&opened));
                     opened
                 }
@@ -360,15 +364,27 @@ impl Coming {
     }
 }
 
-/// The file that grows; if it became a blob a moment ago, the blob.
-fn open(path: &Path, store: &Store, digest: &Digest) -> io::Result<File> {
+/// The file that grows; if it became a blob a moment ago, the blob: a file again, or the bytes from a far store.
+fn open(path: &Path, store: &Store, digest: &Digest, from: u64, length: u64) -> io::Result<Source> {
     match File::open(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => match store.open_blob(digest, 0)? {
-            Some(Source::File(file)) => Ok(file),
-            _ => Err(err),
-        },
-        opened => opened,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            store.open_blob(digest, from, length)?.ok_or(err)
+        }
+        opened => opened.map(Source::File),
     }
+}
+
+/// Passes on what comes from a far store.
+async fn forward(
+    mut from: mpsc::Receiver<io::Result<Bytes>>,
+    to: &mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<()> {
+    while let Some(piece) = from.recv().await {
+        if to.send(Ok(piece?)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Takes a blob from upstream into a repository.

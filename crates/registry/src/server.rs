@@ -4,7 +4,7 @@
 //! answer or a [`Refusal`]; nothing else leaves it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -35,6 +35,10 @@ pub struct Rules {
     pub sparse: bool,
     /// Bytes are synced before they are acknowledged.
     pub sync: bool,
+    /// A client that sends no byte for so long is gone.
+    pub patience: Duration,
+    /// Clients of a far store are sent there.
+    pub redirect: bool,
     /// Tags that never move: repository and tag.
     pub immutable: Vec<(Pattern, Pattern)>,
     /// Limits of repositories, the first that fits counts.

@@ -38,6 +38,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "gantry-volumes",
             "gantry-client",
             "gantry-buildkit",
+            "gantry-registry-stores",
         ],
     ),
     (4, &["gantry-images", "gantry-registry", "gantry-compose"]),

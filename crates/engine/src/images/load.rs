@@ -75,11 +75,11 @@ impl Engine {
         }))
     }
 
-    /// Loads an archive that is in memory and gives it this name.
-    pub(super) async fn load_bytes(&self, archive: Vec<u8>, name: &Reference) -> Result<ImageId> {
+    /// Loads an archive of one image and gives it this name.
+    pub(super) async fn load_as(&self, archive: Box<dyn Read + Send>, name: &Reference) -> Result<ImageId> {
         let (images, name) = (self.inner.images.clone(), name.clone());
         blocking(move || {
-            let loaded = images.load(io::Cursor::new(archive), &LoadOptions::default(), &mut |_| ())?;
+            let loaded = images.load(archive, &LoadOptions::default(), &mut |_| ())?;
             let id = loaded.into_iter().next().map(|one| one.id);
             let id =
                 id.ok_or_else(|| Error::Unavailable("the embedded archive holds no image".to_owned()))?;

@@ -72,11 +72,16 @@ impl Engine {
         progress: &mpsc::Sender<Progress>,
     ) -> Result<bool> {
         let before = self.inner.images.resolve(&asked.familiar()).ok();
-        let (id, digest) = match gantry_embedded::archive_of(asked) {
+        let named = asked.clone();
+        let embedded = blocking(move || {
+            gantry_embedded::archive_of(&named).map_err(Error::io("the image inside the program"))
+        })
+        .await?;
+        let (id, digest) = match embedded {
             Some(archive) => {
                 let tag = asked.tag().unwrap_or("latest").to_owned();
                 say(progress, format!("Pulling from {}", asked.path()), &tag).await;
-                let id = self.load_bytes(archive, asked).await?;
+                let id = self.load_as(archive, asked).await?;
                 let digest = id.to_string();
                 (id, digest)
             }

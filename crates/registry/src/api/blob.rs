@@ -1,15 +1,13 @@
 //! GET, HEAD and DELETE of blobs.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gantry_names::Digest;
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::CONTENT_DIGEST;
 use crate::events::What;
@@ -22,10 +20,6 @@ use crate::store::driver::Source;
 
 /// What is shorter is read at once and sent with its head in one packet.
 const SMALL: u64 = 32 << 10;
-/// Pieces of a stream from a far store.
-const STREAM_PIECE: usize = 256 << 10;
-/// Pieces in flight between the far store and the client.
-const STREAM_DEPTH: usize = 4;
 
 fn unknown(digest: &Digest) -> Refusal {
     Refusal::new(Code::BlobUnknown).with(json!({"digest": digest}))
@@ -66,6 +60,15 @@ pub async fn get(
             return Ok(answer);
         }
     };
+    if request.method == Method::GET
+        && coming.is_none()
+        && let Some(elsewhere) = redirect(server, &digest).await?
+    {
+        if range.is_none_or(|(from, _)| from == 0) {
+            server.events.pulled(&request, &name, What::blob(&digest, size));
+        }
+        return Ok(elsewhere);
+    }
     let (from, length) = range.map_or((0, size), |(from, to)| (from, to - from + 1));
     let body = if request.method == Method::HEAD {
         // A client that is told "here" will not send it: from now on it must stay.
@@ -92,6 +95,28 @@ pub async fn get(
     Ok(answer)
 }
 
+/// Sends a client to the far store itself: the bytes need not pass through here. A range goes with it.
+async fn redirect(server: &Arc<Server>, digest: &Digest) -> Result<Option<Answer>, Refusal> {
+    if !server.rules.redirect || !server.store.is_far() {
+        return Ok(None);
+    }
+    let (store, of) = (Arc::clone(&server.store), digest.clone());
+    let url = match blocking(move || store.blob_url(&of)).await {
+        Ok(url) => url,
+        Err(err) => {
+            // The bytes can still go through here.
+            tracing::warn!(error = %err, "the far store's URL could not be signed");
+            None
+        }
+    };
+    Ok(url.map(|url| {
+        let mut answer = plain(StatusCode::TEMPORARY_REDIRECT);
+        put(&mut answer, header::LOCATION, &url);
+        put(&mut answer, CONTENT_DIGEST, digest.as_str());
+        answer
+    }))
+}
+
 async fn open(
     server: &Arc<Server>,
     request: &Request,
@@ -103,7 +128,7 @@ async fn open(
     let lane = request.peer.lane.clone();
     let digest = digest.clone();
     let opened = blocking(move || -> io::Result<Option<Body>> {
-        Ok(match store.open_blob(&digest, from)? {
+        Ok(match store.open_blob(&digest, from, length)? {
             None => None,
             Some(Source::File(file)) if length <= SMALL => {
                 let mut bytes = vec![0; length as usize];
@@ -113,32 +138,10 @@ async fn open(
             Some(Source::File(file)) => {
                 Some(Body::File { file: Arc::new(file), offset: from, left: length, lane })
             }
-            Some(Source::Stream(stream)) => Some(Body::Stream { bytes: pump(stream, length), left: length }),
+            Some(Source::Stream(bytes)) => Some(Body::Stream { bytes, left: length }),
         })
     });
     Ok(opened.await?)
-}
-
-/// Reads a blocking stream on a thread of its own; a client that went away ends it.
-pub(crate) fn pump(mut stream: Box<dyn Read + Send>, length: u64) -> mpsc::Receiver<io::Result<Bytes>> {
-    let (to, from) = mpsc::channel(STREAM_DEPTH);
-    tokio::task::spawn_blocking(move || {
-        let mut left = length;
-        while left > 0 {
-            let mut piece = vec![0; left.min(STREAM_PIECE as u64) as usize];
-            let read = stream.read(&mut piece);
-            let ended = !matches!(read, Ok(n) if n > 0);
-            let piece = read.map(|n| {
-                piece.truncate(n);
-                left -= n as u64;
-                Bytes::from(piece)
-            });
-            if to.blocking_send(piece).is_err() || ended {
-                return;
-            }
-        }
-    });
-    from
 }
 
 enum Requested {

@@ -28,8 +28,6 @@ use crate::store::upload::{FinishError, Note, Upload};
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 /// Pieces between the connection and the disk; each is at most the connection's buffer.
 const DEPTH: usize = 4;
-/// A body of which no byte comes for so long is over.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// An upload's earlier request may still be dying when its next one comes.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -134,7 +132,7 @@ async fn at_once(
     let upload = Arc::new(tokio::sync::Mutex::new(upload));
     let held = Arc::clone(&upload).lock_owned().await;
     let Request { body, method, headers, query, peer, who } = request;
-    let (mut held, received) = receive(held, body, content_length_of(&headers)).await;
+    let (mut held, received) = receive(server, held, body, content_length_of(&headers)).await;
     let finished = match received {
         Ok(()) => commit(server, &name, &digest, held).await,
         Err(refusal) => {
@@ -159,7 +157,12 @@ fn content_length(request: &Request) -> Option<u64> {
 type Held = OwnedMutexGuard<Upload>;
 
 /// Takes the whole body into the upload. What came before a failure stays in it.
-async fn receive(held: Held, mut body: Incoming, announced: Option<u64>) -> (Held, Result<(), Refusal>) {
+async fn receive(
+    server: &Server,
+    held: Held,
+    mut body: Incoming,
+    announced: Option<u64>,
+) -> (Held, Result<(), Refusal>) {
     if announced == Some(0) {
         return (held, Ok(()));
     }
@@ -175,7 +178,7 @@ async fn receive(held: Held, mut body: Incoming, announced: Option<u64>) -> (Hel
     });
     let sent = async {
         loop {
-            let frame = tokio::time::timeout(BODY_PATIENCE, body.frame()).await;
+            let frame = tokio::time::timeout(server.rules.patience, body.frame()).await;
             let frame = frame.map_err(|_| {
                 Refusal::saying(Code::BlobUploadInvalid, "the body stopped coming")
                     .status(StatusCode::REQUEST_TIMEOUT)
@@ -205,7 +208,8 @@ async fn receive(held: Held, mut body: Incoming, announced: Option<u64>) -> (Hel
     }
 }
 
-/// Verifies, syncs, adopts. Whatever comes of it, the upload is over.
+/// Verifies, syncs, adopts. Then the upload is over, and so it is when its bytes are not what was announced; when the
+/// storage fails it stays, and the client may finish it again.
 async fn commit(
     server: &Arc<Server>,
     name: &RepositoryName,
@@ -229,9 +233,11 @@ async fn commit(
             let path = path.to_owned();
             Ok(store.adopt_blob(&name, &digest, &path)?)
         });
-        let size = held.size();
-        held.discard();
-        adopted.map(|()| size)
+        let failed = adopted.as_ref().is_err_and(|refusal| refusal.status.is_server_error());
+        if !failed {
+            held.discard();
+        }
+        adopted.map(|()| held.size())
     })
     .await
 }
@@ -315,7 +321,7 @@ pub async fn append(
     }
     let announced = content_length(&request);
     check_quota(server, &name, held.size() + announced.unwrap_or(0)).await?;
-    let (held, received) = receive(held, request.body, announced).await;
+    let (held, received) = receive(server, held, request.body, announced).await;
     received?;
     Ok(under_way(server, &name, &id, held.size(), StatusCode::ACCEPTED))
 }
@@ -334,10 +340,12 @@ pub async fn finish(
         return standing(server, &name, &id, held.size(), refusal);
     }
     let Request { body, method, headers, query, peer, who } = request;
-    let (held, received) = receive(held, body, content_length_of(&headers)).await;
+    let (held, received) = receive(server, held, body, content_length_of(&headers)).await;
     received?;
     let finished = commit(server, &name, &digest, held).await;
-    server.uploads.forget(&id);
+    if !finished.as_ref().is_err_and(|refusal| refusal.status.is_server_error()) {
+        server.uploads.forget(&id);
+    }
     let size = finished?;
     let told = crate::events::Origin::of(&method, &headers, &query, &peer, &who);
     server.events.pushed(told, &name, What::blob(&digest, size));

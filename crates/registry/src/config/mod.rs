@@ -1,10 +1,12 @@
 //! The server's settings: Docker's `config.yml`, its `REGISTRY_*` variables, the first registry's flavors, and our
 //! own section `gantry`.
 //!
-//! Fields we do not act on (redis, health intervals, ...) are read over in silence: an existing file must start.
+//! An existing file must start: settings that have no meaning here, and those nobody knows, are told in the log
+//! ([`unheard`]). Only what would make the registry less safe than its file says is refused.
 
 pub mod flavor;
 pub mod tree;
+mod unheard;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,9 @@ pub struct Config {
     pub validation: Validation,
     /// Ours.
     pub gantry: Gantry,
+    /// What the settings say that is not acted on.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// `log`.
@@ -128,6 +133,8 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Clients must show a certificate of one of these.
     pub clientcas: Vec<PathBuf>,
+    /// tls1.2 (the least there is) or tls1.3.
+    pub minimumtls: Option<String>,
 }
 
 /// `http.debug`.
@@ -238,6 +245,10 @@ pub struct Gantry {
     pub collect: Collect,
     /// Without fsync a power failure may cost acknowledged pushes.
     pub nosync: bool,
+    /// With a far storage: the directory on this machine for uploads under way; `/var/lib/registry` when not set.
+    pub workdirectory: Option<PathBuf>,
+    /// A client that sends no byte of its request for so long is gone; a minute when not set.
+    pub patience: Option<Period>,
     /// Most connections at once.
     pub maxconnections: Option<usize>,
 }
@@ -314,7 +325,9 @@ impl Config {
         }
         tree::apply_environment(&mut tree, variables);
         drop_nulls(&mut tree);
-        Ok(serde_json::from_value(tree)?)
+        unheard::refuse(&tree)?;
+        let warnings = unheard::warnings(&tree);
+        Ok(Self { warnings, ..serde_json::from_value(tree)? })
     }
 
     /// The storage driver's name and settings.
@@ -345,6 +358,11 @@ impl Config {
     /// Deleting is allowed unless somebody forbade it (Docker's registry has it the other way round).
     pub fn delete_allowed(&self) -> bool {
         self.storage.pointer("/delete/enabled").and_then(Value::as_bool).unwrap_or(true)
+    }
+
+    /// Whether clients are sent to a far store themselves; `storage.redirect.disable` keeps all traffic here.
+    pub fn redirect(&self) -> bool {
+        !self.storage.pointer("/redirect/disable").and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// Only reading.

@@ -64,6 +64,9 @@ fn set(tree: &mut Value, path: &[&str], value: Value) {
         *tree = value;
         return;
     };
+    if tree.is_null() && *key == "0" {
+        *tree = Value::Array(Vec::new());
+    }
     if let Value::Array(items) = tree
         && let Ok(index) = key.parse::<usize>()
     {
@@ -109,12 +112,14 @@ mod tests {
                 set("REGISTRY_STORAGE", "s3"),
                 set("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
                 set("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL", "http://x"),
+                set("REGISTRY_HTTP_TLS_CLIENTCAS_0", "/ca.pem"),
                 set("PATH", "/bin"),
             ],
         );
         assert_eq!(tree["http"]["addr"], "0.0.0.0:443");
         assert_eq!(tree["storage"], json!({"s3": {"bucket": "b"}, "delete": {"enabled": true}}));
         assert_eq!(tree["notifications"]["endpoints"][0], json!({"name": "a", "url": "http://x"}));
+        assert_eq!(tree["http"]["tls"]["clientcas"], json!(["/ca.pem"]));
         assert!(tree.get("path").is_none());
     }
 

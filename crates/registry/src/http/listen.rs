@@ -137,7 +137,7 @@ impl Listen {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
+            .header_read_timeout(HEAD_PATIENCE.min(self.server.rules.patience))
             .max_buf_size(BUFFER_MAX)
             // Holes live only in buffers that hyper does not copy (see `lane`).
             .writev(true)

@@ -2,21 +2,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_distribution::http::{Client, Proxies, Tls};
 use http::{HeaderName, HeaderValue};
-use rustls::RootCertStore;
-use rustls::server::WebPkiClientVerifier;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, UnixListener};
-use tokio_rustls::TlsAcceptor;
 
 use super::collect::Upkeep;
-use super::{DRAIN, RunError};
+use super::storage::Place;
+use super::{DRAIN, RunError, tls};
 use crate::access::htpasswd::Htpasswd;
 use crate::access::keys::Keys;
 use crate::access::rights::{Rights, Rule};
@@ -29,17 +25,15 @@ use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::proxy::Proxy;
 use crate::server::{Rules, Server};
-use crate::store::driver::Driver;
-use crate::store::local::Local;
-use crate::store::upload::Uploads;
-use crate::store::{Store, layout};
+use crate::store::blocking;
 
-/// Where images are kept when nobody says: Docker's registry's place.
-const ROOT: &str = "/var/lib/registry";
 /// Where to listen when nobody says.
 const ADDRESS: &str = ":5000";
 /// Connections at once when nobody says: each costs a descriptor or two.
 const CONNECTIONS: usize = 4096;
+
+/// A client may be silent for so long when nobody says.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everything that runs.
 pub(super) struct Assembled {
@@ -51,59 +45,15 @@ pub(super) struct Assembled {
     pub lock: Option<File>,
 }
 
-/// A store that this process owns.
-pub(super) struct Opened {
-    pub store: Store,
-    pub uploads: Uploads,
-    /// The server's own directory.
-    pub private: PathBuf,
-    pub lock: File,
-}
-
 fn wrong(text: impl Into<String>) -> RunError {
     RunError::Config(ConfigError::Value(text.into()))
 }
 
-/// The directory of the storage.
-pub(super) fn root(config: &Config) -> Result<PathBuf, RunError> {
-    let (name, settings) = config.driver()?;
-    if name != "filesystem" {
-        return Err(wrong(format!("storage driver {name} is not part of this build; there is: filesystem")));
-    }
-    let root = settings.get("rootdirectory").and_then(serde_json::Value::as_str).unwrap_or(ROOT);
-    Ok(PathBuf::from(root))
-}
-
-/// Opens the storage for this process alone.
-pub(super) fn open_store(root: &Path, sync: bool) -> Result<Opened, RunError> {
-    let private = root.join(layout::PRIVATE);
-    fs::create_dir_all(&private).map_err(RunError::io(private.display().to_string()))?;
-    let lock = File::options().create(true).truncate(false).write(true).open(private.join("lock"));
-    let lock = lock.map_err(RunError::io("lock"))?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| RunError::InUse(root.to_owned()))?;
-    let opened = (|| -> io::Result<(Store, Uploads)> {
-        let driver: Arc<dyn Driver> = Arc::new(Local::open(root, &private.join("drafts"), sync)?);
-        let store = Store::open(driver)?;
-        // A volume that another registry wrote has no list of referrers yet.
-        let indexed = private.join("referrers-indexed");
-        if !indexed.exists() {
-            store.index_referrers()?;
-            fs::write(&indexed, b"1\n")?;
-        }
-        Ok((store, Uploads::open(&private.join("uploads"))?))
-    })();
-    let (store, uploads) = opened.map_err(RunError::io(root.display().to_string()))?;
-    Ok(Opened { store, uploads, private, lock })
-}
-
 /// Builds all parts.
 pub(super) async fn assemble(config: Config) -> Result<Assembled, RunError> {
-    let root = root(&config)?;
+    let place = Place::of(&config)?;
     let sync = !config.gantry.nosync;
-    let opened = tokio::task::spawn_blocking(move || open_store(&root, sync))
-        .await
-        .map_err(|err| wrong(err.to_string()))??;
+    let opened = blocking(move || place.open(sync)).await?;
     let client = Client::new(Proxies::from_environment());
     let tls = Arc::new(Tls::open(None, false).map_err(|err| RunError::Tls(err.to_string()))?);
     let server = Arc::new(Server {
@@ -121,7 +71,7 @@ pub(super) async fn assemble(config: Config) -> Result<Assembled, RunError> {
             .map_err(wrong)?,
     });
     let control = control(&opened.private)?;
-    let acceptor = acceptor(&config)?;
+    let acceptor = tls::acceptor(&config)?;
     let limit = config.gantry.maxconnections.unwrap_or(CONNECTIONS);
     let address = config.http.addr.as_ref().map_or(ADDRESS, |text| &text.0);
     let listen = Listen {
@@ -185,6 +135,8 @@ fn rules(config: &Config, sync: bool) -> Result<Rules, RunError> {
         read_only: config.read_only(),
         sparse: config.validation.manifests.indexes.platforms.as_deref() == Some("none"),
         sync,
+        patience: config.gantry.patience.map_or(PATIENCE, |period| period.0),
+        redirect: config.redirect(),
         immutable: immutable.collect(),
         quotas: quotas.collect(),
         headers,
@@ -251,35 +203,4 @@ fn foreign(token: &crate::config::Token) -> Result<Foreign, RunError> {
         issuer: token.issuer.clone(),
         keys,
     })
-}
-
-fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, RunError> {
-    let tls = &config.http.tls;
-    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else { return Ok(None) };
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |err: rustls_pki_types::pem::Error| RunError::Tls(format!("{path}: {err}"))
-    };
-    let broken = |err: &dyn std::error::Error| RunError::Tls(err.to_string());
-    let chain = CertificateDer::pem_file_iter(certificate).map_err(failed(certificate))?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(failed(certificate))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(failed(key))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|err| broken(&err))?;
-    let builder = if tls.clientcas.is_empty() {
-        builder.with_no_client_auth()
-    } else {
-        let mut roots = RootCertStore::empty();
-        for path in &tls.clientcas {
-            for certificate in CertificateDer::pem_file_iter(path).map_err(failed(path))? {
-                roots.add(certificate.map_err(failed(path))?).map_err(|err| broken(&err))?;
-            }
-        }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        builder.with_client_cert_verifier(verifier.map_err(|err| broken(&err))?)
-    };
-    let config = builder.with_single_cert(chain, key).map_err(|err| broken(&err))?;
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }

@@ -1,13 +1,13 @@
 //! What the registry does by itself from time to time: retention, collection, purging of dead uploads. And the
 //! command that asks for a collection now.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Collect, RunError, assemble, control};
+use super::storage::Place;
+use super::{Collect, RunError, control};
 use crate::config::{Config, ConfigError, units};
 use crate::pattern::Pattern;
 use crate::server::Server;
@@ -109,17 +109,17 @@ pub(super) fn collect(server: &Server, options: Options) -> std::io::Result<Repo
 pub(super) async fn run(arguments: Collect) -> Result<Report, RunError> {
     let grace = units::period(&arguments.grace).map_err(ConfigError::Value)?;
     let options = Options { grace, delete_untagged: arguments.delete_untagged, dry_run: arguments.dry_run };
-    let root = match arguments.root {
-        Some(root) => root,
-        None => assemble::root(&Config::load(arguments.config.as_deref())?)?,
+    let place = match arguments.root {
+        Some(root) => Place::Local(root),
+        None => Place::of(&Config::load(arguments.config.as_deref())?)?,
     };
-    match tokio::task::block_in_place(|| alone(&root, options)) {
-        Err(RunError::InUse(root)) => control::ask(&root, options).await,
+    match tokio::task::block_in_place(|| alone(&place, options)) {
+        Err(RunError::InUse(_)) => control::ask(&place.private(), options).await,
         done => done,
     }
 }
 
-fn alone(root: &Path, options: Options) -> Result<Report, RunError> {
-    let opened = assemble::open_store(root, true)?;
+fn alone(place: &Place, options: Options) -> Result<Report, RunError> {
+    let opened = place.open(true)?;
     opened.store.collect_alone(options).map_err(RunError::io("collect"))
 }

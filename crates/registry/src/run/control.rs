@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use super::RunError;
 use crate::server::Server;
+use crate::store::blocking;
 use crate::store::collect::{Options, Report};
-use crate::store::{blocking, layout};
 
 /// A request's length.
 const LINE_MAX: u64 = 4096;
@@ -57,9 +57,9 @@ async fn answer(stream: UnixStream, server: &Arc<Server>) -> std::io::Result<()>
     write.write_all(&serde_json::to_vec(&answer)?).await
 }
 
-/// Asks the registry that has `root`.
-pub(super) async fn ask(root: &Path, options: Options) -> Result<Report, RunError> {
-    let path = root.join(layout::PRIVATE).join("control.sock");
+/// Asks the registry whose own directory is `private`.
+pub(super) async fn ask(private: &Path, options: Options) -> Result<Report, RunError> {
+    let path = private.join("control.sock");
     let asked = async {
         let mut stream = UnixStream::connect(&path).await?;
         let mut line = serde_json::to_vec(&options)?;

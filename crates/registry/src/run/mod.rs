@@ -3,6 +3,8 @@
 mod assemble;
 mod collect;
 mod control;
+mod storage;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -218,6 +220,9 @@ impl Running {
 
 /// Starts a registry; it runs until it is stopped or dropped.
 pub async fn start(config: Config) -> Result<Running, RunError> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let assembled = assemble::assemble(config).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use gantry_names::Digest;
 
@@ -9,6 +10,9 @@ use super::cache::Link;
 use super::driver::Source;
 use super::{Store, layout, lock};
 use crate::name::RepositoryName;
+
+/// A client begins to read within this time; Docker's registry gives as much.
+const URL_VALID: Duration = Duration::from_secs(20 * 60);
 
 impl Store {
     /// A blob's size if this repository holds it and it was looked at lately.
@@ -43,21 +47,43 @@ impl Store {
     }
 
     /// Opens a blob that [`Store::blob`] found; `None` when it went meanwhile.
-    pub fn open_blob(&self, digest: &Digest, offset: u64) -> io::Result<Option<Source>> {
-        Self::maybe(self.driver.open(&layout::blob(digest), offset))
+    pub fn open_blob(&self, digest: &Digest, offset: u64, length: u64) -> io::Result<Option<Source>> {
+        Self::maybe(self.driver.open(&layout::blob(digest), offset, length))
+    }
+
+    /// Where a client may get the blob itself, when the storage is far and gives such URLs.
+    pub fn blob_url(&self, digest: &Digest) -> io::Result<Option<String>> {
+        self.driver.url(&layout::blob(digest), URL_VALID)
+    }
+
+    /// Whether blobs lie elsewhere.
+    pub fn is_far(&self) -> bool {
+        self.driver.far()
     }
 
     /// Makes a staged, verified and synced file a blob of this repository. The file is gone afterwards.
     pub fn adopt_blob(&self, name: &RepositoryName, digest: &Digest, staged: &Path) -> io::Result<()> {
+        let path = layout::blob(digest);
+        self.touch(digest);
+        if self.driver.far() {
+            // Not under the gate: a collection would wait for the network, and everybody for the collection.
+            self.bring_blob(staged, &path)?;
+        }
         let _gate = self.linking();
         self.touch(digest);
-        let path = layout::blob(digest);
-        if Self::maybe(self.driver.stat(&path))?.is_some() {
-            std::fs::remove_file(staged)?;
-        } else {
-            self.driver.adopt(staged, &path)?;
+        self.bring_blob(staged, &path)?;
+        self.link_blob(name, digest)?;
+        match std::fs::remove_file(staged) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+            _ => Ok(()),
         }
-        self.link_blob(name, digest)
+    }
+
+    fn bring_blob(&self, staged: &Path, path: &str) -> io::Result<()> {
+        match Self::maybe(self.driver.stat(path))? {
+            Some(_) => Ok(()),
+            None => self.driver.adopt(staged, path),
+        }
     }
 
     /// Writes a blob nobody is linked to yet. The caller holds the gate.

@@ -4,9 +4,12 @@
 //! on its blocking threads.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
 
 /// Size and age of a stored object.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +33,8 @@ pub struct Entry {
 pub enum Source {
     /// A local file: it can go to a socket without passing through this program.
     File(File),
-    /// Bytes from elsewhere, beginning at the offset that was asked for.
-    Stream(Box<dyn Read + Send>),
+    /// The bytes that were asked for, as they come from elsewhere.
+    Stream(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 /// A place for objects.
@@ -50,10 +53,19 @@ pub trait Driver: Send + Sync + 'static {
     fn list(&self, directory: &str) -> io::Result<Vec<Entry>>;
     /// Removes an object or everything below a directory; a missing one is removed already.
     fn remove(&self, path: &str) -> io::Result<()>;
-    /// Opens an object for reading from `offset`.
-    fn open(&self, path: &str, offset: u64) -> io::Result<Source>;
-    /// Takes over a finished local file (already synced) as the object `path`; durable when this returns.
+    /// Opens `length` bytes of an object from `offset`; a file may be longer.
+    fn open(&self, path: &str, offset: u64, length: u64) -> io::Result<Source>;
+    /// Takes over a finished local file (already synced) as the object `path`; durable when this returns. The file is
+    /// moved where that is possible, and left where it is where not.
     fn adopt(&self, staged: &Path, path: &str) -> io::Result<()>;
+    /// Whether `adopt` is a copy over a network and may take minutes.
+    fn far(&self) -> bool {
+        false
+    }
+    /// A URL by which a client may get the object itself for a while; `None` where there is no such thing.
+    fn url(&self, _path: &str, _valid: Duration) -> io::Result<Option<String>> {
+        Ok(None)
+    }
     /// Whether the place answers, for the health check.
     fn check(&self) -> io::Result<()>;
 }

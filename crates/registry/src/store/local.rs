@@ -135,7 +135,7 @@ impl Driver for Local {
         }
     }
 
-    fn open(&self, path: &str, offset: u64) -> io::Result<Source> {
+    fn open(&self, path: &str, offset: u64, _: u64) -> io::Result<Source> {
         let mut file = File::open(self.full(path))?;
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;

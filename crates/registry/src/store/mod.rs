@@ -14,6 +14,7 @@ pub mod blob;
 pub mod cache;
 pub mod collect;
 pub mod driver;
+mod far;
 pub mod layout;
 pub mod local;
 pub mod manifest;

@@ -3,8 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use data_encoding::BASE64URL_NOPAD;
 use gantry_distribution::Credentials;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use serde_json::json;
 
+use crate::hostile::ask;
 use crate::keeper::{Traveller, noise};
 use crate::places::Place;
 
@@ -65,33 +70,62 @@ async fn a_login_tells_right_from_wrong_and_brings_an_identity_token() {
     later.push(&place.at("team/app:1"), &image).await.unwrap();
 }
 
+fn make_certificate(dir: &Path) {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(dir.join("key.pem"))
+        .arg("-out")
+        .arg(dir.join("cert.pem"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// The fingerprint of a certificate: of a file, or of what a server shows.
+fn fingerprint(from: &str) -> String {
+    let command = format!("{from} | openssl x509 -noout -fingerprint -sha256");
+    let told = Command::new("sh").args(["-c", &command]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8_lossy(&told.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
+    let tls = "http: {addr: '127.0.0.1:0', tls: {certificate: ROOT/cert.pem, key: ROOT/key.pem}}";
+    let place = Place::prepared(tls, make_certificate).await;
+    let file = place.dir.path().join("cert.pem");
+    let in_file = || fingerprint(&format!("cat {}", file.display()));
+    let shown = || {
+        fingerprint(&format!("openssl s_client -connect {} </dev/null 2>/dev/null", place.running.address()))
+    };
+    tokio::task::block_in_place(|| {
+        let first = in_file();
+        assert_eq!(shown(), first);
+        std::fs::write(&file, "no certificate").unwrap();
+        assert_eq!(shown(), first);
+        make_certificate(place.dir.path());
+        assert_ne!(in_file(), first);
+        assert_eq!(shown(), in_file());
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_a_known_authority_is_trusted_and_an_unknown_one_is_not() {
-    let make = |dir: &Path| {
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ])
-            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .arg("-keyout")
-            .arg(dir.join("key.pem"))
-            .arg("-out")
-            .arg(dir.join("cert.pem"))
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    };
     let tls = "http: {addr: '127.0.0.1:0', tls: {certificate: ROOT/cert.pem, key: ROOT/key.pem}}";
-    let place = Place::prepared(tls, make).await;
+    let place = Place::prepared(tls, make_certificate).await;
     let host = format!("localhost:{}", place.running.address().port());
     let certificates = place.dir.path().join("certs.d");
     std::fs::create_dir_all(certificates.join(&host)).unwrap();
@@ -106,4 +140,58 @@ async fn over_tls_a_known_authority_is_trusted_and_an_unknown_one_is_not() {
     there.push(&format!("{host}/app:1"), &image).await.unwrap();
     // This machine is insecure by rule: TLS, but nobody's word is asked for.
     assert_eq!(Traveller::new().pull(&format!("{host}/app:1")).await.unwrap().manifest.digest, image);
+}
+
+/// A token of somebody's service, signed with ES256.
+fn token(key: &EcdsaKeyPair, change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let mut claims = json!({
+        "iss": "them", "aud": "images", "sub": "ann", "jti": "1", "iat": now, "nbf": now - 10, "exp": now + 300,
+        "access": [{"type": "repository", "name": "team/app", "actions": ["pull", "push"]}],
+    });
+    change(&mut claims);
+    let head = json!({"alg": "ES256", "kid": "k", "typ": "JWT"});
+    let [head, claims] = [head, claims].map(|part| BASE64URL_NOPAD.encode(part.to_string().as_bytes()));
+    let signed = format!("{head}.{claims}");
+    let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+    format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+}
+
+fn new_key() -> EcdsaKeyPair {
+    let (rng, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
+    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).unwrap();
+    EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &rng).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_another_service_count_when_its_key_signed_them() {
+    let key = new_key();
+    let point = &key.public_key().as_ref()[1..];
+    let [x, y] = [&point[..32], &point[32..]].map(|part| BASE64URL_NOPAD.encode(part));
+    let jwks = json!({"keys": [{"kty": "EC", "kid": "k", "crv": "P-256", "x": x, "y": y}]});
+    let config = "auth: {token: {realm: 'https://auth.example/token', service: images, issuer: them, jwks: ROOT/jwks.json}}";
+    let place =
+        Place::prepared(config, |dir| std::fs::write(dir.join("jwks.json"), jwks.to_string()).unwrap()).await;
+    let to = place.running.address();
+    let begin = async |repository: &str, token: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        ask(to, "POST", &format!("/v2/{repository}/blobs/uploads/"), &headers, b"").await
+    };
+    let good = begin("team/app", &token(&key, |_| ())).await;
+    assert!(good.contains(" 202 "), "{good}");
+    let asked = ask(to, "GET", "/v2/team/app/tags/list", "", b"").await;
+    let challenge = "www-authenticate: Bearer realm=\"https://auth.example/token\",service=\"images\",scope=\"repository:team/app:pull\"";
+    assert!(asked.contains(" 401 ") && asked.contains(challenge), "{asked}");
+    for (told, repository, bad) in [
+        ("another repository", "team/other", token(&key, |_| ())),
+        ("expired", "team/app", token(&key, |claims| claims["exp"] = json!(1))),
+        ("another service", "team/app", token(&key, |claims| claims["aud"] = json!("mail"))),
+        ("another issuer", "team/app", token(&key, |claims| claims["iss"] = json!("us"))),
+        ("another key", "team/app", token(&new_key(), |_| ())),
+        ("only reading", "team/app", token(&key, |claims| claims["access"][0]["actions"] = json!(["pull"]))),
+        ("no signature", "team/app", format!("{}.", token(&key, |_| ()).rsplit_once('.').unwrap().0)),
+    ] {
+        let answer = begin(repository, &bad).await;
+        assert!(answer.contains(" 401 "), "{told}: {answer}");
+    }
 }

@@ -19,7 +19,7 @@ async fn raw(to: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
+pub async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
@@ -133,4 +133,32 @@ async fn an_upload_of_another_repository_is_not_found() {
     let done = format!("{location}?digest={}", Digest::sha256_of(b"ab"));
     assert!(ask(to, "PUT", &done, "", b"").await.contains(" 201 "));
     assert!(ask(to, "PATCH", &location, "", b"more").await.contains("BLOB_UPLOAD_UNKNOWN"));
+}
+
+/// Waits until the other side is gone; returns what it said before.
+async fn until_closed(tcp: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(std::time::Duration::from_secs(30), tcp.read_to_end(&mut answer));
+    read.await.expect("the connection is closed").ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_peers_are_let_go_and_do_not_keep_others_out() {
+    let place = Place::configured("gantry: {patience: 1s, maxconnections: 2}").await;
+    let to = place.running.address();
+    let mut head = TcpStream::connect(to).await.unwrap();
+    head.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut body = TcpStream::connect(to).await.unwrap();
+    let digest = Digest::sha256_of(b"x");
+    let post = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"
+    );
+    body.write_all(post.as_bytes()).await.unwrap();
+    // All places are taken by peers that say no more: the next one is served when they are let go.
+    assert!(ask(to, "GET", "/v2/", "", b"").await.contains(" 200 "));
+    assert!(!until_closed(&mut head).await.contains(" 200 "));
+    let answer = until_closed(&mut body).await;
+    assert!(answer.contains(" 408 ") && answer.contains("BLOB_UPLOAD_INVALID"), "{answer}");
+    assert_eq!(files(&place), Vec::<String>::new());
 }

@@ -12,6 +12,8 @@ mod keeper;
 mod operate;
 mod others;
 mod places;
+mod providers;
 mod proxying;
+mod stores;
 mod survive;
 mod trips;

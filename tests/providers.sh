@@ -1,0 +1,17 @@
+#!/bin/bash
+# Programs that speak the wire of far storage, for the registry's tests: moto (S3, Google's XML) from PyPI, Azurite from
+# npm. What cannot be had is told, and the tests that want it are passed over.
+# usage: PATH=$PATH:$(tests/providers.sh FOLDER)
+set -uo pipefail
+
+folder=$1
+mkdir -p "$folder"
+if [ ! -x "$folder/moto/bin/moto_server" ]; then
+    { python3 -m venv "$folder/moto" && "$folder/moto/bin/pip" install -q 'moto[server,s3]==5.*'; } >&2 ||
+        echo "moto is not to be had: the registry on S3 is not tried" >&2
+fi
+if [ ! -x "$folder/node_modules/.bin/azurite-blob" ]; then
+    npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3 >&2 ||
+        echo "azurite is not to be had: the registry on Azure is not tried" >&2
+fi
+echo "$folder/moto/bin:$folder/node_modules/.bin"
