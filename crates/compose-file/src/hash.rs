@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::project::{Network, Service, Volume};
+use crate::project::{Network, Project, Service, Volume};
 use crate::render;
 
 /// A service's hash. How it is built, pulled, scaled and what it waits for do not count.
@@ -34,6 +34,12 @@ pub fn volume(volume: &Volume) -> String {
         "local".clone_into(&mut volume.driver);
     }
     hex(&render::hashed_volume(&volume))
+}
+
+/// The hash that docker-compose 1.29 has for a service whose image is `image_id` (`sha256:...`), so that its containers can
+/// be taken over. None where a service has attributes whose form in that hash is not known: it counts as changed then.
+pub fn first(project: &Project, service: &str, image_id: Option<&str>) -> Option<String> {
+    crate::first_hash::text(project, service, image_id).map(|text| hex(&text))
 }
 
 fn hex(text: &str) -> String {

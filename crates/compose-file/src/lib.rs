@@ -18,6 +18,7 @@ pub mod era;
 mod exclusive;
 mod extends;
 pub mod find;
+mod first_hash;
 pub mod hash;
 mod include;
 pub mod interpolate;

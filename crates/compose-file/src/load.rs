@@ -108,6 +108,8 @@ pub struct Model {
     pub name: String,
     pub(crate) found: Found,
     pub(crate) first_era: bool,
+    /// The services of the named files as they are written, which docker-compose 1.29 hashes.
+    pub(crate) written: Node,
 }
 
 /// Reads and joins a project's files.
@@ -120,6 +122,7 @@ pub fn load_model(request: &Request, files: &dyn Files) -> Result<Model, Problem
         skip: request.skip,
         warnings: std::mem::take(&mut found.warnings),
         first_era: false,
+        written: Node::of_map([], &Default::default()),
     };
     let mut texts = Vec::with_capacity(found.files.len());
     for file in &found.files {
@@ -142,7 +145,7 @@ pub fn load_model(request: &Request, files: &dyn Files) -> Result<Model, Problem
         normalize::normalize(&mut tree, &name, &found.environment);
     }
     found.warnings = loader.warnings;
-    Ok(Model { tree, name, found, first_era: loader.first_era })
+    Ok(Model { tree, name, found, first_era: loader.first_era, written: loader.written })
 }
 
 /// Reads, joins, checks and normalises a project's files.
@@ -171,6 +174,7 @@ pub(crate) struct Loader<'a> {
     skip: Skip,
     warnings: Vec<String>,
     first_era: bool,
+    written: Node,
 }
 
 impl Loader<'_> {
@@ -273,9 +277,13 @@ impl Loader<'_> {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
+        let named = trail.is_empty();
         let mut trail = trail.to_vec();
         for (file, mut document) in documents {
             self.extend(&mut document, file, scope)?;
+            if named {
+                self.written = merge::merge(self.written.clone(), document.clone(), &[])?;
+            }
             if !trail.contains(file) {
                 trail.push(file.clone());
             }

@@ -177,6 +177,22 @@ fn what_ours_prints_is_read_again_as_the_same_project() {
     assert!(again > 70, "only {again} were read again");
 }
 
+#[test]
+fn services_of_docker_compose_1_29_are_recognised_by_their_hash() {
+    let mut compared = 0;
+    for (name, case) in cases() {
+        let Some(reference) = case.outputs.get("first") else { continue };
+        let project = load(&case.request(), &case).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+        for line in reference.lines() {
+            let (service, wanted) = line.split_once(' ').expect("a service and its hash");
+            let ours = hash::first(&project, service, Some(&format!("sha256:{service}")));
+            assert_eq!(ours.as_deref(), Some(wanted), "{name} {service}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 9, "only {compared} services were compared");
+}
+
 /// Files of one text.
 fn one(text: &[u8]) -> impl Files {
     struct One(Vec<u8>);

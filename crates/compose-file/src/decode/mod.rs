@@ -34,6 +34,7 @@ pub(crate) fn project(model: Model, request: &Request, files: &dyn Files) -> Res
         models: top.map_of("models", |_, fields| resources::model(fields)),
         extensions: top.extensions(),
         first_era: model.first_era,
+        written: Fields::of(&model.written, &told).map_of("services", |_, fields| fields.node().clone()),
         warnings: model.found.warnings,
         ..Project::default()
     };

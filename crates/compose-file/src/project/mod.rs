@@ -52,6 +52,8 @@ pub use volume::Volume;
 
 use std::collections::BTreeMap;
 
+use crate::tree::Node;
+
 /// Attributes of the user's own: every key begins with `x-`.
 pub type Extensions = BTreeMap<String, Data>;
 /// Names and values.
@@ -92,6 +94,8 @@ pub struct Project {
     pub extensions: Extensions,
     /// The file has no `services:`: fig's or version 1, whose services share the engine's default network.
     pub first_era: bool,
+    /// The services as their files write them, by name: what docker-compose 1.29 hashes.
+    pub(crate) written: BTreeMap<String, Node>,
     /// What the user should hear though it is no mistake, in the order it was seen.
     pub warnings: Vec<String>,
 }

@@ -71,8 +71,12 @@ fn inline(shown: &Shown, depth: usize, out: &mut String) {
         Shown::Null => out.push_str("null"),
         Shown::Switch(switch) => out.push_str(if *switch { "true" } else { "false" }),
         Shown::Integer(number) => out.push_str(&number.to_string()),
-        Shown::Single(number) => out.push_str(&short_float(f64::from(*number), &number.to_string())),
-        Shown::Double(number) => out.push_str(&short_float(*number, &number.to_string())),
+        Shown::Single(number) => {
+            out.push_str(&short_float(f64::from(*number), &number.to_string(), &format!("{number:e}")))
+        }
+        Shown::Double(number) => {
+            out.push_str(&short_float(*number, &number.to_string(), &format!("{number:e}")))
+        }
         Shown::Text(text) => self::text(text, depth, out),
         Shown::List(_) => out.push_str("[]"),
         Shown::Map(_) => out.push_str("{}"),
@@ -80,19 +84,17 @@ fn inline(shown: &Shown, depth: usize, out: &mut String) {
 }
 
 /// With an exponent from a million on and below 0.0001.
-fn short_float(number: f64, shortest: &str) -> String {
+fn short_float(number: f64, shortest: &str, scientific: &str) -> String {
     if number.is_nan() {
         return ".nan".to_owned();
     }
     if number.is_infinite() {
         return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let digits = shortest.trim_start_matches('-').split('.').next().unwrap_or_default().len();
-    if digits <= 6 && (number == 0.0 || number.abs() >= 1e-4) {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    if exponent.parse::<i32>().is_ok_and(|exponent| (-4..6).contains(&exponent)) {
         return shortest.to_owned();
     }
-    let text = format!("{:e}", shortest.parse::<f64>().unwrap_or(number));
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
     format!("{mantissa}e{sign}{digits:0>2}")
 }

@@ -69,12 +69,13 @@ def refresh(reference, case):
     case.write_text(text)
 
 
-here = pathlib.Path(__file__).parent
-if ROOT.exists():
-    sys.exit(f"{ROOT} is there already")
-for case in sorted(here.glob("*.case")):
-    # Fig's form is before the time of this docker-compose: what ours makes of it is written by hand.
-    if case.stem == "fig":
-        continue
-    if not sys.argv[2:] or case.stem in sys.argv[2:]:
-        refresh(sys.argv[1], case)
+if __name__ == "__main__":
+    here = pathlib.Path(__file__).parent
+    if ROOT.exists():
+        sys.exit(f"{ROOT} is there already")
+    for case in sorted(here.glob("*.case")):
+        # Fig's form is before the time of this docker-compose: what ours makes of it is written by hand.
+        if case.stem == "fig" or case.stem.startswith("first-"):
+            continue
+        if not sys.argv[2:] or case.stem in sys.argv[2:]:
+            refresh(sys.argv[1], case)
