@@ -1,28 +1,42 @@
 //! A whole build: its stages side by side, then the image.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_dockerfile::ignore::Ignore;
 use gantry_dockerfile::{Dockerfile, Instruction, ParseError, Span, Stage};
 use gantry_errdefs::{Class, Classified};
-use gantry_images::{CreateOptions, ImageConfig, ImageStore, Layer, Lease};
+use gantry_images::{
+    CreateOptions, Filters, HistoryEntry, ImageConfig, ImageStore, Labels, Layer, Lease, ListOptions,
+};
 use gantry_names::{ChainId, ContainerId, Digest, ImageId, Platform};
 use gantry_snapshots::RootView;
-use gantry_store::StoreError;
+use gantry_store::{Store, StoreError};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::cache::{Cache, Point};
 use crate::files::{FileError, Root};
+use crate::inline::{self, Inline};
+use crate::mounts::{CacheMounts, MountsError};
 use crate::plan::{self, Plan, Source};
 use crate::progress::{Event, Output, Progress, Started, StepNumber};
+use crate::remote::RemoteError;
 use crate::request::{BuildRequest, NamedContext};
 use crate::scope::{self, Globals, StageScope};
 use crate::stage::{Prepared, StageBuild};
 use crate::step::{ImageWanted, Outside, Refusal};
+
+/// The label of a state that a failed step has left.
+pub const FAILED_LABEL: &str = "gantry.build.failed";
+/// How many of them are kept.
+const FAILED_KEPT: usize = 3;
+/// Bytes of a `.dockerignore` that are read.
+const IGNORE_LIMIT: u64 = 1 << 20;
 
 /// What builds work with; one for all builds of an engine.
 #[derive(Clone)]
@@ -35,6 +49,28 @@ pub struct Builder {
     pub outside: Arc<dyn Outside>,
     /// Own folder below the data root: scratch space and cache mounts.
     pub folder: PathBuf,
+    /// Folders of `--mount=type=cache`.
+    pub mounts: CacheMounts,
+    /// What the cache may take by default; none: a part of the disk.
+    pub keep_bytes: Option<u64>,
+}
+
+impl Builder {
+    /// A builder over an engine's images and records.
+    pub fn open(
+        images: ImageStore,
+        store: &Store,
+        outside: Arc<dyn Outside>,
+        folder: PathBuf,
+    ) -> Result<Self, StoreError> {
+        let cache = Arc::new(Cache::open(store.clone(), images.clone())?);
+        let mounts = CacheMounts::open(&folder, store.clone());
+        for left in ["scratch", "contexts"] {
+            // Of builds that the engine's end has cut off.
+            let _nothing_left = std::fs::remove_dir_all(folder.join(left));
+        }
+        Ok(Self { images, cache, outside, folder, mounts, keep_bytes: None })
+    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -69,17 +105,24 @@ pub enum Cause {
     /// A value, once expanded, means nothing.
     #[error("{0}")]
     Value(String),
-    /// Files of a COPY or ADD.
-    #[error("COPY failed: {0}")]
-    File(#[from] FileError),
-    /// A RUN ended badly.
-    #[error("The command '{command}' returned a non-zero code: {code}")]
-    Exit {
-        /// Its words.
-        command: String,
-        /// Its exit code.
-        code: i32,
+    /// Files of an instruction.
+    #[error("{instruction} failed: {error}")]
+    File {
+        /// Its name.
+        instruction: &'static str,
+        /// What went wrong.
+        #[source]
+        error: FileError,
     },
+    /// A RUN ended badly.
+    #[error("The command '{}' returned a non-zero code: {}", .0.command, .0.code)]
+    Exit(Box<Failed>),
+    /// Another machine.
+    #[error("ADD failed: {0}")]
+    Remote(#[from] RemoteError),
+    /// Cache mounts.
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
     /// A step could not run, or a base image could not be had.
     #[error(transparent)]
     Outside(Refusal),
@@ -89,9 +132,6 @@ pub enum Cause {
     /// Snapshots.
     #[error(transparent)]
     Snapshot(#[from] gantry_snapshots::Error),
-    /// Records.
-    #[error(transparent)]
-    Store(StoreError),
     /// Another stage of the same build failed first.
     #[error("the build was cut off: another stage failed")]
     Elsewhere,
@@ -100,9 +140,32 @@ pub enum Cause {
     Ended(JoinError),
 }
 
+/// A command that ended badly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Its words.
+    pub command: String,
+    /// Its exit code.
+    pub code: i32,
+    /// The last it said.
+    pub output: String,
+    /// The state it left, as an image that can be run.
+    pub state: Option<ImageId>,
+}
+
+impl From<FileError> for Cause {
+    fn from(error: FileError) -> Self {
+        Cause::File { instruction: "COPY", error }
+    }
+}
+
 impl Cause {
-    pub(crate) fn store(error: StoreError) -> Self {
-        Cause::Store(error)
+    /// The same with the instruction whose files it is about.
+    pub(crate) fn of(self, instruction: &'static str) -> Self {
+        match self {
+            Cause::File { error, .. } => Cause::File { instruction, error },
+            other => other,
+        }
     }
 
     pub(crate) fn ended(error: JoinError) -> Self {
@@ -113,12 +176,12 @@ impl Cause {
 impl Classified for BuildError {
     fn class(&self) -> Class {
         match &*self.cause {
-            Cause::Syntax(_) | Cause::Value(_) | Cause::Exit { .. } => Class::InvalidArgument,
-            Cause::File(error) => error.class(),
+            Cause::Syntax(_) | Cause::Value(_) | Cause::Exit(_) | Cause::Remote(_) => Class::InvalidArgument,
+            Cause::File { error, .. } => error.class(),
             Cause::Outside(refusal) => refusal.class,
             Cause::Image(error) => error.class(),
             Cause::Snapshot(error) => error.class(),
-            Cause::Store(_) | Cause::Elsewhere | Cause::Ended(_) => Class::Internal,
+            Cause::Mounts(_) | Cause::Elsewhere | Cause::Ended(_) => Class::Internal,
         }
     }
 }
@@ -135,11 +198,16 @@ pub(crate) struct Build {
     pub(crate) progress: Progress,
     pub(crate) cache: Arc<Cache>,
     pub(crate) outside: Arc<dyn Outside>,
-    images: ImageStore,
+    pub(crate) images: ImageStore,
+    pub(crate) mounts: CacheMounts,
+    /// What images named by `--cache-from` tell.
+    pub(crate) inline: Inline,
     folder: PathBuf,
-    lease: Lease,
+    pub(crate) lease: Lease,
     /// The end of each planned stage, once it is there.
     ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
+    /// How many layers the base of each stage has.
+    bases: Mutex<BTreeMap<usize, usize>>,
     total: usize,
 }
 
@@ -182,6 +250,7 @@ impl Builder {
             steps.insert(stage.index, (first, total));
         }
         let ends = plan.stages.iter().map(|stage| (stage.index, watch::channel(None).0)).collect();
+        let inline = Inline::of(&self.images, &request.cache_from);
         let build = Arc::new(Build {
             request,
             steps,
@@ -192,12 +261,17 @@ impl Builder {
             cache: Arc::clone(&self.cache),
             outside: Arc::clone(&self.outside),
             images: self.images.clone(),
+            mounts: self.mounts.clone(),
+            inline,
             folder: self.folder.clone(),
             lease: self.images.lease(),
             ends,
+            bases: Mutex::default(),
             total,
         });
-        build.run(&plan).await
+        let ended = Arc::clone(&build).run(&plan).await;
+        build.flush().await;
+        ended
     }
 }
 
@@ -257,7 +331,10 @@ impl Build {
         }
         let target = plan.stages.last().map_or(0, |stage| stage.index);
         let point = self.end_of(target).await.map_err(|cause| self.error(0, Span::default(), "", cause))?;
-        self.finish(&point)
+        let build = Arc::clone(&self);
+        let finished = tokio::task::spawn_blocking(move || build.finish(target, &point)).await;
+        finished
+            .unwrap_or_else(|error| Err(Cause::Ended(error)))
             .map_err(|cause| self.error(0, self.stage(target).span, &self.stage(target).original, cause))
     }
 
@@ -283,6 +360,7 @@ impl Build {
             .await
             .map_err(|cause| self.error(step, span, &original, cause))?;
         self.progress.tell(Event::Done { step, id: self.state_id(&base) });
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(index, base.layers.len());
         let (point, scope) = StageBuild::new(Arc::clone(&self), index, base, step).run().await?;
         if let Some(end) = self.ends.get(&index) {
             end.send_replace(Some(Arc::new(point)));
@@ -343,7 +421,18 @@ impl Build {
         point.clone().ok_or(Cause::Elsewhere)
     }
 
-    fn finish(&self, point: &Point) -> Result<ImageId, Cause> {
+    fn finish(&self, target: usize, point: &Point) -> Result<ImageId, Cause> {
+        let squashed;
+        let point = match self.request.squash {
+            true => {
+                let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+                let below = bases.get(&target).copied().unwrap_or_default();
+                drop(bases);
+                squashed = self.squash(point, below)?;
+                &squashed
+            }
+            false => point,
+        };
         let bytes = self.document(point).map_err(|error| Cause::Value(error.to_string()))?;
         let options = CreateOptions { built_here: true, ..CreateOptions::default() };
         let id = self.images.create(&bytes, point.layers.clone(), &options)?;
@@ -363,7 +452,104 @@ impl Build {
             let labels = config.config.get_or_insert_default().labels.get_or_insert_default();
             labels.extend(self.request.labels.clone());
         }
-        serde_json::to_vec(&config)
+        let mut document = serde_json::to_value(&config)?;
+        if self.request.inline_cache && !self.request.squash {
+            inline::note(&mut document, point, &self.cache);
+        }
+        serde_json::to_vec(&document)
+    }
+
+    /// The time of what is made now.
+    pub(crate) fn now(&self) -> String {
+        let epoch = self.request.epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        epoch.unwrap_or_else(Timestamp::now).to_string()
+    }
+
+    /// What every time of a copied file is cut to.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.request.epoch.filter(|_| self.request.rewrite_timestamp)
+    }
+
+    /// A state this build stands on stays while it runs.
+    pub(crate) fn keep(&self, point: &Point) {
+        let mut chain = None;
+        for layer in &point.layers {
+            let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
+            self.lease.hold(&next);
+            self.images.content().touch(&layer.blob);
+            chain = Some(next);
+        }
+    }
+
+    /// Writes the cache down in the background.
+    pub(crate) fn flush_soon(self: &Arc<Self>) {
+        let build = Arc::clone(self);
+        tokio::spawn(async move { build.flush().await });
+    }
+
+    async fn flush(&self) {
+        let cache = Arc::clone(&self.cache);
+        let flushed = tokio::task::spawn_blocking(move || cache.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            // It is not lost: the next one writes it. A cache that cannot be written is no reason for a build to fail.
+            let text = format!("[Warning] the build cache cannot be written: {error}");
+            self.progress.tell(Event::Warning { text });
+        }
+    }
+
+    /// Keeps what a command that failed has left, as an image without a name.
+    pub(crate) async fn keep_failed(
+        self: &Arc<Self>,
+        snapshot: Prepared,
+        point: &Point,
+        text: &str,
+    ) -> Option<ImageId> {
+        if !self.request.keep_failed {
+            return None;
+        }
+        let mut point = point.clone();
+        if let Some(layer) = self.layer(snapshot, point.chain().as_ref()).await.ok()? {
+            point.config.rootfs.get_or_insert_default().diff_ids.push(layer.diff_id.clone());
+            point.layers.push(layer);
+            point.config.history.push(HistoryEntry {
+                created: Some(self.now()),
+                created_by: format!("{text} # failed"),
+                ..HistoryEntry::default()
+            });
+        }
+        let config = point.config.config.get_or_insert_default();
+        (config.entrypoint, config.healthcheck) = (None, None);
+        config.cmd = Some(
+            config
+                .shell
+                .as_ref()
+                .and_then(|shell| shell.first().cloned())
+                .map_or_else(|| vec!["/bin/sh".to_owned()], |shell| vec![shell]),
+        );
+        config.labels.get_or_insert_default().insert(FAILED_LABEL.to_owned(), text.to_owned());
+        point.config.created = Some(self.now());
+        let build = Arc::clone(self);
+        let made = tokio::task::spawn_blocking(move || {
+            let bytes = serde_json::to_vec(&point.config).ok()?;
+            let options = CreateOptions { built_here: true, ..CreateOptions::default() };
+            let id = build.images.create(&bytes, point.layers.clone(), &options).ok()?;
+            Some((id, build.older_failures()))
+        });
+        let (id, older) = made.await.ok()??;
+        for image in older {
+            self.outside.discard(image).await;
+        }
+        Some(id)
+    }
+
+    /// States of failed steps but the newest: they were kept to be looked at, not to fill the disk.
+    fn older_failures(&self) -> Vec<ImageId> {
+        let labels = Labels::parse([FAILED_LABEL]);
+        let filters = Filters { label: labels, dangling: Some(true), ..Filters::default() };
+        let options = ListOptions { all: true, filters, ..ListOptions::default() };
+        let mut found = self.images.list(&options).unwrap_or_default();
+        found.sort_by_key(|summary| std::cmp::Reverse(summary.created));
+        found.into_iter().skip(FAILED_KEPT).map(|summary| summary.id).collect()
     }
 
     pub(crate) fn stage(&self, index: usize) -> &Stage {
@@ -423,14 +609,9 @@ impl Build {
         let folder = self.request.context.as_ref().ok_or_else(missing)?;
         let root = Root::open(folder)?;
         // `<Dockerfile>.dockerignore` wins over `.dockerignore`.
-        for name in [format!("{}.dockerignore", self.request.dockerfile_name), ".dockerignore".into()] {
-            if root.stat(&name, true)?.is_some() {
-                let text = std::fs::read_to_string(folder.join(&name)).map_err(FileError::io(&name))?;
-                let ignore = Ignore::parse(&text).map_err(|error| Cause::Value(error.to_string()))?;
-                return Ok((root, ignore));
-            }
-        }
-        Ok((root, Ignore::default()))
+        let own = format!("{}.dockerignore", self.request.dockerfile_name);
+        let ignore = ignore_of(&root, &[&own, ".dockerignore"])?;
+        Ok((root, ignore))
     }
 
     /// The finished root of an earlier stage, to read.
@@ -444,10 +625,16 @@ impl Build {
         self.root_of(point.chain().as_ref())
     }
 
-    pub(crate) async fn named_root(&self, name: &str, step: StepNumber) -> Result<Root, Cause> {
+    pub(crate) async fn named_root(&self, name: &str, step: StepNumber) -> Result<(Root, Ignore), Cause> {
         match self.request.contexts.get(name) {
-            Some(NamedContext::Folder(folder)) => Ok(Root::open(folder)?),
-            Some(NamedContext::Image(reference)) => self.image_root(reference.familiar(), step).await,
+            Some(NamedContext::Folder(folder)) => {
+                let root = Root::open(folder)?;
+                let ignore = ignore_of(&root, &[".dockerignore"])?;
+                Ok((root, ignore))
+            }
+            Some(NamedContext::Image(reference)) => {
+                Ok((self.image_root(reference.familiar(), step).await?, Ignore::default()))
+            }
             None => Err(Cause::Value(format!("no build context is called {name}"))),
         }
     }
@@ -507,12 +694,6 @@ impl Build {
             .and_then(|()| tempfile::tempdir_in(&base))
             .map_err(|e| FileError::io("scratch")(e).into())
     }
-
-    /// The folder of a cache mount, the same for every build that names it.
-    pub(crate) fn cache_folder(&self, name: &str) -> std::io::Result<PathBuf> {
-        let folder = self.folder.join("mounts").join(Digest::sha256_of(name.as_bytes()).hex());
-        std::fs::create_dir_all(&folder).map(|()| folder)
-    }
 }
 
 /// Whether an instruction makes or takes files.
@@ -521,6 +702,20 @@ pub(crate) fn has_place(instruction: &Instruction) -> bool {
         instruction,
         Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_)
     )
+}
+
+/// The first of these files that is there, as patterns.
+fn ignore_of(root: &Root, names: &[&str]) -> Result<Ignore, Cause> {
+    for name in names {
+        if root.stat(name, true)?.is_none() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        root.file(name)?.take(IGNORE_LIMIT).read_to_end(&mut bytes).map_err(FileError::io(name))?;
+        return Ignore::parse(&String::from_utf8_lossy(&bytes))
+            .map_err(|error| Cause::Value(error.to_string()));
+    }
+    Ok(Ignore::default())
 }
 
 fn seen(rootfs: &gantry_snapshots::Rootfs) -> Result<Root, Cause> {

@@ -4,10 +4,11 @@
 //! build.cache   <key> -> Entry: the state after the step, its inputs, when it was last of use
 //! ```
 //!
-//! Layers and blobs of entries are held by a lease while the engine runs; [`Cache::open`] takes it again before anything
-//! is swept.
+//! All entries are in memory; what changed is written in one transaction whenever a layer was made, and at a build's end.
+//! Their layers are held, and their blobs named to the image store, from [`Cache::open`] on: before anything is swept.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_images::{ImageConfig, ImageStore, Layer, Lease};
 use gantry_names::{ChainId, Digest};
@@ -61,8 +62,17 @@ pub struct Entry {
 pub struct Cache {
     store: Store,
     images: ImageStore,
-    /// Holds the layers of all entries; replaced when entries are pruned.
-    lease: Mutex<Arc<Lease>>,
+    state: Mutex<State>,
+    /// Blobs of all entries' layers: what the image store asks before it collects.
+    blobs: Arc<Mutex<HashSet<Digest>>>,
+}
+
+struct State {
+    entries: BTreeMap<Digest, Arc<Entry>>,
+    /// Changed since the last write; what is no entry any more is to be removed.
+    dirty: HashSet<Digest>,
+    /// Holds the layers of all entries; replaced when entries are removed.
+    lease: Lease,
 }
 
 impl std::fmt::Debug for Cache {
@@ -72,42 +82,46 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// Opens the cache and holds what its entries need.
+    /// Opens the cache and holds what its entries need. Damaged ones are left out: each costs one rebuild.
     pub fn open(store: Store, images: ImageStore) -> Result<Self, StoreError> {
         store.migrate("build", MIGRATIONS)?;
-        let cache = Self { lease: Mutex::new(Arc::new(images.lease())), store, images };
-        for (_, entry) in cache.entries()? {
-            cache.hold(&entry.point);
+        let rows = store.read(|tx| tx.list(ENTRIES))?.rows;
+        let entries: BTreeMap<_, _> = rows.into_iter().map(|(key, entry)| (key, Arc::new(entry))).collect();
+        let lease = images.holder();
+        let blobs = Arc::new(Mutex::new(HashSet::new()));
+        for entry in entries.values() {
+            hold(&lease, &blobs, &entry.point);
         }
-        Ok(cache)
+        let asked = Arc::clone(&blobs);
+        images.kept_by(move |blob| asked.lock().unwrap_or_else(PoisonError::into_inner).contains(blob));
+        let state = Mutex::new(State { entries, dirty: HashSet::new(), lease });
+        Ok(Self { store, images, state, blobs })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state that a step with these inputs led to before. Its use is noted.
-    pub fn find(&self, key: &Digest) -> Result<Option<Point>, StoreError> {
-        let Some(mut entry) = self.store.read(|tx| tx.get(ENTRIES, key))? else { return Ok(None) };
+    pub fn find(&self, key: &Digest) -> Option<Point> {
+        let entry = self.state().entries.get(key).cloned()?;
         // A layer that somebody removed by hand makes the entry worthless.
-        let here =
-            entry.point.chain().is_none_or(|chain| self.images.snapshots().stat(chain.as_str()).is_ok());
-        if !here || entry.point.layers.iter().any(|layer| !self.images.content().contains(&layer.blob)) {
-            self.store.write(|tx| tx.remove(ENTRIES, key).map(|_| ()))?;
-            return Ok(None);
+        let (snapshots, content) = (self.images.snapshots(), self.images.content());
+        let here = entry.point.chain().is_none_or(|chain| snapshots.stat(chain.as_str()).is_ok())
+            && entry.point.layers.iter().all(|layer| content.contains(&layer.blob));
+        let mut state = self.state();
+        state.dirty.insert(key.clone());
+        if !here {
+            state.entries.remove(key);
+            return None;
         }
-        entry.used_ns = now_ns();
-        entry.uses += 1;
-        self.store.write(|tx| tx.put(ENTRIES, key, &entry))?;
-        Ok(Some(entry.point))
+        let used = Entry { used_ns: now_ns(), uses: entry.uses + 1, ..Entry::clone(&entry) };
+        state.entries.insert(key.clone(), Arc::new(used));
+        Some(entry.point.clone())
     }
 
-    /// Remembers a step.
-    pub fn remember(
-        &self,
-        key: &Digest,
-        text: &str,
-        inputs: &Inputs,
-        point: &Point,
-        size: u64,
-    ) -> Result<(), StoreError> {
-        self.hold(point);
+    /// Remembers a step. It is on disk after the next [`Cache::flush`].
+    pub fn remember(&self, key: &Digest, text: &str, inputs: &Inputs, point: &Point, size: u64) {
         let now = now_ns();
         let entry = Entry {
             text: text.to_owned(),
@@ -118,70 +132,90 @@ impl Cache {
             used_ns: now,
             uses: 0,
         };
-        self.store.write(|tx| tx.put(ENTRIES, key, &entry))
+        let mut state = self.state();
+        hold(&state.lease, &self.blobs, point);
+        state.entries.insert(key.clone(), Arc::new(entry));
+        state.dirty.insert(key.clone());
+    }
+
+    /// Writes what has changed, in one transaction. Blocking.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let changed: Vec<(Digest, Option<Arc<Entry>>)> = {
+            let mut state = self.state();
+            let dirty = std::mem::take(&mut state.dirty);
+            dirty.into_iter().map(|key| (key.clone(), state.entries.get(&key).cloned())).collect()
+        };
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let written = self.store.write_freeing(|tx| {
+            changed.iter().try_for_each(|(key, entry)| match entry {
+                Some(entry) => tx.put(ENTRIES, key, &**entry),
+                None => tx.remove(ENTRIES, key).map(|_| ()),
+            })
+        });
+        if written.is_err() {
+            self.state().dirty.extend(changed.into_iter().map(|(key, _)| key));
+        }
+        written
     }
 
     /// Why a step with these inputs is not here: compared with the newest entry of the same instruction.
-    pub fn explain(&self, text: &str, inputs: &Inputs) -> Result<String, StoreError> {
-        let same = self.entries()?.into_iter().map(|(_, entry)| entry).filter(|entry| entry.text == text);
-        Ok(match same.max_by_key(|entry| entry.created_ns) {
+    pub fn explain(&self, text: &str, inputs: &Inputs) -> String {
+        let state = self.state();
+        let same = state.entries.values().filter(|entry| entry.text == text);
+        match same.max_by_key(|entry| entry.created_ns) {
             Some(earlier) => inputs.difference(&earlier.inputs),
             None => "this instruction was never built here".into(),
-        })
+        }
     }
 
-    /// All entries by key, damaged ones left out: each costs one rebuild.
-    pub fn entries(&self) -> Result<Vec<(Digest, Entry)>, StoreError> {
-        self.store.read(|tx| tx.list(ENTRIES)).map(|listing| listing.rows)
+    /// An entry's key and its parent's, without noting a use.
+    pub(crate) fn entry(&self, key: &Digest) -> Option<(Digest, Option<Digest>)> {
+        self.state().entries.get(key).map(|entry| (key.clone(), entry.inputs.parent.clone()))
     }
 
-    /// Removes entries until `keep` is content: oldest use first while their layers take more than `limit` bytes, and all
-    /// that `doomed` names. Gives the removed keys and the bytes of their layers.
-    pub fn prune(
-        &self,
-        limit: u64,
-        doomed: impl Fn(&Entry) -> bool,
-    ) -> Result<(Vec<Digest>, u64), StoreError> {
-        let mut entries = self.entries()?;
-        entries.sort_by_key(|(_, entry)| entry.used_ns);
-        let mut total: u64 = entries.iter().map(|(_, entry)| entry.size).sum();
-        let (mut removed, mut freed) = (Vec::new(), 0);
-        for (key, entry) in &entries {
-            if doomed(entry) || total > limit {
-                total -= entry.size;
-                freed += entry.size;
-                removed.push(key.clone());
+    /// All entries by key.
+    pub fn entries(&self) -> Vec<(Digest, Arc<Entry>)> {
+        self.state().entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect()
+    }
+
+    /// Forgets entries and gives back what only they needed. Gives those that were there. Blocking.
+    pub fn forget(&self, keys: &[Digest]) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let mut gone = Vec::new();
+        let old = {
+            let mut state = self.state();
+            for key in keys {
+                gone.extend(state.entries.remove(key));
+                state.dirty.insert(key.clone());
             }
-        }
-        self.store
-            .write_freeing(|tx| removed.iter().try_for_each(|key| tx.remove(ENTRIES, key).map(|_| ())))?;
-        // Holds are given back by taking a fresh lease for what is left.
-        let fresh = Arc::new(self.images.lease());
-        let old = std::mem::replace(&mut *self.lease.lock().unwrap_or_else(PoisonError::into_inner), fresh);
-        for (_, entry) in self.entries()? {
-            self.hold(&entry.point);
-        }
+            // Holds are given back by taking fresh ones for what is left.
+            let fresh = self.images.holder();
+            let blobs = Mutex::new(HashSet::new());
+            for entry in state.entries.values() {
+                hold(&fresh, &blobs, &entry.point);
+            }
+            *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) =
+                blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut state.lease, fresh)
+        };
         drop(old);
-        Ok((removed, freed))
-    }
-
-    /// Whether an entry needs a blob: for the image store's sweep.
-    pub fn needed_blobs(&self) -> Result<std::collections::HashSet<Digest>, StoreError> {
-        let layers = self.entries()?.into_iter().flat_map(|(_, entry)| entry.point.layers);
-        Ok(layers.map(|layer| layer.blob).collect())
-    }
-
-    fn hold(&self, point: &Point) {
-        let lease = Arc::clone(&self.lease.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut chain = None;
-        for layer in &point.layers {
-            let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
-            lease.hold(&next);
-            chain = Some(next);
-        }
+        self.flush()?;
+        Ok(gone)
     }
 }
 
-fn now_ns() -> i64 {
+fn hold(lease: &Lease, blobs: &Mutex<HashSet<Digest>>, point: &Point) {
+    let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut chain = None;
+    for layer in &point.layers {
+        let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
+        lease.hold(&next);
+        chain = Some(next);
+        blobs.insert(layer.blob.clone());
+    }
+}
+
+pub(crate) fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

@@ -8,12 +8,22 @@
 
 pub mod build;
 pub mod cache;
+pub mod excerpt;
 pub mod files;
+mod inline;
 pub mod key;
+pub mod mounts;
 mod place;
 pub mod plan;
 pub mod progress;
+pub mod prune;
+pub mod remote;
 pub mod request;
+mod run;
 pub mod scope;
+mod squash;
 mod stage;
 pub mod step;
+mod stubs;
+mod take;
+pub mod upkeep;

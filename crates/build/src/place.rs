@@ -15,11 +15,7 @@ pub(crate) struct Placed {
     /// `COPY` or `ADD`.
     pub(crate) name: &'static str,
     /// Where files come from.
-    pub(crate) root: Root,
-    /// What of it stays behind.
-    pub(crate) ignore: Ignore,
-    /// Source words.
-    pub(crate) words: Vec<String>,
+    pub(crate) origins: Vec<Origin>,
     /// Inline files: name and text.
     pub(crate) inline: Vec<(String, String)>,
     /// Absolute; ends in a slash where a folder is meant.
@@ -34,13 +30,36 @@ pub(crate) struct Placed {
     pub(crate) exclude: Vec<String>,
     /// `--parents`.
     pub(crate) parents: bool,
-    /// Archives are unpacked.
-    pub(crate) unpack: bool,
+    /// `SOURCE_DATE_EPOCH`.
+    pub(crate) newest: Option<i64>,
 }
 
-/// Whether a source word is not a path but an address.
-pub(crate) fn is_remote(word: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| word.starts_with(scheme))
+/// A folder that files are taken from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The folder.
+    pub(crate) root: Root,
+    /// What of it stays behind.
+    pub(crate) ignore: Ignore,
+    /// Source words.
+    pub(crate) words: Vec<String>,
+    /// Archives are unpacked.
+    pub(crate) unpack: bool,
+    /// The folder was made for this instruction, and goes with it.
+    pub(crate) _scratch: Option<tempfile::TempDir>,
+}
+
+/// `--parents` keeps of a path only what stands behind a `./`: that part (with its slash), and the whole path.
+fn pivot(word: &str, parents: bool) -> (String, String) {
+    match word.split_once("/./").filter(|_| parents) {
+        Some((before, behind)) => {
+            let before = absolute(before, "/");
+            let before = before.trim_start_matches('/');
+            let before = if before.is_empty() { String::new() } else { format!("{before}/") };
+            (before.clone(), format!("{before}{behind}"))
+        }
+        None => (String::new(), word.to_owned()),
+    }
 }
 
 /// `path` below `folder`, cleaned, without a slash at the end.
@@ -65,22 +84,24 @@ pub(crate) fn absolute_folder(path: &str, folder: &str) -> String {
 }
 
 impl Placed {
-    fn ignored(&self) -> Result<Ignore, FileError> {
-        // What .dockerignore hides was hidden when the context was read; --exclude comes on top.
-        if self.exclude.is_empty() {
-            return Ok(self.ignore.clone());
-        }
-        Ignore::of(self.exclude.iter().map(String::as_str))
-            .map_err(|error| FileError::Pattern(error.to_string()))
+    /// What of an origin stays behind: what `.dockerignore` hides, and `--exclude`.
+    fn ignored(&self, origin: &Origin) -> Result<Ignore, FileError> {
+        let exclude = Ignore::of(self.exclude.iter().map(String::as_str))
+            .map_err(|error| FileError::Pattern(error.to_string()))?;
+        Ok(origin.ignore.clone().and(exclude))
     }
 
-    fn selected(&self) -> Result<Vec<(String, Selected)>, FileError> {
+    fn selected(&self) -> Result<Vec<(&Origin, String, Selected)>, FileError> {
         let mut all = Vec::new();
         let mut many = false;
-        for word in &self.words {
-            let found = select(&self.root, &self.ignore, word)?;
-            many |= found.pattern && found.paths.len() > 1;
-            all.extend(found.paths.into_iter().map(|path| (word.clone(), path)));
+        for origin in &self.origins {
+            let ignore = self.ignored(origin)?;
+            for word in &origin.words {
+                let (pivot, word) = pivot(word, self.parents);
+                let found = select(&origin.root, &ignore, &word)?;
+                many |= found.pattern && found.paths.len() > 1;
+                all.extend(found.paths.into_iter().map(|path| (origin, pivot.clone(), path)));
+            }
         }
         many |= all.len() + self.inline.len() > 1;
         if many && !self.target.ends_with('/') {
@@ -91,10 +112,10 @@ impl Placed {
 
     /// What goes into the key: each source by what it holds.
     pub(crate) fn digests(&self) -> Digests {
-        let ignore = self.ignored()?;
         let mut all = Vec::new();
-        for (word, selected) in self.selected()? {
-            all.push((format!("{word} {}", selected.path), digest(&self.root, &ignore, &selected.path)?));
+        for (origin, pivot, selected) in self.selected()? {
+            let found = digest(&origin.root, &self.ignored(origin)?, &selected.path)?;
+            all.push((format!("{pivot}{}", selected.path), found));
         }
         for (name, text) in &self.inline {
             all.push((format!("<<{name}"), Digest::sha256_of(text.as_bytes())));
@@ -112,23 +133,24 @@ impl Placed {
             (false, "") => Owner::Set { uid: 0, gid: 0 },
             (false, chown) => owner_of(to, chown)?,
         };
-        let options = CopyOptions { owner, chmod: self.chmod.clone(), ignore: self.ignored()?, newest: None };
-        for (_, selected) in self.selected()? {
-            if self.unpack && !selected.folder && self.unpacked(&selected.path, to)? {
+        let options = |ignore| CopyOptions { owner, chmod: self.chmod.clone(), ignore, newest: self.newest };
+        for (origin, pivot, selected) in self.selected()? {
+            if origin.unpack && !selected.folder && self.unpacked(origin, &selected.path, to)? {
                 continue;
             }
             let base = selected.path.rsplit('/').next().unwrap_or_default();
+            let below = |name: &str| format!("{}/{name}", self.target.trim_end_matches('/'));
             let target = if self.parents {
-                format!("{}/{}", self.target.trim_end_matches('/'), selected.path)
+                below(selected.path.strip_prefix(pivot.as_str()).unwrap_or(&selected.path))
             } else if selected.folder || !self.is_folder(to)? {
                 self.target.clone()
             } else {
-                format!("{}/{base}", self.target.trim_end_matches('/'))
+                below(base)
             };
-            copy(&self.root, &selected.path, to, &target, &options)?;
+            copy(&origin.root, &selected.path, to, &target, &options(self.ignored(origin)?))?;
         }
         for (name, text) in &self.inline {
-            self.write_inline(name, text, to, &options)?;
+            self.write_inline(name, text, to, &options(Ignore::default()))?;
         }
         Ok(())
     }
@@ -165,8 +187,8 @@ impl Placed {
     }
 
     /// ADD unpacks a local tar archive into the target folder, whatever it is compressed with.
-    fn unpacked(&self, path: &str, to: &Root) -> Result<bool, FileError> {
-        let mut file = self.root.file(path)?;
+    fn unpacked(&self, origin: &Origin, path: &str, to: &Root) -> Result<bool, FileError> {
+        let mut file = origin.root.file(path)?;
         let is_archive = {
             let peek = file.try_clone().map_err(FileError::io(path))?;
             Decoder::new(peek).ok().is_some_and(|decoder| {
@@ -183,7 +205,14 @@ impl Placed {
         let wrong = |error: gantry_archive::Error| FileError::io(path)(std::io::Error::other(error));
         let mut reader = Reader::new(Decoder::new(file).map_err(wrong)?);
         let root = gantry_archive::Root::from_fd(folder.reopened()?);
-        extract(&mut reader, &root, &ExtractOptions::default())
+        let owner = match self.chown.as_str() {
+            "" => gantry_archive::Owner::Archive,
+            chown => match owner_of(to, chown)? {
+                Owner::Set { uid, gid } => gantry_archive::Owner::Fixed { uid, gid },
+                Owner::Kept => gantry_archive::Owner::Archive,
+            },
+        };
+        extract(&mut reader, &root, &ExtractOptions { owner, ..ExtractOptions::default() })
             .and_then(|done| done.refuse_links())
             .map_err(wrong)?;
         Ok(true)
@@ -238,6 +267,14 @@ mod tests {
         assert_eq!(absolute_folder(".", "/srv"), "/srv/");
         assert_eq!(absolute_folder("/x/../y", "/srv"), "/y");
         assert_eq!(absolute("../../..", "/srv"), "/");
+    }
+
+    #[test]
+    fn a_pivot_cuts_the_parents_that_are_kept() {
+        let at = |word: &str| pivot(word, true);
+        assert_eq!(at("a/b/./c/*"), ("a/b/".into(), "a/b/c/*".into()));
+        assert_eq!(at("./x"), (String::new(), "./x".into()));
+        assert_eq!(pivot("a/./b", false), (String::new(), "a/./b".into()));
     }
 
     #[test]

@@ -42,6 +42,12 @@ pub struct BuildRequest {
     pub caller: Arc<dyn Caller>,
     /// Keep the state of a step that failed as an image, so that it can be entered.
     pub keep_failed: bool,
+    /// `SOURCE_DATE_EPOCH`: the time of everything that is made, in seconds since 1970.
+    pub epoch: Option<i64>,
+    /// No file of a new layer is newer than that.
+    pub rewrite_timestamp: bool,
+    /// Note in the image which step made which layer, so that it can be named by `--cache-from` elsewhere.
+    pub inline_cache: bool,
     /// How steps run.
     pub limits: StepLimits,
 }

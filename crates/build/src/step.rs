@@ -89,4 +89,7 @@ pub trait Outside: Send + Sync {
 
     /// Finds a base image, from a registry where it is not here or `pull` asks for it. Progress goes to `output`.
     fn image(&self, wanted: ImageWanted, output: Output) -> Task<'_, Result<ImageId, Refusal>>;
+
+    /// Removes an image of the builder's own, unless a container uses it.
+    fn discard(&self, image: ImageId) -> Task<'_, ()>;
 }

@@ -4,7 +4,6 @@ use crate::config::{Config, Pool};
 use crate::steps::Steps;
 use anyhow::{Context, Result, anyhow};
 use gantry_build::build::Builder;
-use gantry_build::cache::Cache;
 use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
 use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking, Transfers};
@@ -28,10 +27,10 @@ pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
     let networking =
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;
-    let cache = Cache::open(store.clone(), images.clone()).context("opening the build cache")?;
-    let engine = Engine::open(engine_config(config)?, store, images.clone(), networking)?;
+    let engine = Engine::open(engine_config(config)?, store.clone(), images.clone(), networking)?;
     let outside = Arc::new(Steps(engine.clone()));
-    let builder = Builder { images, cache: Arc::new(cache), outside, folder: root.join("build") };
+    let builder =
+        Builder::open(images, &store, outside, root.join("build")).context("opening the build cache")?;
     Ok((engine, builder))
 }
 

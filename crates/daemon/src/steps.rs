@@ -40,6 +40,15 @@ impl Outside for Steps {
     fn image(&self, wanted: ImageWanted, output: Output) -> Task<'_, Result<ImageId, Refusal>> {
         Box::pin(async move { self.find(wanted, output).await })
     }
+
+    fn discard(&self, image: ImageId) -> Task<'_, ()> {
+        Box::pin(async move {
+            // One that a container uses is still looked at, and goes another time.
+            if let Err(err) = self.0.image_remove(image.as_str(), false, false).await {
+                tracing::debug!(%err, %image, "an old failed step's state stays");
+            }
+        })
+    }
 }
 
 impl Steps {

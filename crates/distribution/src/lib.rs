@@ -7,6 +7,7 @@
 //! happens). [`session`] is one conversation with its login, [`http`] the connections below it.
 
 pub mod auth;
+pub mod download;
 pub mod event;
 pub mod failure;
 mod fetch;

@@ -53,6 +53,13 @@ impl Ignore {
         Ok(Self { rules })
     }
 
+    /// These patterns and, behind them, `more`.
+    #[must_use]
+    pub fn and(mut self, more: Ignore) -> Self {
+        self.rules.extend(more.rules);
+        self
+    }
+
     /// Whether no pattern was given.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

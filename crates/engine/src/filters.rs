@@ -62,7 +62,7 @@ pub(crate) fn name_matches(pattern: &str, name: &str) -> bool {
 }
 
 /// `until` of prunes: a time, or how long ago.
-pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
+pub fn until(filters: &Filters) -> Result<Option<Timestamp>> {
     let Some(text) = values(filters, "until").next() else { return Ok(None) };
     let wrong = || Error::Invalid(format!("invalid filter 'until={text}'"));
     if let Ok(seconds) = text.parse::<f64>() {

@@ -38,7 +38,7 @@ pub use container::{
 };
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use filters::Filters;
+pub use filters::{Filters, until};
 pub use images::{ImagesPruned, ImportRequest, Progress, PullRequest, PushRequest};
 pub use network::Networking;
 pub use system::{DiskUsage, Info, Pruned};

@@ -11,7 +11,7 @@ use crate::ImageStore;
 pub struct Lease {
     holds: Arc<Holds>,
     mine: Mutex<Vec<String>>,
-    _blobs: gantry_content::Lease,
+    _blobs: Option<gantry_content::Lease>,
 }
 
 impl Lease {
@@ -37,6 +37,9 @@ impl Drop for Lease {
     }
 }
 
+/// Says of a blob whether it must stay.
+pub(crate) type Keeper = Arc<dyn Fn(&gantry_names::Digest) -> bool + Send + Sync>;
+
 /// Who holds which layer chains. Removal of layers happens under this lock, so "it is there, I use it" and "nobody uses it,
 /// it goes" never interleave.
 #[derive(Debug, Default)]
@@ -57,7 +60,22 @@ impl ImageStore {
         Lease {
             holds: Arc::clone(&self.inner.holds),
             mine: Mutex::default(),
-            _blobs: self.inner.content.lease(),
+            _blobs: Some(self.inner.content.lease()),
         }
+    }
+
+    /// Takes a lease of layers alone, for one who keeps it for long: it keeps no blob that comes in meanwhile.
+    pub fn holder(&self) -> Lease {
+        Lease { holds: Arc::clone(&self.inner.holds), mine: Mutex::default(), _blobs: None }
+    }
+
+    /// Lets somebody beside the records name blobs that must stay. One at a time: the last one asked for counts.
+    pub fn kept_by(&self, keeps: impl Fn(&gantry_names::Digest) -> bool + Send + Sync + 'static) {
+        *self.inner.keeper.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keeps));
+    }
+
+    pub(crate) fn is_kept(&self, blob: &gantry_names::Digest) -> bool {
+        let keeper = self.inner.keeper.read().unwrap_or_else(PoisonError::into_inner).clone();
+        keeper.is_some_and(|keeps| keeps(blob))
     }
 }

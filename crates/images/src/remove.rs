@@ -221,7 +221,9 @@ impl ImageStore {
     fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
         let wanted = self.wanted_blobs()?;
         let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
-        self.inner.content.collect(|digest| !mine.contains(digest) || wanted.contains(digest))?;
+        self.inner
+            .content
+            .collect(|digest| !mine.contains(digest) || wanted.contains(digest) || self.is_kept(digest))?;
         Ok(())
     }
 
@@ -272,7 +274,11 @@ impl ImageStore {
             }
         }
         let blobs = self.wanted_blobs()?;
-        freed += self.inner.content.collect(|digest| blobs.contains(digest) || also(digest))?.bytes;
+        freed += self
+            .inner
+            .content
+            .collect(|digest| blobs.contains(digest) || self.is_kept(digest) || also(digest))?
+            .bytes;
         Ok(freed)
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gantry_content::ContentStore;
 use gantry_names::{ChainId, ImageId, Reference};
@@ -8,7 +8,7 @@ use gantry_snapshots::Snapshotter;
 use gantry_store::{Damaged, Store};
 
 use crate::layer::UNPACKING;
-use crate::lease::Holds;
+use crate::lease::{Holds, Keeper};
 use crate::record::{MIGRATIONS, RECORDS, REFERENCES};
 use crate::{Error, Image, ImageConfig, Record, Result};
 
@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) placing: Mutex<()>,
     /// Held while the snapshot that an image's containers stand on is made: whoever comes second finds it whole.
     pub(crate) furnishing: Mutex<()>,
+    /// Who beside the records needs blobs.
+    pub(crate) keeper: RwLock<Option<Keeper>>,
     /// Parsed config documents. They never change, and every listing wants them all.
     configs: Mutex<HashMap<ImageId, Arc<ImageConfig>>>,
 }
@@ -84,6 +86,7 @@ impl ImageStore {
             pruning: AtomicBool::new(false),
             placing: Mutex::default(),
             furnishing: Mutex::default(),
+            keeper: RwLock::default(),
             configs: Mutex::default(),
         };
         let images = ImageStore { inner: Arc::new(inner) };

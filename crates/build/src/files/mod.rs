@@ -4,12 +4,14 @@
 //! links, `..` and absolute names leaves it.
 
 mod chmod;
+mod clamp;
 mod copy;
 mod digest;
 mod root;
 mod select;
 
 pub use chmod::{Chmod, ModeError};
+pub use clamp::clamp_times;
 pub use copy::{CopyOptions, Owner, copy};
 pub use digest::digest;
 pub use root::{Entry, EntryKind, Root};

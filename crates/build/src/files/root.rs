@@ -123,6 +123,21 @@ impl Root {
         Ok(folder)
     }
 
+    /// Removes the file or the empty folder at `path`; the time of the folder it stood in stays.
+    pub fn remove(&self, path: &str, kind: EntryKind) -> Result<(), FileError> {
+        let (parent, name) = path.trim_matches('/').rsplit_once('/').unwrap_or(("", path.trim_matches('/')));
+        let parent = self.folder(parent)?;
+        let before = fs::fstat(&parent.0).map_err(FileError::io(path))?;
+        let flags = if kind == EntryKind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        fs::unlinkat(&parent.0, name, flags).map_err(FileError::io(path))?;
+        let time = |s, ns: u64| fs::Timespec { tv_sec: s, tv_nsec: ns as _ };
+        let times = fs::Timestamps {
+            last_access: time(before.st_atime, before.st_atime_nsec),
+            last_modification: time(before.st_mtime, before.st_mtime_nsec),
+        };
+        fs::utimensat(&parent.0, ".", &times, AtFlags::empty()).map_err(FileError::io(path))
+    }
+
     /// Another descriptor of the same folder.
     pub fn reopened(&self) -> Result<OwnedFd, FileError> {
         self.0.try_clone().map_err(FileError::io("/"))

@@ -1,7 +1,7 @@
 //! The context: what a client sends, or where it says it is, as a folder.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantry_archive::{Decoder, ExtractOptions, Reader, Root, extract};
 
@@ -22,6 +22,8 @@ const RESERVE_PARTS: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Context {
     folder: tempfile::TempDir,
+    /// Where it begins in its folder.
+    root: PathBuf,
 }
 
 impl Context {
@@ -30,7 +32,8 @@ impl Context {
         let base = base.join("contexts");
         let made = std::fs::create_dir_all(&base).and_then(|()| tempfile::tempdir_in(&base));
         let folder = made.map_err(|e| Failure::internal(format!("failed to create temp directory: {e}")))?;
-        Ok(Context { folder })
+        let root = folder.path().to_owned();
+        Ok(Context { folder, root })
     }
 
     /// A tar archive, whatever it is compressed with. Blocking.
@@ -63,7 +66,23 @@ impl Context {
 
     /// The folder.
     pub(crate) fn root(&self) -> &Path {
-        self.folder.path()
+        &self.root
+    }
+
+    /// Narrows it to a folder inside.
+    pub(crate) fn below(mut self, folder: &str) -> Result<Context, Failure> {
+        use gantry_build::files::{EntryKind, Root};
+        let root = Root::open(self.folder.path())?;
+        let mut at = String::new();
+        for name in folder.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            at = format!("{at}/{name}");
+            // A link could lead anywhere on this machine.
+            if root.stat(&at, false)?.is_none_or(|entry| entry.kind != EntryKind::Folder) {
+                return Err(Failure::invalid(format!("the context has no folder {folder:?}")));
+            }
+        }
+        self.root = self.folder.path().join(at.trim_start_matches('/'));
+        Ok(self)
     }
 
     /// Puts a lone Dockerfile into it.

@@ -4,8 +4,10 @@ mod context;
 mod options;
 mod running;
 mod story;
+mod upkeep;
 
 pub(crate) use context::Context;
 pub(crate) use options::{Asked, read};
 pub(crate) use running::Running;
 pub(crate) use story::Story;
+pub(crate) use upkeep::{line, policy, short};

@@ -35,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) remove: bool,
     /// Keep nothing of a step that failed.
     pub(crate) force_remove: bool,
+    /// `SOURCE_DATE_EPOCH`, given as a build argument.
+    pub(crate) epoch: Option<i64>,
     /// Say why a step was not in the cache.
     pub(crate) explain: bool,
     pub(crate) limits: StepLimits,
@@ -62,11 +64,13 @@ pub(crate) fn read(query: &Query, headers: &HeaderMap) -> Result<Asked, Failure>
         text => Some(Platform::parse(text).map_err(|e| Failure::invalid(e.to_string()))?),
     };
     let pull = query.flag("pull") || query.get("pull") == "default";
+    let args: BTreeMap<String, Option<String>> = json(query, "buildargs")?.unwrap_or_default();
     Ok(Asked {
         dockerfile: query.get("dockerfile").to_owned(),
         remote: query.get("remote").to_owned(),
         tags: tags(&query.all("t"))?,
-        args: json(query, "buildargs")?.unwrap_or_default(),
+        epoch: epoch(&args)?,
+        args,
         labels: json(query, "labels")?.unwrap_or_default(),
         target: Some(query.get("target").to_owned()).filter(|target| !target.is_empty()),
         platform,
@@ -91,6 +95,16 @@ fn json<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Fai
         text => serde_json::from_str(text)
             .map(Some)
             .map_err(|e| Failure::invalid(format!("error reading {name}: {e}"))),
+    }
+}
+
+fn epoch(args: &BTreeMap<String, Option<String>>) -> Result<Option<i64>, Failure> {
+    match args.get("SOURCE_DATE_EPOCH").cloned().flatten() {
+        None => Ok(None),
+        Some(text) if text.is_empty() => Ok(None),
+        Some(text) => {
+            text.parse().map(Some).map_err(|_| Failure::invalid(format!("invalid SOURCE_DATE_EPOCH: {text}")))
+        }
     }
 }
 

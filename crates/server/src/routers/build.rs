@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use gantry_api::build::BuildPruned;
+use gantry_api::build::{BuildCache, BuildPruned};
 use gantry_api::stream::{JsonError, JsonMessage};
 use gantry_build::build::{BuildError, Cause};
+use gantry_build::excerpt::excerpt;
 use gantry_build::progress::{Events, Progress};
+use gantry_build::remote::git::{self, Repository};
 use gantry_build::request::{BuildRequest, Caller};
 use gantry_names::ImageId;
 
@@ -27,8 +29,20 @@ routes! {
 }
 
 async fn prune(call: Call) -> Answer {
-    call.query.filters()?;
-    reply::ok(&BuildPruned::default())
+    let policy = building::policy(&call.query)?;
+    let builder = call.app.builder.clone();
+    let pruned = blocking(move || Ok(builder.prune(&policy)?)).await?;
+    let ids: Vec<String> = pruned.ids.iter().map(|id| building::short(id.hex())).collect();
+    reply::ok(&BuildPruned {
+        caches_deleted: (!ids.is_empty()).then_some(ids),
+        space_reclaimed: pruned.bytes,
+    })
+}
+
+/// The cache's lines of `system df`.
+pub(super) async fn cache_lines(call: &Call) -> Result<Vec<BuildCache>, Failure> {
+    let (builder, version) = (call.app.builder.clone(), call.version);
+    blocking(move || Ok(builder.usage()?.iter().map(|row| building::line(row, version)).collect())).await
 }
 
 async fn cancel(call: Call) -> Answer {
@@ -50,8 +64,19 @@ async fn build(call: Call) -> Answer {
             blocking(move || Context::unpack(&base, body)).await?
         }
         address => {
-            let found = bridge::reader(fetch::get(&fetch::url(address)?).await?);
-            blocking(move || Context::of_either(&base, found)).await?
+            let repository = Repository::parse(address);
+            match repository {
+                Some(repository) => {
+                    let context = Context::empty(&base)?;
+                    let checkout = git::check_out(&repository, context.root(), false).await;
+                    let checkout = checkout.map_err(|error| Failure::invalid(error.to_string()))?;
+                    context.below(&checkout.folder)?
+                }
+                None => {
+                    let found = bridge::reader(fetch::get(&fetch::url(address)?).await?);
+                    blocking(move || Context::of_either(&base, found)).await?
+                }
+            }
         }
     };
     let dockerfile = asked.dockerfile.clone();
@@ -60,12 +85,13 @@ async fn build(call: Call) -> Answer {
         Ok((context, name, text))
     })
     .await?;
+    let source = text.clone();
     let request = request(&asked, &context, name, text);
     let (sender, answer) = reply::stream("application/json");
     let app = call.app;
     tokio::spawn(async move {
         let entry = app.building.enter(&asked.id);
-        let work = converse(&app, &asked, request, &sender);
+        let work = converse(&app, &asked, request, &source, &sender);
         // Whoever leaves ends the build: dropping it stops its steps.
         tokio::select! {
             told = work => if told.is_err() { tracing::debug!("client gone before its build ended") },
@@ -77,10 +103,21 @@ async fn build(call: Call) -> Answer {
                 let _gone = send(&sender, &JsonMessage::error("the engine is shutting down")).await;
             }
         }
+        tidy(&app);
         // Its steps are ending in the background; what they read of the context is theirs no more.
         drop(context);
     });
     Ok(answer)
+}
+
+/// After every build the cache is brought within its bounds, behind the client's back.
+fn tidy(app: &App) {
+    let builder = app.builder.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(err) = builder.collect() {
+            tracing::warn!(err = gantry_errdefs::chain(&err), "tidy up the build cache");
+        }
+    });
 }
 
 async fn blocking<T: Send + 'static>(
@@ -107,12 +144,21 @@ fn request(asked: &Asked, context: &Context, name: String, text: String) -> Buil
         squash: asked.squash,
         caller: Arc::clone(&asked.caller) as Arc<dyn Caller>,
         keep_failed: !asked.force_remove,
+        epoch: asked.epoch,
+        rewrite_timestamp: asked.epoch.is_some(),
+        inline_cache: true,
         limits: asked.limits.clone(),
     }
 }
 
 /// Runs the build and tells it to its end.
-async fn converse(app: &App, asked: &Asked, request: BuildRequest, sender: &BodySender) -> Result<(), Gone> {
+async fn converse(
+    app: &App,
+    asked: &Asked,
+    request: BuildRequest,
+    source: &str,
+    sender: &BodySender,
+) -> Result<(), Gone> {
     let (progress, events) = Progress::channel();
     let work = app.builder.build(request, progress);
     let mut held = Vec::new();
@@ -133,7 +179,7 @@ async fn converse(app: &App, asked: &Asked, request: BuildRequest, sender: &Body
             for message in held {
                 send(sender, &message).await?;
             }
-            failed(&error, sender).await
+            failed(&error, source, sender).await
         }
     }
 }
@@ -168,10 +214,20 @@ async fn succeeded(asked: &Asked, id: &ImageId, sender: &BodySender) -> Result<(
     Ok(())
 }
 
-async fn failed(error: &BuildError, sender: &BodySender) -> Result<(), Gone> {
+/// Where it failed, what is left to look at, and why.
+async fn failed(error: &BuildError, source: &str, sender: &BodySender) -> Result<(), Gone> {
+    let mut place = excerpt(&error.file, source, error.span);
+    if let Cause::Exit(failed) = &*error.cause
+        && let Some(state) = &failed.state
+    {
+        place.push_str(&format!("The step's state is kept: docker run --rm -it {}\n", state.0.short()));
+    }
+    if !place.is_empty() {
+        send(sender, &JsonMessage::stream(place)).await?;
+    }
     let message = gantry_errdefs::chain(&*error.cause);
     let code = match &*error.cause {
-        Cause::Exit { code, .. } => *code,
+        Cause::Exit(failed) => failed.code,
         _ => 0,
     };
     let detail = JsonError { code: code.into(), message: message.clone() };

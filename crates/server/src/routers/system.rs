@@ -66,6 +66,10 @@ async fn disk_usage(call: Call) -> Answer {
     let wants = |kind: &str| all || kinds.iter().any(|k| k == kind);
     let (containers, images, volumes) = (wants("container"), wants("image"), wants("volume"));
     let usage = call.app.engine.disk_usage(containers, images, volumes).await?;
+    let built = match wants("build-cache") {
+        true => Some(super::build::cache_lines(&call).await?),
+        false => None,
+    };
     let now = Timestamp::now();
     let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     reply::ok(&DiskUsage {
@@ -83,8 +87,8 @@ async fn disk_usage(call: Call) -> Answer {
                 .map(|(v, data, count, size)| volume::volume(v, data, used(*count, *size)))
                 .collect()
         }),
-        build_cache: wants("build-cache").then(Vec::new),
-        builder_size: 0,
+        builder_size: built.iter().flatten().map(|line| line.size).sum(),
+        build_cache: built,
     })
 }
 

@@ -1,7 +1,6 @@
 //! An engine in a folder of its own. Nothing runs in it.
 
 use gantry_build::build::Builder;
-use gantry_build::cache::Cache;
 use gantry_build::progress::Output;
 use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
 use gantry_content::ContentStore;
@@ -22,8 +21,7 @@ pub fn open(dir: &Path) -> (Engine, Builder) {
     let images = ImageStore::open(store.clone(), content, snapshots).unwrap();
     // No container is started here: any program stands for the shim.
     let folder = root.join("build");
-    let cache = Arc::new(Cache::open(store.clone(), images.clone()).unwrap());
-    let builder = Builder { images: images.clone(), cache, outside: Arc::new(Nobody), folder };
+    let builder = Builder::open(images.clone(), &store, Arc::new(Nobody), folder).unwrap();
     let config = EngineConfig::new(root, dir.join("run"), std::env::current_exe().unwrap());
     (Engine::open(config, store, images, Networking::plain()).unwrap(), builder)
 }
@@ -39,5 +37,9 @@ impl Outside for Nobody {
     fn image(&self, wanted: ImageWanted, _: Output) -> Task<'_, Result<ImageId, Refusal>> {
         let message = format!("No such image: {}", wanted.name);
         Box::pin(async { Err(Refusal { class: Class::NotFound, message }) })
+    }
+
+    fn discard(&self, _: ImageId) -> Task<'_, ()> {
+        Box::pin(async {})
     }
 }

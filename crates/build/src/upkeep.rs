@@ -1,0 +1,156 @@
+//! The builder's own order: what its cache holds, what goes, and by default how much may stay.
+
+use std::collections::HashSet;
+
+use gantry_names::Digest;
+use gantry_store::StoreError;
+
+use crate::build::Builder;
+use crate::cache::now_ns;
+use crate::mounts::MountsError;
+use crate::prune::{self, Policy, Row, RowKind};
+
+/// Unused for so long, an entry goes whatever room there is.
+const KEEP_NS: i64 = 60 * 24 * 3600 * 1_000_000_000;
+/// Of the disk, in parts of a hundred: what the cache may take by default.
+const SHARE_PARTS: u64 = 10;
+/// The cache may always take so much.
+const SHARE_LEAST: u64 = 2 << 30;
+
+/// What a prune has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// What is gone.
+    pub ids: Vec<Digest>,
+    /// Bytes that came free.
+    pub bytes: u64,
+}
+
+/// Why the cache could not be put in order.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// Records.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Cache mounts.
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
+    /// Images and layers.
+    #[error(transparent)]
+    Image(#[from] gantry_images::Error),
+    /// The disk.
+    #[error("look at the disk: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+impl gantry_errdefs::Classified for UpkeepError {
+    fn class(&self) -> gantry_errdefs::Class {
+        match self {
+            UpkeepError::Image(error) => error.class(),
+            _ => gantry_errdefs::Class::Internal,
+        }
+    }
+}
+
+impl Builder {
+    /// Everything the cache holds. Blocking.
+    pub fn usage(&self) -> Result<Vec<Row>, UpkeepError> {
+        let shared = self.shared_chains()?;
+        let mut rows: Vec<Row> = Vec::new();
+        for (id, entry) in self.cache.entries() {
+            let chain = entry.point.chain().map(|chain| chain.to_string());
+            rows.push(Row {
+                kind: RowKind::Regular,
+                description: entry.text.clone(),
+                parent: entry.inputs.parent.clone(),
+                created_ns: entry.created_ns,
+                used_ns: entry.used_ns,
+                uses: entry.uses,
+                size: entry.size,
+                shared: entry.size > 0 && chain.is_some_and(|chain| shared.contains(&chain)),
+                in_use: false,
+                id,
+            });
+        }
+        for (id, (entry, size, in_use)) in self.mounts.list()? {
+            rows.push(Row {
+                kind: RowKind::CacheMount,
+                description: format!("cached mount {}", entry.name),
+                parent: None,
+                created_ns: entry.created_ns,
+                used_ns: entry.used_ns,
+                uses: entry.uses,
+                size,
+                shared: false,
+                in_use,
+                id,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// The chains of images' layers.
+    fn shared_chains(&self) -> Result<HashSet<String>, UpkeepError> {
+        let images = self.images.list(&gantry_images::ListOptions { all: true, ..Default::default() })?;
+        let mut chains = HashSet::new();
+        for summary in images {
+            let Ok(image) = self.images.get(&summary.id) else { continue };
+            let mut chain = None;
+            for diff_id in image.config.diff_ids() {
+                let next = gantry_names::ChainId::extend(chain.as_ref(), diff_id);
+                chains.insert(next.to_string());
+                chain = Some(next);
+            }
+        }
+        Ok(chains)
+    }
+
+    /// Removes what a policy names. Blocking.
+    pub fn prune(&self, policy: &Policy) -> Result<Pruned, UpkeepError> {
+        let rows = self.usage()?;
+        let doomed = prune::decide(&rows, policy, self.disk()?.1);
+        if doomed.is_empty() {
+            return Ok(Pruned::default());
+        }
+        let mut pruned = Pruned::default();
+        let mut steps = Vec::new();
+        for row in rows.iter().filter(|row| doomed.contains(&row.id)) {
+            let gone = match row.kind {
+                RowKind::Regular => {
+                    steps.push(row.id.clone());
+                    true
+                }
+                RowKind::CacheMount => self.mounts.remove(&row.id)?,
+            };
+            if gone {
+                pruned.ids.push(row.id.clone());
+                pruned.bytes += if row.shared { 0 } else { row.size };
+            }
+        }
+        self.cache.forget(&steps)?;
+        self.images.sweep(|_| false)?;
+        Ok(pruned)
+    }
+
+    /// Removes what is not worth its room by default. Blocking.
+    pub fn collect(&self) -> Result<Pruned, UpkeepError> {
+        let mut pruned = self.prune(&Policy {
+            all: true,
+            unused_since_ns: Some(now_ns() - KEEP_NS),
+            ..Policy::default()
+        })?;
+        let (size, _) = self.disk()?;
+        let max_used = self.keep_bytes.unwrap_or_else(|| (size / 100 * SHARE_PARTS).max(SHARE_LEAST));
+        let more = self.prune(&Policy { all: true, max_used, ..Policy::default() })?;
+        pruned.ids.extend(more.ids);
+        pruned.bytes += more.bytes;
+        Ok(pruned)
+    }
+
+    /// Size and free room of the disk.
+    fn disk(&self) -> Result<(u64, u64), UpkeepError> {
+        std::fs::create_dir_all(&self.folder)?;
+        let stat = rustix::fs::statvfs(&self.folder).map_err(std::io::Error::from)?;
+        Ok((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+}
