@@ -95,6 +95,8 @@ fn until(rest: &mut &str, variables: &mut Variables<'_>, place: Place) -> Result
         return Err(Wrong::Format);
     }
     let mut result = String::new();
+    // Braces of the text's own, as of JSON in a default.
+    let mut own = 0usize;
     loop {
         if result.len() > SIZE_LIMIT {
             return Err(Wrong::TooLarge);
@@ -103,7 +105,7 @@ fn until(rest: &mut &str, variables: &mut Variables<'_>, place: Place) -> Result
         match chars.next() {
             None if braced => return Err(Wrong::Format),
             None => return Ok(result),
-            Some('}') if braced => {
+            Some('}') if braced && own == 0 => {
                 *rest = chars.as_str();
                 return Ok(result);
             }
@@ -112,6 +114,11 @@ fn until(rest: &mut &str, variables: &mut Variables<'_>, place: Place) -> Result
                 result.push_str(&dollar(rest, variables, place)?);
             }
             Some(c) => {
+                own = match c {
+                    '{' if braced => own + 1,
+                    '}' if braced => own - 1,
+                    _ => own,
+                };
                 *rest = chars.as_str();
                 result.push(c);
             }
@@ -207,6 +214,8 @@ mod tests {
             ("${A:?never}", "1"),
             ("${A:-${NO?never}}", "1"),
             ("${NO:-a b:c}", "a b:c"),
+            ("${NO:-{\"a\":{\"b\":1}}}x", "{\"a\":{\"b\":1}}x"),
+            ("${A:-{}}", "1"),
         ] {
             assert_eq!(run(source).0.as_deref(), Ok(result), "{source}");
         }

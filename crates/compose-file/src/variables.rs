@@ -77,15 +77,14 @@ fn name_end(text: &str) -> usize {
 }
 
 fn closing(text: &str) -> Option<usize> {
-    let (mut depth, mut before) = (0usize, ' ');
+    let mut depth = 0usize;
     for (index, c) in text.char_indices() {
         match c {
-            '{' if before == '$' => depth += 1,
+            '{' => depth += 1,
             '}' if depth == 0 => return Some(index),
             '}' => depth -= 1,
             _ => {}
         }
-        before = c;
     }
     None
 }
