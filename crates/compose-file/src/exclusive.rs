@@ -58,6 +58,9 @@ fn source(node: &Node, path: &str, keys: &[&str], problems: &mut Vec<FileError>)
 
 fn service_problems(name: &str, service: &Map, problems: &mut Vec<FileError>) {
     let list = |key: &str| service.get(key).and_then(Node::as_list).unwrap_or_default();
+    for key in ["device_cgroup_rules", "external_links", "group_add", "security_opt", "volumes_from"] {
+        doubles(&format!("services.{name}.{key}"), list(key), problems);
+    }
     for port in list("ports") {
         let ip = port.as_map().and_then(|map| map.get("host_ip")).filter(|ip| !ip.is_null());
         if let Some(ip) = ip.filter(|ip| ip.printed().parse::<std::net::IpAddr>().is_err()) {
@@ -96,6 +99,16 @@ fn service_problems(name: &str, service: &Map, problems: &mut Vec<FileError>) {
         if let Some(path) = path.filter(|path| path.printed().is_empty()) {
             let message = format!("services.{name}.develop.watch.path: value can't be blank");
             problems.push(FileError::new(&path.at, message));
+        }
+    }
+}
+
+/// What stands twice in a list that has no use for it.
+fn doubles(path: &str, list: &[Node], problems: &mut Vec<FileError>) {
+    for (index, item) in list.iter().enumerate() {
+        if let Some(first) = list[..index].iter().position(|before| before.data() == item.data()) {
+            let message = format!("{path} items at {first} and {index} are equal");
+            problems.push(FileError::new(&item.at, message));
         }
     }
 }

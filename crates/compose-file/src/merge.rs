@@ -192,3 +192,96 @@ fn pools(base: Node, over: Node, path: &[&str]) -> Result<Node, FileError> {
     }
     Ok(Node::of(Value::List(pools), &at))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::canonical::{Strictness, canonical};
+    use crate::project::Data;
+
+    /// Attributes, each with forms it may have; joined with itself, none of them changes.
+    const FORMS: [&str; 14] = [
+        "image: a",
+        "command: [x, y]",
+        "environment: {A: 1, B: two}",
+        "environment: [A=3, C]",
+        "labels: {a: b}",
+        "ports: ['80:80', 81]",
+        "volumes: ['./a:/a', 'data:/d:ro']",
+        "depends_on: [d]",
+        "depends_on: {d: {condition: service_healthy}}",
+        "networks: [n]",
+        "cap_add: [A, B]",
+        "tmpfs: /t",
+        "logging: {driver: x, options: {a: b}}",
+        "build: {context: ., args: [A=1]}",
+    ];
+
+    fn file(picked: &[usize]) -> Node {
+        let mut text = String::from("services:\n  w:\n    hostname: h\n");
+        let mut seen: Vec<&str> = Vec::new();
+        for form in picked.iter().map(|index| FORMS[*index]) {
+            let key = form.split(':').next().unwrap_or_default();
+            if !seen.contains(&key) {
+                text.push_str(&format!("    {form}\n"));
+                seen.push(key);
+            }
+        }
+        crate::tree::read("c.yaml", &text).unwrap().remove(0)
+    }
+
+    fn joined(files: &[&Node]) -> Data {
+        let mut whole = Node::of_map([], &Position::default());
+        for file in files {
+            whole = merge(whole, (*file).clone(), &[]).unwrap();
+            crate::unique::enforce(&mut whole, &[]).unwrap();
+            canonical(&mut whole, &[], Strictness::Strict).unwrap();
+            crate::unique::enforce(&mut whole, &[]).unwrap();
+        }
+        // Pairs in one form, whichever they came in.
+        for key in ["environment", "labels", "args"] {
+            one_form(&mut whole, key);
+        }
+        whole.data()
+    }
+
+    fn one_form(node: &mut Node, key: &str) {
+        for entry in node.as_map_mut().into_iter().flat_map(Map::iter_mut) {
+            if entry.key == key {
+                entry.value = Node::of(Value::List(sequence(&entry.value)), &Position::default());
+            } else {
+                one_form(&mut entry.value, key);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_joined_with_itself_or_with_nothing_is_itself(picked in prop::collection::vec(0..FORMS.len(), 0..8)) {
+            let file = file(&picked);
+            let nothing = crate::tree::read("n.yaml", "services: {w: {}}\n").unwrap().remove(0);
+            let alone = joined(&[&file]);
+            prop_assert_eq!(&joined(&[&file, &nothing]), &alone);
+            prop_assert_eq!(&joined(&[&nothing, &file]), &alone);
+            // A list that is a pair's only form is that of its texts; a tmpfs of one text becomes a list.
+            if !picked.iter().any(|index| FORMS[*index].starts_with("tmpfs")) {
+                prop_assert_eq!(&joined(&[&file, &file]), &alone);
+            }
+        }
+
+        #[test]
+        fn the_later_file_wins(first in prop::collection::vec(0..FORMS.len(), 0..8), image in "[a-z]{1,8}") {
+            let text = format!("services:\n  w:\n    image: {image}\n    ports: !override []\n    labels: !reset null\n");
+            let later = crate::tree::read("l.yaml", &text).unwrap().remove(0);
+            let Data::Map(whole) = joined(&[&file(&first), &later]) else { panic!("a mapping") };
+            let Some(Data::Map(services)) = whole.get("services") else { panic!("services") };
+            let Some(Data::Map(service)) = services.get("w") else { panic!("a service") };
+            prop_assert_eq!(service.get("image"), Some(&crate::scalar::resolve(&image)));
+            prop_assert_eq!(service.get("ports"), Some(&Data::List(Vec::new())));
+            prop_assert_eq!(service.get("labels"), None);
+            prop_assert_eq!(service.get("hostname"), Some(&Data::Text("h".into())));
+        }
+    }
+}
