@@ -14,6 +14,7 @@ tests/images.sh "$images" busybox debian >/dev/null
 python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian.tar"
 bash bench/runtime.sh
 bash bench/network.sh
+python3 bench/network.py "$programs/gantry"
 python3 bench/shim.py "$programs/gantry-shim"
 # A benchmark whose reference is not installed says so and ends with 77.
 REGISTRY="$programs/gantry registry" bash bench/registry/run.sh || [ $? -eq 77 ]

@@ -79,6 +79,9 @@ pub enum Error {
     /// The networks'.
     #[error(transparent)]
     Network(Box<gantry_network::Error>),
+    /// The networks', while a container starts.
+    #[error("failed to set up container networking: {0}")]
+    Networking(#[source] Box<gantry_network::Error>),
     /// The snapshotter's.
     #[error(transparent)]
     Snapshot(#[from] gantry_snapshots::Error),
@@ -99,6 +102,13 @@ pub enum Error {
 impl From<gantry_network::Error> for Error {
     fn from(err: gantry_network::Error) -> Error {
         Error::Network(Box::new(err))
+    }
+}
+
+impl Error {
+    /// A network's failure at a container's start.
+    pub(crate) fn networking(err: gantry_network::Error) -> Error {
+        Error::Networking(Box::new(err))
     }
 }
 
@@ -130,7 +140,7 @@ impl Classified for Error {
             Error::Image(err) => err.class(),
             Error::Volume(err) => err.class(),
             Error::Registry(err) => err.class(),
-            Error::Network(err) => err.class(),
+            Error::Network(err) | Error::Networking(err) => err.class(),
             Error::Snapshot(err) => err.class(),
             Error::Store(err) => err.class(),
             Error::Shim(err) => err.class(),

@@ -23,12 +23,14 @@ pub enum Error {
     PredefinedName(String),
     #[error("only one instance of \"{0}\" network is allowed")]
     OnlyOne(&'static str),
-    #[error("network {name} has active endpoints ({endpoints})")]
+    #[error("error while removing network: network {name} has active endpoints ({endpoints})")]
     ActiveEndpoints { name: String, endpoints: String },
     #[error("plugin \"{0}\" not found")]
     Driver(String),
     #[error("invalid network config:\n{0}")]
     InvalidNetwork(String),
+    #[error("failed to parse {option} value: {value} ({why})")]
+    OptionValue { option: String, value: String, why: String },
     #[error("invalid option {option}: {why}")]
     InvalidOption { option: String, why: String },
     #[error(
@@ -43,16 +45,8 @@ pub enum Error {
     PoolFull { family: u8, network: String, id: String },
     #[error("Address already in use")]
     AddressInUse(IpAddr),
-    #[error("invalid config for network {network}: invalid endpoint settings:\n{why}")]
+    #[error("invalid endpoint settings:\n{why}")]
     InvalidEndpoint { network: String, why: String },
-    #[error(
-        "user specified IP address is supported only when connecting to networks with user configured subnets"
-    )]
-    StaticNeedsSubnet,
-    #[error("user specified IP address is supported on user defined networks only")]
-    StaticNeedsUserNetwork,
-    #[error("network-scoped alias is supported only for containers in user defined networks")]
-    AliasNeedsUserNetwork,
     #[error("endpoint with name {name} already exists in network {network}")]
     EndpointExists { name: String, network: String },
     #[error("container {container} is not connected to network {network}")]
@@ -146,11 +140,9 @@ impl Classified for Error {
             | Error::NetworkName(_)
             | Error::InvalidNetwork(_)
             | Error::InvalidOption { .. }
+            | Error::OptionValue { .. }
             | Error::NoFreePool
             | Error::InvalidEndpoint { .. }
-            | Error::StaticNeedsSubnet
-            | Error::StaticNeedsUserNetwork
-            | Error::AliasNeedsUserNetwork
             | Error::ExtraHost(_)
             | Error::HostGateway => Class::InvalidArgument,
             Error::PoolFull { .. } => Class::Unavailable,

@@ -16,7 +16,7 @@ use crate::dns::server::Server;
 use crate::driver::kernel;
 use crate::failure::Error;
 use crate::firewall::iptables::Iptables;
-use crate::firewall::nftables::{self, Nftables};
+use crate::firewall::nftables::Nftables;
 use crate::firewall::watch::Watch;
 use crate::firewall::{Nobody, Writer};
 use crate::prefix::Prefix;
@@ -166,13 +166,7 @@ fn writer(firewall: Firewall) -> Result<(Arc<dyn Writer>, Option<Note>), Error> 
             let heard = Arc::clone(&writer);
             (writer, Some(Box::new(move |event| heard.note(event))))
         }
-        Firewall::None => {
-            // Rules of an earlier start would go on without anybody who keeps them. A kernel without nftables has none.
-            if let Err(error) = nftables::leave() {
-                tracing::debug!(%error, "no table of ours to be taken away");
-            }
-            (Arc::new(Nobody), None)
-        }
+        Firewall::None => (Arc::new(Nobody), None),
     })
 }
 

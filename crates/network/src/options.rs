@@ -72,8 +72,14 @@ pub struct BridgeOptions {
     pub prefix: String,
 }
 
+/// Docker's text, with Go's name for how the value was read.
 fn invalid(option: &str, value: &str) -> Error {
-    Error::InvalidOption { option: option.to_owned(), why: format!("value {value:?} is not understood") }
+    let why = match option {
+        ICC | MASQUERADE => format!("strconv.ParseBool: parsing {value:?}: invalid syntax"),
+        MTU => format!("strconv.Atoi: parsing {value:?}: invalid syntax"),
+        _ => "not understood".to_owned(),
+    };
+    Error::OptionValue { option: option.to_owned(), value: value.to_owned(), why }
 }
 
 fn read<T>(

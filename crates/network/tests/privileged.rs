@@ -496,22 +496,24 @@ fn static_addresses_and_refusals_in_dockers_words() {
         let refused = |spec: EndpointSpec| world.try_run("b", &[spec], vec![]).err().unwrap().to_string();
         assert_eq!(refused(at("fixed", "10.55.0.77")), "Address already in use");
         assert!(
-            refused(at("fixed", "10.66.0.1")).contains("no configured subnet contains IP address 10.66.0.1")
+            refused(at("fixed", "10.66.0.1"))
+                .contains("no configured subnet or ip-range contain the IP address 10.66.0.1")
         );
         assert_eq!(
             refused(at("bridge", "172.17.0.9")),
-            "user specified IP address is supported on user defined networks only"
+            "invalid endpoint settings:\nuser specified IP address is supported on user defined networks only"
         );
         user_network(world, "free");
         assert_eq!(
             refused(at("free", "172.18.0.9")),
-            "user specified IP address is supported only when connecting to networks with user configured subnets"
+            "invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user \
+             configured subnets"
         );
         assert_eq!(refused(endpoint("nowhere")), "network nowhere not found");
         let aliased = EndpointSpec { aliases: vec!["x".into()], ..endpoint("bridge") };
         assert_eq!(
             refused(aliased),
-            "network-scoped alias is supported only for containers in user defined networks"
+            "invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks"
         );
         let create = |spec: NetworkSpec| world.networks.create(spec).unwrap_err().to_string();
         assert_eq!(create(spec.clone()), "network with name fixed already exists");
@@ -529,7 +531,12 @@ fn static_addresses_and_refusals_in_dockers_words() {
         );
         let error = world.networks.remove("fixed").unwrap_err().to_string();
         let id = a.endpoints[0].id.short();
-        assert_eq!(error, format!("network fixed has active endpoints (name:\"a\" id:\"{id}\")"));
+        assert_eq!(
+            error,
+            format!(
+                "error while removing network: network fixed has active endpoints (name:\"a\" id:\"{id}\")"
+            )
+        );
         assert_eq!(
             world.networks.remove("bridge").unwrap_err().to_string(),
             "bridge is a pre-defined network and cannot be removed"
@@ -652,12 +659,9 @@ fn the_iptables_backend_draws_the_books_chains() {
                     std::process::Command::new("iptables").args(["-t", table, "-F"]).status().unwrap();
                 assert!(flushed.success());
             }
-            let mut ear = gantry_netlink::Socket::nftables_events().unwrap();
-            while !list().contains("tcp dpt:8080 to:172.17.0.2:80") {
-                ear.events().unwrap();
-            }
+            patiently(|| list().contains("tcp dpt:8080 to:172.17.0.2:80"));
             patiently(|| call(&world.client, ip(HOST), WEB).is_ok());
-            assert!(call(&world.client, web.address(), 80).is_err(), "nobody passes by the published port");
+            patiently(|| call(&world.client, web.address(), 80).is_err());
             world.networks.remove_sandbox(&web.id).unwrap();
             assert!(!list().contains("8080"));
         },

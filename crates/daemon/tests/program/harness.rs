@@ -19,6 +19,8 @@ pub struct Engine {
     shared: bool,
     /// Names it knows: the text of its own `/etc/hosts`.
     hosts: String,
+    /// The file of the network namespace to run in; a fresh one without.
+    namespace: Option<String>,
     process: Option<Child>,
 }
 
@@ -90,7 +92,8 @@ impl Engine {
     pub fn empty(flags: &[&str]) -> Engine {
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut engine = Engine { dir, flags, shared: false, hosts: String::new(), process: None };
+        let mut engine =
+            Engine { dir, flags, shared: false, hosts: String::new(), namespace: None, process: None };
         engine.launch();
         engine
     }
@@ -106,7 +109,8 @@ impl Engine {
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
         let quiet = ["--bridge=none", "--iptables=false", "--ip-forward=false"];
         let flags = quiet.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
-        let mut engine = Engine { dir, flags, shared: true, hosts: hosts.to_owned(), process: None };
+        let mut engine =
+            Engine { dir, flags, shared: true, hosts: hosts.to_owned(), namespace: None, process: None };
         engine.launch();
         engine
     }
@@ -122,11 +126,12 @@ impl Engine {
     /// Where the engine runs from and logs to; every engine has a network namespace of its own, so that bridges and
     /// rules of one test are not another's.
     pub fn command(&self) -> Command {
-        let mut command = Command::new("unshare");
-        match (self.shared, self.hosts.as_str()) {
-            (false, _) => command.arg("--net").arg("--"),
-            (true, "") => command.arg("--"),
-            (true, _) => command.args(["--mount", "--", "sh", "-c"]).args([
+        let mut command = Command::new(if self.namespace.is_some() { "nsenter" } else { "unshare" });
+        match (&self.namespace, self.shared, self.hosts.as_str()) {
+            (Some(file), ..) => command.arg(format!("--net={file}")).arg("--"),
+            (None, false, _) => command.arg("--net").arg("--"),
+            (None, true, "") => command.arg("--"),
+            (None, true, _) => command.args(["--mount", "--", "sh", "-c"]).args([
                 "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
                 &self.path("hosts").display().to_string(),
             ]),
@@ -138,6 +143,13 @@ impl Engine {
         command.arg("--config-file").arg(self.path("daemon.json"));
         command.args(&self.flags).env_remove("DOCKER_HOST").env_remove("DOCKER_CERT_PATH");
         command
+    }
+
+    /// Starts the engine again, in a network namespace that is there already, with these further flags.
+    pub fn relaunch_in(&mut self, namespace: &str, flags: &[&str]) {
+        self.namespace = Some(namespace.to_owned());
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.launch();
     }
 
     /// Starts the engine and waits until it says that it is ready.

@@ -11,6 +11,7 @@ mod exec;
 mod files;
 mod harness;
 mod image;
+mod network;
 mod program;
 mod settings;
 mod streams;

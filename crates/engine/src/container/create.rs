@@ -103,8 +103,11 @@ impl Engine {
         validate::spec(spec, host::cpus())?;
         self.inner.network.settle(spec)?;
         let full = |who: &str| self.find(who).map(|container| container.id.to_string());
-        if let NetworkMode::Container(who) = &spec.network_mode {
-            let owner = self.find(who)?.record();
+        // One that is not there is told at the start.
+        if let NetworkMode::Container(who) = &spec.network_mode
+            && let Ok(owner) = self.find(who)
+        {
+            let owner = owner.record();
             // One namespace, one name.
             spec.hostname.clone_from(&owner.spec.hostname);
             spec.domainname.clone_from(&owner.spec.domainname);

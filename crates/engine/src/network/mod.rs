@@ -79,11 +79,17 @@ impl Networking {
             let name = if key == "default" {
                 networks.default_network().to_owned()
             } else {
-                networks.get(&key)?.name
+                // A network that is not there yet is told at the start, as Docker does: clients take a refusal of
+                // this kind for a missing image.
+                networks.get(&key).map_or(key, |network| network.name)
             };
             endpoints.insert(name, endpoint);
         }
-        let network = networks.get(&primary)?;
+        let Ok(network) = networks.get(&primary) else {
+            endpoints.entry(primary).or_default();
+            spec.endpoints = endpoints;
+            return plan::dns(spec).map(drop);
+        };
         if network.name == "host" {
             spec.network_mode = NetworkMode::Host;
             return Ok(());
@@ -99,7 +105,13 @@ impl Networking {
         spec.network_mode = NetworkMode::Named(network.name);
         spec.endpoints = endpoints;
         for (name, endpoint) in &spec.endpoints {
-            networks.check(&plan::endpoint(name, endpoint, Vec::new())?)?;
+            match networks.check(&plan::endpoint(name, endpoint, Vec::new())?) {
+                Ok(_) | Err(gantry_network::Error::NetworkNotFound(_)) => {}
+                Err(err @ gantry_network::Error::InvalidEndpoint { .. }) => {
+                    return Err(Error::Invalid(format!("invalid config for network {name}: {err}")));
+                }
+                Err(err) => return Err(err.into()),
+            }
         }
         plan::dns(spec)?;
         Ok(())
@@ -130,7 +142,9 @@ impl Engine {
         let plain = |namespace| Joined { namespace, environment: Vec::new() };
         match &record.spec.network_mode {
             NetworkMode::Container(who) => {
-                let owner = self.find(who)?;
+                let missing =
+                    |err: Error| Error::NotFound(format!("joining network namespace of container: {err}"));
+                let owner = self.find(who).map_err(missing)?;
                 let sandbox =
                     self.inner.network.networks.as_ref().and_then(|networks| networks.sandbox(&owner.id));
                 let pid = self.running_pid(who, "network");
@@ -155,9 +169,10 @@ impl Engine {
             Some(kept) => kept,
             None => {
                 let spec = plan::sandbox(record, self.network_files(record))?;
-                let sandbox = networks.create_sandbox(spec)?;
+                let sandbox = networks.create_sandbox(spec).map_err(Error::networking)?;
                 let endpoints = self.endpoint_specs(record, &links)?;
-                for endpoint in networks.connect(&record.id, &endpoints)? {
+                let joined = networks.connect(&record.id, &endpoints).map_err(Error::networking)?;
+                for endpoint in joined {
                     self.network_event(&endpoint, "connect");
                 }
                 sandbox

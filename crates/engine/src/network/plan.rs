@@ -143,7 +143,8 @@ impl Engine {
     fn link(&self, record: &ContainerRecord, text: &str) -> Result<Linked> {
         let (who, alias) = text.rsplit_once(':').unwrap_or((text, text));
         let alias = alias.rsplit('/').next().unwrap_or(alias);
-        let other = self.find(who)?.record();
+        let missing = |err| Error::Invalid(format!("could not get container for {who}: {err}"));
+        let other = self.find(who).map_err(missing)?.record();
         if !other.state.is_alive() {
             return Err(Error::Conflict(format!(
                 "Cannot link to a non running container: /{} AS /{}/{alias}",

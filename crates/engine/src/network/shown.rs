@@ -28,7 +28,7 @@ impl Networking {
             let Ok(network) = networks.get(&name) else { continue };
             let endpoint = here.iter().find(|endpoint| endpoint.network == network.id);
             let row = match endpoint {
-                Some(endpoint) => living(endpoint),
+                Some(endpoint) => living(endpoint, network.predefined),
                 None => resting(network.id, &asked),
             };
             shown.endpoints.insert(name, row);
@@ -53,7 +53,7 @@ fn resting(network: NetworkId, asked: &EndpointSpec) -> EndpointRecord {
     }
 }
 
-fn living(endpoint: &Endpoint) -> EndpointRecord {
+fn living(endpoint: &Endpoint, nameless: bool) -> EndpointRecord {
     EndpointRecord {
         network: endpoint.network.clone(),
         endpoint: Some(endpoint.id.clone()),
@@ -64,7 +64,8 @@ fn living(endpoint: &Endpoint) -> EndpointRecord {
         ipv6_prefix: endpoint.ipv6.map_or(0, |prefix| prefix.length()),
         ipv6_gateway: endpoint.gateway_v6,
         mac_address: endpoint.mac.map_or_else(String::new, |mac| mac.to_string()),
-        dns_names: endpoint.dns_names.clone(),
+        // The default bridge answers no names.
+        dns_names: if nameless { Vec::new() } else { endpoint.dns_names.clone() },
     }
 }
 

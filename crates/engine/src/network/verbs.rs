@@ -108,7 +108,7 @@ impl Engine {
                  network"
             }
             _ if network.name == "host" => {
-                "container cannot be disconnected from host network or connected to host network"
+                "cannot connect container to host network - container must be created in host network mode"
             }
             NetworkMode::None if record.state.is_alive() => {
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode"

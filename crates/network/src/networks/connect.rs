@@ -76,27 +76,31 @@ impl Networks {
     }
 }
 
+const STATIC_NEEDS_SUBNET: &str =
+    "user specified IP address is supported only when connecting to networks with user configured subnets";
+
 /// Checks what is asked of a network by itself; the words are Docker's.
 fn check(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
     let asked: Vec<IpAddr> = spec.ipv4.into_iter().chain(spec.ipv6).collect();
+    let wrong = |why: String| Error::InvalidEndpoint { network: network.name.clone(), why };
     if network.predefined {
+        let mut all = Vec::new();
         if !asked.is_empty() {
-            return Err(Error::StaticNeedsUserNetwork);
+            all.push("user specified IP address is supported on user defined networks only");
         }
         if !spec.aliases.is_empty() {
-            return Err(Error::AliasNeedsUserNetwork);
+            all.push("network-scoped aliases are only supported for user-defined networks");
         }
-        return Ok(());
+        return if all.is_empty() { Ok(()) } else { Err(wrong(all.join("\n"))) };
     }
     options::endpoint_sysctls(&spec.driver_options, "eth0")?;
     for address in asked {
         let family = |pool: &&Pool| pool.subnet.is_ipv6() == address.is_ipv6();
         if !network.pools.iter().filter(family).any(|pool| pool.configured) {
-            return Err(Error::StaticNeedsSubnet);
+            return Err(wrong(STATIC_NEEDS_SUBNET.to_owned()));
         }
         if !network.pools.iter().any(|pool| pool.subnet.contains(address)) {
-            let why = format!("no configured subnet contains IP address {address}");
-            return Err(Error::InvalidEndpoint { network: network.name.clone(), why });
+            return Err(wrong(format!("no configured subnet or ip-range contain the IP address {address}")));
         }
     }
     Ok(())
@@ -271,7 +275,9 @@ fn lease(
         return Ok(None);
     }
     if let Some(address) = asked {
-        let pool = pools.find(|pool| pool.subnet.contains(address)).ok_or(Error::StaticNeedsSubnet)?;
+        let none =
+            || Error::InvalidEndpoint { network: network.name.clone(), why: STATIC_NEEDS_SUBNET.to_owned() };
+        let pool = pools.find(|pool| pool.subnet.contains(address)).ok_or_else(none)?;
         ipam::claim_address(pool, address, taken)?;
         return Ok(Prefix::new(address, pool.subnet.length()));
     }

@@ -21,7 +21,7 @@ pub(crate) fn network(network: &gantry_network::Network, endpoints: Option<&[End
         enable_ipv6: network.ipv6,
         ipam: Ipam {
             driver: network.ipam_driver.clone(),
-            options: Some(network.ipam_options.clone()).filter(|o| !o.is_empty()),
+            options: Some(network.ipam_options.clone()).filter(|o| !o.is_empty() || !network.predefined),
             config: Some(network.pools.iter().map(pool).collect()),
         },
         internal: network.internal,
