@@ -7,11 +7,11 @@ set -uo pipefail
 folder=$1
 mkdir -p "$folder"
 if [ ! -x "$folder/moto/bin/moto_server" ]; then
-    { python3 -m venv "$folder/moto" && "$folder/moto/bin/pip" install -q 'moto[server,s3]==5.*'; } >&2 ||
+    { python3 -m venv "$folder/moto" && timeout 300 "$folder/moto/bin/pip" install -q --disable-pip-version-check 'moto[server,s3]==5.*'; } >&2 ||
         echo "moto is not to be had: the registry on S3 is not tried" >&2
 fi
 if [ ! -x "$folder/node_modules/.bin/azurite-blob" ]; then
-    npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3 >&2 ||
+    timeout 300 npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3 >&2 ||
         echo "azurite is not to be had: the registry on Azure is not tried" >&2
 fi
 echo "$folder/moto/bin:$folder/node_modules/.bin"
