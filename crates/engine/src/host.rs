@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gantry_names::Platform;
 
+use crate::bundle::apparmor::AppArmor;
 use crate::bundle::{Host, capabilities, seccomp};
 
 /// Looks.
@@ -14,8 +15,7 @@ pub(crate) fn look() -> Host {
     Host {
         capabilities: own_capabilities(),
         cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
-        apparmor: fs::read_to_string("/sys/module/apparmor/parameters/enabled")
-            .is_ok_and(|text| text.starts_with('Y')),
+        apparmor: AppArmor::look(),
         kernel: seccomp::kernel_version(&uname.release().to_string_lossy()).unwrap_or((0, 0)),
         architecture: Platform::host().architecture,
         hostname: uname.nodename().to_string_lossy().into_owned(),

@@ -135,68 +135,16 @@ fn tree_of(path: &Path, spec: &Spec) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// The kernel takes at most 255 bytes in one string of fsconfig(2).
-const LONGEST_STRING: usize = 255;
-
 fn overlay(lower: &[PathBuf], upper: Option<&Path>, work: Option<&Path>, more: &[String]) -> Result<OwnedFd> {
-    use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-        fsmount, fsopen,
+    let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).collect();
+    let read_only = upper.is_none() || more.iter().any(|option| option == "ro");
+    let options = more.iter().map(String::as_str).filter(|option| !matches!(*option, "ro" | "rw"));
+    let options: Vec<&str> = options.collect();
+    let overlay = gantry_sys::overlay::Overlay {
+        lower: &lower,
+        upper: upper.zip(work),
+        options: &options,
+        attributes: if read_only { options::RDONLY } else { 0 },
     };
-    let doing = || "mounting the container's overlay".to_owned();
-    let text = |path: &Path| -> Result<String> {
-        let text =
-            path.to_str().ok_or_else(|| Error::InvalidSpec(format!("{} is not UTF-8", path.display())))?;
-        match text.len() <= LONGEST_STRING {
-            true => Ok(text.to_owned()),
-            false => Err(Error::InvalidSpec(format!("{text} is too long a path for an overlay"))),
-        }
-    };
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step(doing)?;
-    fsconfig_set_string(&context, "source", "overlay").step(doing)?;
-    // `lowerdir+` (linux 6.5) takes one folder at a time and knows no escapes.
-    let mut one_by_one = true;
-    for (at, folder) in lower.iter().enumerate() {
-        match fsconfig_set_string(&context, "lowerdir+", text(folder)?) {
-            Err(rustix::io::Errno::INVAL) if at == 0 => {
-                one_by_one = false;
-                break;
-            }
-            other => other.step(|| format!("mounting the container's overlay on {}", folder.display()))?,
-        }
-    }
-    if !one_by_one {
-        let joined: Vec<String> = lower
-            .iter()
-            .map(|l| text(l).map(|t| t.replace('\\', "\\\\").replace(':', "\\:")))
-            .collect::<Result<_>>()?;
-        let joined = joined.join(":");
-        if joined.len() > LONGEST_STRING {
-            return Err(Error::Unsupported(
-                "this kernel (older than 6.5) cannot mount an overlay of so many layers by descriptor".into(),
-            ));
-        }
-        fsconfig_set_string(&context, "lowerdir", joined).step(doing)?;
-    }
-    for (key, folder) in [("upperdir", upper), ("workdir", work)] {
-        if let Some(folder) = folder {
-            fsconfig_set_string(&context, key, text(folder)?).step(doing)?;
-        }
-    }
-    let mut attributes = if upper.is_none() { options::RDONLY } else { 0 };
-    for option in more {
-        match option.split_once('=') {
-            _ if option == "ro" => attributes |= options::RDONLY,
-            _ if option == "rw" => {}
-            Some((key, value)) => {
-                fsconfig_set_string(&context, key, value).step(|| format!("overlay option {option}"))?;
-            }
-            None => {
-                fsconfig_set_flag(&context, option.as_str()).step(|| format!("overlay option {option}"))?
-            }
-        }
-    }
-    fsconfig_create(&context).step(doing)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(attributes as u32))
-        .step(doing)
+    overlay.detached().step(|| "mounting the container's overlay".to_owned())
 }

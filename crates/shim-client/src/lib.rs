@@ -42,5 +42,5 @@ pub use shim::{Shim, State};
 pub use spawn::Shims;
 
 pub use gantry_shim_protocol::{
-    Event, ExecSpec, ExitRecord, Failure, LogSpec, RootMount, RuntimeSpec, ShimConfig, Status,
+    Event, ExecSpec, ExitRecord, Failure, ImageMount, LogSpec, RootMount, RuntimeSpec, ShimConfig, Status,
 };

@@ -25,6 +25,9 @@ pub struct ShimConfig {
     pub console_size: Option<(u16, u16)>,
     /// What is mounted as the container's root.
     pub root: RootMount,
+    /// Images that the container mounts beside its root.
+    #[serde(default)]
+    pub images: Vec<ImageMount>,
     /// Where its output goes.
     pub log: LogSpec,
     /// Who makes the container.
@@ -70,6 +73,19 @@ pub enum RootMount {
     },
     /// What the OCI spec's `root.path` names, as it is.
     Path,
+}
+
+/// An image that is mounted in the keeper's own mount namespace, for the spec's mounts to bind: like the root, the host
+/// never sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageMount {
+    /// Where the spec's mounts find it: a folder or file of the bundle that is not there yet.
+    pub name: String,
+    /// The image's root.
+    pub root: RootMount,
+    /// The file or folder in it that is wanted; empty for all of it.
+    #[serde(default)]
+    pub subpath: String,
 }
 
 /// Where output goes: the parsed form of `--log-driver` and `--log-opt`, made by `gantry-logs`.

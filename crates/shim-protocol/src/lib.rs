@@ -23,7 +23,7 @@ mod request;
 mod response;
 pub mod stream;
 
-pub use config::{LogSpec, RootMount, RuntimeSpec, ShimConfig};
+pub use config::{ImageMount, LogSpec, RootMount, RuntimeSpec, ShimConfig};
 pub use event::Event;
 pub use exit::{ExitError, ExitRecord};
 pub use frame::{Decoder, FrameError, MAX_FRAME};

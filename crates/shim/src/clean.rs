@@ -32,7 +32,7 @@ pub(crate) fn clean(path: &Path) -> Result<(), Fatal> {
             runtime::end_foreign(&path, config.id.as_str(), program.as_os_str(), args, root)?;
         }
     }
-    runtime::unmount_root(&path, &config.root);
+    runtime::close(&path, &config);
     if !matches!(ExitRecord::read(&path), Ok(Some(_))) {
         let record = ExitRecord { code: KILLED, signal: Some(SIGKILL), at_ns: now_ns(), oom: false };
         record.write(&path)?;

@@ -26,6 +26,7 @@ pub mod testsuite;
 mod view;
 
 pub use error::{Error, Result};
+pub use mount::Access;
 pub use native::Native;
 pub use open::open;
 pub use overlay::Overlay;

@@ -2,29 +2,44 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use gantry_sys::overlay::Overlay;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
-};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::{Error, Result, Rootfs};
 
-/// The longest option value the kernel copies.
-const MAX_VALUE: usize = 255;
+/// What is wanted of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading alone: takes no lock on the writable layer, which may be in use.
+    Read,
+    /// Writing as well.
+    Write,
+}
 
-/// Mounts a root file system on nothing; the descriptor is its root.
-pub(crate) fn detached(rootfs: &Rootfs) -> Result<OwnedFd> {
-    match rootfs {
-        Rootfs::Dir { path, .. } => clone_of(path),
-        Rootfs::Overlay { lower, upper, work, options } => {
-            let at = lower.first().map_or(Path::new("/"), |path| path.as_path());
-            overlay(lower, upper.as_deref(), work.as_deref(), options)
-                .map_err(Error::io("mounting overlay of", at))
+impl Rootfs {
+    /// Mounts the root file system on nothing: it goes with the descriptor, whatever happens to us.
+    pub fn open(&self, access: Access) -> Result<OwnedFd> {
+        let (lower, upper, work, options) = match self {
+            Rootfs::Dir { path, .. } => return clone_of(path),
+            Rootfs::Overlay { lower, upper, work, options } => (lower, upper, work, options),
+        };
+        let mut layers: Vec<&Path> = lower.iter().map(PathBuf::as_path).collect();
+        let at = layers.first().copied().unwrap_or(Path::new("/"));
+        let mut upper = upper.as_deref().zip(work.as_deref());
+        if access == Access::Read
+            && let Some((own, _)) = upper.take()
+        {
+            layers.insert(0, own);
         }
+        if let ([only], None) = (layers.as_slice(), upper) {
+            return clone_of(only);
+        }
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let overlay = Overlay { lower: &layers, upper, options: &options, attributes: 0 };
+        overlay.detached().map_err(Error::io("mounting overlay of", at))
     }
 }
 
@@ -38,50 +53,6 @@ pub(crate) fn clone_of(path: &Path) -> Result<OwnedFd> {
 pub(crate) fn attach(mount: &OwnedFd, on: &OwnedFd) -> rustix::io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, "", on, "", flags)
-}
-
-fn overlay(
-    lower: &[std::path::PathBuf],
-    upper: Option<&Path>,
-    work: Option<&Path>,
-    options: &[String],
-) -> rustix::io::Result<OwnedFd> {
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for option in options {
-        match option.split_once('=') {
-            Some((key, value)) => fsconfig_set_string(&fs, key, value)?,
-            None => fsconfig_set_flag(&fs, option.as_str())?,
-        }
-    }
-    for path in lower {
-        match fsconfig_set_string(&fs, "lowerdir+", path) {
-            Ok(()) => {}
-            // Before 6.5 all layers stand in one value.
-            Err(Errno::INVAL) => {
-                fsconfig_set_string(&fs, "lowerdir", joined(lower)?)?;
-                break;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    for (key, dir) in [("upperdir", upper), ("workdir", work)] {
-        if let Some(dir) = dir {
-            fsconfig_set_string(&fs, key, dir)?;
-        }
-    }
-    fsconfig_create(&fs)?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-}
-
-fn joined(lower: &[std::path::PathBuf]) -> rustix::io::Result<String> {
-    let parts: Option<Vec<&str>> = lower.iter().map(|path| path.to_str()).collect();
-    let text = parts
-        .ok_or(Errno::INVAL)?
-        .iter()
-        .map(|part| part.replace('\\', "\\\\").replace(':', "\\:"))
-        .collect::<Vec<_>>();
-    let text = text.join(":");
-    if text.len() > MAX_VALUE { Err(Errno::NAMETOOLONG) } else { Ok(text) }
 }
 
 /// Writes everything of the file system that holds `dir` to the disk.

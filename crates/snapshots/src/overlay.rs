@@ -9,7 +9,7 @@ use gantry_archive::{PackOptions, Root, Whiteouts, Writer, pack};
 
 use crate::changes::{Before, changes};
 use crate::shelf::{Row, Shelf};
-use crate::{Change, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, measure, mount};
+use crate::{Access, Change, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, measure, mount};
 
 /// Snapshots as overlayfs layers.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Overlay {
             work: Some(part("work")),
             options: self.options.clone(),
         };
-        let tried = mount::detached(&rootfs);
+        let tried = rootfs.open(Access::Write);
         fs::remove_dir_all(&dir).map_err(Error::io("removing", &dir))?;
         match tried {
             Ok(_) => Ok(()),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gantry_archive::{ExtractOptions, Owner, PackOptions, Reader, Root, Writer, extract, pack};
 use rustix::fs::{FileType, OFlags, Stat};
 
-use crate::{Error, Result, Rootfs, mount};
+use crate::{Access, Error, Result, Rootfs, mount};
 
 /// A root file system, and what is mounted in it.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ const MAX_LINKS: usize = 40;
 impl RootView {
     /// The root file system `rootfs`, mounted nowhere. It goes with the value.
     pub fn of(rootfs: &Rootfs) -> Result<RootView> {
-        Ok(RootView { root: Root::from_fd(mount::detached(rootfs)?), beside: Vec::new() })
+        Ok(RootView { root: Root::from_fd(rootfs.open(Access::Write)?), beside: Vec::new() })
     }
 
     /// What the process `pid` sees as `/`.

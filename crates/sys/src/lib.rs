@@ -1,6 +1,7 @@
 //! The one crate that may contain unsafe code: the system calls that `rustix` does not wrap.
 //!
-//! What this is: thin safe functions over single system calls, each unsafe block with its proof.
+//! What this is: thin safe functions over single system calls, each unsafe block with its proof, and [`overlay`], the one
+//! mount that every kernel wants to be asked for in another way.
 //! What it is not: policy. Nothing here decides in which order a container is built.
 //! Start reading at [`clone`], then [`seccomp`] and [`bpf`]; everything that rustix offers is used from there.
 //!
@@ -16,6 +17,7 @@ pub mod ids;
 pub mod keyring;
 pub mod link;
 pub mod mount;
+pub mod overlay;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;

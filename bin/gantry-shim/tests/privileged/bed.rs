@@ -107,6 +107,7 @@ impl Bed {
             attributes: Default::default(),
         };
         let config = ShimConfig {
+            images: Vec::new(),
             id,
             tty: false,
             open_stdin: false,

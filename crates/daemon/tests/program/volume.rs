@@ -113,3 +113,74 @@ fn binds_are_made_with_v_and_refused_with_mount() {
         "{err}"
     );
 }
+
+#[test]
+fn a_part_of_a_volume_is_mounted_and_no_link_leads_out_of_it() {
+    let engine = Engine::start();
+    let run = |mount: &str, script: &str| {
+        engine.docker(["run", "--rm", "--network", "none", "--mount", mount, "busybox", "sh", "-c", script])
+    };
+    run("type=volume,source=vol,target=/v", "mkdir -p /v/a/b; echo deep > /v/a/b/file; ln -s /etc /v/out")
+        .ok();
+    let mount = |subpath: &str| format!("type=volume,source=vol,target=/x,volume-subpath={subpath}");
+    assert_eq!(run(&mount("a/b"), "cat /x/file; ls /x").ok(), "deep\nfile");
+    assert_eq!(run(&mount("a/b/file"), "cat /x").ok(), "deep");
+    let err = run(&mount("nowhere"), "true").failed();
+    assert!(err.contains("nowhere") && err.contains("cannot access path"), "{err}");
+    // The link's goal is sought in the volume, where there is none.
+    let err = run(&mount("out"), "true").failed();
+    assert!(err.contains("cannot access path"), "{err}");
+    let err = run(&mount("../x"), "true").failed();
+    assert!(err.contains("subpath must be a relative path within the volume"), "{err}");
+    assert_eq!(engine.docker(["ps", "-aq"]).ok(), "", "what could not start went with --rm");
+}
+
+#[test]
+fn an_image_is_mounted_read_only_whole_or_in_part() {
+    let engine = Engine::start();
+    let made = ["run", "--name", "made", "--network", "none", "busybox", "sh", "-c"];
+    engine
+        .docker(made.into_iter().chain(["mkdir -p /app/bin; echo one > /app/bin/tool; ln -s /etc /app/out"]))
+        .ok();
+    engine.docker(["commit", "-q", "made", "tools"]).ok();
+    engine.docker(["rm", "made"]).ok();
+    let run = |mount: &str, script: &str| {
+        engine.docker(["run", "--rm", "--network", "none", "--mount", mount, "busybox", "sh", "-c", script])
+    };
+    let whole = "type=image,source=tools,target=/tools";
+    assert_eq!(run(whole, "cat /tools/app/bin/tool; ls -d /tools/bin/sh").ok(), "one\n/tools/bin/sh");
+    let err = run(whole, "touch /tools/x").failed();
+    assert!(err.contains("Read-only file system"), "{err}");
+    let part = |subpath: &str| format!("type=image,source=tools,target=/tools,image-subpath={subpath}");
+    assert_eq!(run(&part("app/bin"), "ls /tools").ok(), "tool");
+    assert_eq!(run(&part("app/bin/tool"), "cat /tools").ok(), "one");
+    assert_eq!(run(&part("app/out"), "cat /tools/hostname; grep -c ^root: /tools/passwd").stdout.trim(), "1");
+    let err = run(&part("nowhere"), "true").failed();
+    assert!(err.contains("cannot access path nowhere of the image"), "{err}");
+
+    engine
+        .docker([
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--network",
+            "none",
+            "--mount",
+            whole,
+            "busybox",
+            "sleep",
+            "300",
+        ])
+        .ok();
+    let format = "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}";
+    assert_eq!(engine.inspect("box", format), "image tools /tools false");
+    let err = engine.docker(["rmi", "tools"]).failed();
+    assert!(err.contains("is using"), "{err}");
+    let host = std::fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!host.contains(engine.path("run").to_str().unwrap()), "the host sees nothing of it: {host}");
+    engine.docker(["restart", "-t", "0", "box"]).ok();
+    assert_eq!(engine.docker(["exec", "box", "cat", "/tools/app/bin/tool"]).ok(), "one");
+    engine.docker(["rm", "-f", "box"]).ok();
+    engine.docker(["rmi", "tools"]).ok();
+}

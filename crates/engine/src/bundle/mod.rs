@@ -3,6 +3,7 @@
 //!
 //! Start at [`build`]; each part of the spec has its file.
 
+pub mod apparmor;
 pub mod capabilities;
 mod devices;
 mod mounts;
@@ -32,8 +33,8 @@ pub struct Host {
     pub capabilities: BTreeSet<String>,
     /// Only the unified hierarchy is there.
     pub cgroup_v2: bool,
-    /// The kernel enforces AppArmor.
-    pub apparmor: bool,
+    /// What there is of AppArmor.
+    pub apparmor: apparmor::AppArmor,
     /// The kernel's version.
     pub kernel: (u32, u32),
     /// Go's name of the machine.
@@ -225,7 +226,7 @@ fn process(
         }),
         rlimits: rlimits(spec, inputs.default_ulimits),
         no_new_privileges: security.no_new_privileges.unwrap_or(inputs.no_new_privileges),
-        apparmor_profile: apparmor(spec, security, inputs.host),
+        apparmor_profile: apparmor::profile(security, spec.privileged, inputs.host),
         oom_score_adj: Some(spec.oom_score_adj),
         ..oci::Process::default()
     })
@@ -269,18 +270,6 @@ fn rlimits(spec: &ContainerSpec, defaults: &[crate::spec::Ulimit]) -> Vec<oci::R
         hard: value(limit.hard),
     });
     all.collect()
-}
-
-fn apparmor(spec: &ContainerSpec, security: &Security, host: &Host) -> Option<String> {
-    if !host.apparmor {
-        return None;
-    }
-    match security.apparmor.as_deref() {
-        Some("unconfined") => Some("unconfined".to_owned()),
-        Some(profile) => Some(profile.to_owned()),
-        None if spec.privileged => Some("unconfined".to_owned()),
-        None => None,
-    }
 }
 
 fn seccomp(

@@ -7,7 +7,7 @@ fn host() -> Host {
     Host {
         capabilities: capabilities::of_mask(u64::MAX),
         cgroup_v2: false,
-        apparmor: false,
+        apparmor: apparmor::AppArmor::Off,
         kernel: (6, 1),
         architecture: "amd64".into(),
         hostname: "host".into(),

@@ -6,6 +6,8 @@ use gantry_snapshots::{PrepareOptions, Rootfs};
 use jiff::Timestamp;
 
 use super::{Container, validate};
+use crate::bundle::apparmor::AppArmor;
+use crate::bundle::security::Security;
 use crate::config::OWN_RUNTIME;
 use crate::engine::{CONTAINERS, Engine, blocking};
 use crate::error::{Error, Result};
@@ -169,6 +171,12 @@ impl Engine {
         }
         if matches!(spec.network_mode, NetworkMode::Host) && !spec.port_bindings.is_empty() {
             warnings.push("Published ports are discarded when using host network mode".to_owned());
+        }
+        let security = Security::parse(&spec.security_opts).map_err(bundle::BundleError::from)?;
+        if let Some(profile) = security.apparmor.filter(|profile| profile != "unconfined")
+            && self.inner.host.apparmor == AppArmor::Off
+        {
+            warnings.push(format!("This kernel has no AppArmor. The profile {profile} is not applied."));
         }
         if spec.resources.memory > 0 && spec.resources.memory_swap == 0 {
             spec.resources.memory_swap = spec.resources.memory.saturating_mul(2);

@@ -12,7 +12,7 @@ use super::root;
 use super::{Attachment, Container, attach};
 use crate::admission::Verb;
 use crate::bundle::security::Security;
-use crate::bundle::{self, capabilities, override_env, user};
+use crate::bundle::{self, apparmor, capabilities, override_env, user};
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
@@ -274,6 +274,7 @@ impl Engine {
                 permitted: caps,
                 ..oci::Capabilities::default()
             }),
+            apparmor_profile: apparmor::profile(&security, privileged, &self.inner.host),
             no_new_privileges: security.no_new_privileges.unwrap_or(self.config().no_new_privileges),
             oom_score_adj: Some(spec.oom_score_adj),
             ..oci::Process::default()

@@ -8,6 +8,8 @@ use gantry_names::ExecId;
 use gantry_snapshots::Rootfs;
 
 use super::Container;
+use crate::bundle::apparmor;
+use crate::bundle::security::Security;
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
 use crate::record::{ContainerRecord, MountPointKind};
@@ -57,7 +59,11 @@ impl Engine {
             } else {
                 PathBuf::new()
             },
-            apparmor_profile: String::new(),
+            apparmor_profile: if record.state.exit().is_some() || record.state.is_alive() {
+                self.apparmor_profile(&record)
+            } else {
+                String::new()
+            },
             mount_label: String::new(),
             process_label: String::new(),
             exec_ids: self.exec_ids(&record.id),
@@ -65,6 +71,12 @@ impl Engine {
             size: if size { Some(self.sizes(&record).await?) } else { None },
             record,
         })
+    }
+
+    fn apparmor_profile(&self, record: &ContainerRecord) -> String {
+        // What the record has was read when the container was made.
+        let security = Security::parse(&record.spec.security_opts).unwrap_or_default();
+        apparmor::profile(&security, record.spec.privileged, &self.inner.host).unwrap_or_default()
     }
 
     /// The record as people see it: with the addresses of the moment.

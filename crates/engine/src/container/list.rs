@@ -9,7 +9,7 @@ use super::Container;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::filters::{self, Filters};
-use crate::record::{ContainerRecord, State};
+use crate::record::{ContainerRecord, MountPointKind, State};
 use crate::spec::PortSpec;
 
 /// What to list.
@@ -194,10 +194,14 @@ impl Engine {
         Ok(all)
     }
 
-    /// Ids of containers made from an image, with whether each runs.
+    /// Ids of containers made from an image or mounting it, with whether each runs.
     pub(crate) fn users_of(&self, image: &ImageId) -> Vec<(ContainerId, bool)> {
+        let mounts = |record: &ContainerRecord| {
+            let mut images = record.mounts.iter().filter(|point| point.kind == MountPointKind::Image);
+            images.any(|point| point.source == image.as_str())
+        };
         let mine = self.registry().all().into_iter().map(|container| container.record());
-        mine.filter(|record| record.image == *image)
+        mine.filter(|record| record.image == *image || mounts(record))
             .map(|record| (record.id.clone(), record.state.is_alive()))
             .collect()
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gantry_events::Kind;
 use gantry_names::ContainerId;
+use gantry_shim_client::{ImageMount, RootMount};
 use gantry_snapshots::Rootfs;
 use gantry_volumes::VolumeRequest;
 use rustix::fs::OFlags;
@@ -163,11 +164,17 @@ impl Engine {
                         create_source: false,
                     }
                 }
-                MountKind::Image(_) => {
-                    return Err(Error::NotImplemented(
-                        "mounts of type \"image\" are not supported".to_owned(),
-                    ));
-                }
+                MountKind::Image(options) => Planned {
+                    point: MountPoint {
+                        name: mount.source.clone(),
+                        read_only: ReadOnly::Yes,
+                        subpath: options.subpath.clone(),
+                        ..point(MountPointKind::Image, "", &mount.target)
+                    },
+                    volume: None,
+                    nocopy: true,
+                    create_source: false,
+                },
             };
             plan.insert(planned.point.target.clone(), planned);
         }
@@ -213,6 +220,9 @@ impl Engine {
                 if !nocopy {
                     self.copy_up(id, &point, rootfs)?;
                 }
+            } else if point.kind == MountPointKind::Image {
+                let image = self.inner.images.inspect(&point.name, None)?;
+                point.source = image.id.to_string();
             } else if point.kind == MountPointKind::Bind && create_source {
                 std::fs::create_dir_all(&point.source)
                     .or_else(|err| if Path::new(&point.source).exists() { Ok(()) } else { Err(err) })
@@ -243,9 +253,11 @@ impl Engine {
         }
     }
 
-    /// Sources on the host for a start; volumes are mounted for this container. Blocking.
-    pub(super) fn bind_mounts(&self, record: &ContainerRecord) -> Result<Vec<BoundMount>> {
+    /// Sources on the host for a start, and the images the shim is to mount for some of them; volumes are mounted for this
+    /// container. Blocking.
+    pub(super) fn bind_mounts(&self, record: &ContainerRecord) -> Result<(Vec<BoundMount>, Vec<ImageMount>)> {
         let mut bound = Vec::new();
+        let mut images = Vec::new();
         for point in &record.mounts {
             let source = match point.kind {
                 MountPointKind::Tmpfs => {
@@ -273,9 +285,14 @@ impl Engine {
                     point.source.clone().into()
                 }
                 MountPointKind::Image => {
-                    return Err(Error::NotImplemented(
-                        "mounts of type \"image\" need a snapshot view".to_owned(),
-                    ));
+                    let name = format!("image-{}", images.len());
+                    let source = self.inner.shims.bundle(&record.id).join(&name);
+                    images.push(ImageMount {
+                        name,
+                        root: self.image_root(&point.source)?,
+                        subpath: point.subpath.clone(),
+                    });
+                    source
                 }
             };
             bound.push(BoundMount::Bind {
@@ -289,7 +306,16 @@ impl Engine {
         for (target, options) in &record.spec.tmpfs {
             bound.push(BoundMount::Tmpfs { target: clean(target), options: options.clone() });
         }
-        Ok(bound)
+        Ok((bound, images))
+    }
+
+    /// The root of an image by its id.
+    fn image_root(&self, id: &str) -> Result<RootMount> {
+        let images = &self.inner.images;
+        let image = images.inspect(id, None)?;
+        let chain = images.unpack(&images.lease(), &image.id)?;
+        let chain = chain.ok_or_else(|| Error::Invalid(format!("image {id} has no files to mount")))?;
+        Ok(super::start::root_mount(images.snapshots().rootfs(chain.as_str())?))
     }
 
     /// Undoes [`Engine::bind_mounts`]. Blocking; failures are told in the log.

@@ -4,77 +4,16 @@
 //! in any namespace, only a descriptor, and is gone with it, whatever happens to us.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
+pub(crate) use gantry_snapshots::Access;
 use gantry_snapshots::Rootfs;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-};
-use rustix::mount::{fsmount, fsopen};
-
-/// What is wanted of the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    Read,
-    Write,
-}
 
 /// Opens the root of a container that does not run.
 pub(crate) fn of_snapshot(rootfs: &Rootfs, access: Access) -> io::Result<OwnedFd> {
-    match rootfs {
-        Rootfs::Dir { path, .. } => open_dir(path),
-        Rootfs::Overlay { lower, upper, work, options } => {
-            let mut layers: Vec<&Path> = lower.iter().map(AsRef::as_ref).collect();
-            let writable = match (access, upper, work) {
-                (Access::Write, Some(upper), Some(work)) => Some((upper, work)),
-                _ => {
-                    // For reading, the writable layer is one more layer: no lock on it is taken.
-                    if let Some(upper) = upper {
-                        layers.insert(0, upper);
-                    }
-                    None
-                }
-            };
-            if let ([only], None) = (&layers[..], writable) {
-                return open_dir(only);
-            }
-            let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            set_layers(fs.as_fd(), &layers)?;
-            if let Some((upper, work)) = writable {
-                fsconfig_set_string(fs.as_fd(), "upperdir", upper)?;
-                fsconfig_set_string(fs.as_fd(), "workdir", work)?;
-                for option in options {
-                    match option.split_once('=') {
-                        Some((key, value)) => fsconfig_set_string(fs.as_fd(), key, value)?,
-                        None => fsconfig_set_flag(fs.as_fd(), option.as_str())?,
-                    }
-                }
-            }
-            fsconfig_create(fs.as_fd())?;
-            let attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-            Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-        }
-    }
-}
-
-fn set_layers(fs: BorrowedFd<'_>, layers: &[&Path]) -> io::Result<()> {
-    // One by one on kernels from 6.5, all in one string before.
-    let mut each = layers.iter();
-    let first = each.next().ok_or(io::ErrorKind::InvalidInput)?;
-    match fsconfig_set_string(fs, "lowerdir+", *first) {
-        Ok(()) => {
-            for layer in each {
-                fsconfig_set_string(fs, "lowerdir+", *layer)?;
-            }
-            Ok(())
-        }
-        Err(_) => {
-            let all: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
-            Ok(fsconfig_set_string(fs, "lowerdir", all.join(":"))?)
-        }
-    }
+    rootfs.open(access).map_err(io::Error::other)
 }
 
 /// Opens the root of a running container, with everything that is mounted in it.

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use super::root::{self, Access};
 use super::{Container, attach};
 use crate::admission::Verb;
-use crate::bundle::{self, Device, Inputs, NodeKind};
+use crate::bundle::{self, Device, Inputs, NodeKind, apparmor};
 use crate::config::OWN_RUNTIME;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
-use crate::record::{ContainerRecord, Process, StartFailure, State};
+use crate::record::{ContainerRecord, MountPointKind, Process, StartFailure, State};
 use crate::spec::{IpcMode, PidMode};
 
 /// Passwd and group files longer than this are read to here.
@@ -108,7 +108,7 @@ impl Engine {
     /// Everything between the record and the shim. Blocking.
     pub(super) fn prepare_start(&self, record: &ContainerRecord, attached: bool) -> Result<Prepared> {
         let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
-        let asked = self.bind_mounts(record)?;
+        let (asked, images) = self.bind_mounts(record)?;
         let network = self.join_network(record)?;
         let mut mounts = self.file_mounts(record, &asked);
         mounts.extend(asked);
@@ -143,12 +143,18 @@ impl Engine {
             stdin_once: record.spec.stdin_once,
             console_size: (height > 0 && width > 0).then_some((height, width)),
             root: root_mount(rootfs),
+            images,
             log: self.log_spec(record),
             runtime: self.runtime_spec(record)?,
             cgroup,
             oom_score_adj: None,
             start: !attached,
         };
+        let profile = spec.process.as_ref().and_then(|process| process.apparmor_profile.as_deref());
+        if profile == Some(apparmor::DEFAULT) {
+            let failed = Error::io(format!("AppArmor: the profile {} could not be loaded", apparmor::DEFAULT));
+            self.inner.host.apparmor.ensure_default().map_err(failed)?;
+        }
         let spec = serde_json::to_vec(&spec).map_err(|err| Error::Invalid(err.to_string()))?;
         Ok(Prepared { config: shim, spec })
     }
@@ -268,7 +274,7 @@ impl Engine {
 
     /// Docker's volume events of a start and an exit.
     pub(super) fn mount_events(&self, record: &ContainerRecord, action: &str) {
-        for point in record.mounts.iter().filter(|point| !point.name.is_empty()) {
+        for point in record.mounts.iter().filter(|point| point.kind == MountPointKind::Volume) {
             let mut more = vec![("container", record.id.to_string())];
             if action == "mount" {
                 more.push(("destination", point.target.clone()));
@@ -311,7 +317,7 @@ pub(super) fn start_error(err: SpawnError) -> Error {
     }
 }
 
-fn root_mount(rootfs: Rootfs) -> RootMount {
+pub(super) fn root_mount(rootfs: Rootfs) -> RootMount {
     match rootfs {
         Rootfs::Overlay { lower, upper, work, options } => RootMount::Overlay { lower, upper, work, options },
         Rootfs::Dir { path, read_only } => RootMount::Dir { path, read_only },

@@ -7,6 +7,7 @@ use gantry_images::ListOptions;
 use gantry_names::ContainerId;
 use gantry_store::Table;
 
+use crate::bundle::apparmor::AppArmor;
 use crate::config::OWN_RUNTIME;
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
@@ -112,7 +113,11 @@ impl Engine {
             }
         }
         info.security_options.push("name=seccomp,profile=builtin".to_owned());
-        if self.inner.host.apparmor {
+        let apparmor = &self.inner.host.apparmor;
+        if *apparmor != AppArmor::Off && !apparmor.has_default() {
+            info.warnings.push("WARNING: AppArmor has no default profile: apparmor_parser is not installed".to_owned());
+        }
+        if *apparmor != AppArmor::Off {
             info.security_options.insert(0, "name=apparmor".to_owned());
         }
         if self.inner.host.cgroup_v2 {

@@ -52,7 +52,7 @@ pub(super) fn create(path: PathBuf, spawner: Option<OwnedFd>) -> Result<Keeper, 
                 let _ = fs::remove_file(path.join(name));
             }
             if let Ok(config) = read_config(&path) {
-                runtime::unmount_root(&path, &config.root);
+                runtime::close(&path, &config);
             }
             if let Some(stream) = spawner {
                 let mut connection = Connection::spawner(stream)?;

@@ -109,7 +109,7 @@ impl Keeper {
         for name in [bundle::SOCKET, bundle::PID] {
             let _ = fs::remove_file(self.bundle.join(name));
         }
-        crate::runtime::unmount_root(&self.bundle, &self.config.root);
+        crate::runtime::close(&self.bundle, &self.config);
     }
 
     fn tell(&mut self, event: &Event) {

@@ -1,6 +1,7 @@
 //! Who makes the container: our own runtime, linked in, or a program with the OCI command line.
 
 mod foreign;
+mod images;
 mod own;
 mod rootfs;
 
@@ -12,7 +13,12 @@ use gantry_shim_protocol::{Failure, RuntimeSpec, ShimConfig};
 
 pub(crate) use foreign::{Foreign, end as end_foreign};
 pub(crate) use own::{Own, end_recorded};
-pub(crate) use rootfs::unmount as unmount_root;
+
+/// Takes away what [`open`] mounted.
+pub(crate) fn close(bundle: &Path, config: &ShimConfig) {
+    rootfs::unmount(bundle, &config.root);
+    images::unmount(bundle, &config.images);
+}
 
 /// A container's runtime. Every process it makes becomes a child of ours.
 pub(crate) trait Runtime {
@@ -53,6 +59,7 @@ pub(crate) struct Made {
 
 /// The runtime that a configuration asks for.
 pub(crate) fn open(bundle: &Path, config: &ShimConfig) -> Result<Box<dyn Runtime>, Failure> {
+    images::mount(bundle, &config.images)?;
     Ok(match &config.runtime {
         RuntimeSpec::Own { .. } => Box::new(Own::new(bundle, config)),
         RuntimeSpec::Foreign { path, args, root } => {

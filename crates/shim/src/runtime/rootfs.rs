@@ -8,8 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gantry_shim_protocol::{Failure, RootMount, bundle};
+use gantry_sys::overlay::Overlay;
+use rustix::fs::CWD;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, mount_remount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_bind_recursive, mount_change,
+    mount_remount, move_mount,
 };
 
 use rustix::thread::UnshareFlags;
@@ -25,24 +28,29 @@ pub(super) fn mount(bundle: &Path, root: &RootMount) -> Result<Option<PathBuf>, 
     let mounted = || -> io::Result<()> {
         fs::create_dir_all(&at)?;
         own_namespace(bundle)?;
-        match root {
-            RootMount::Overlay { lower, upper, work, options } => overlay(&at, lower, upper, work, options),
-            RootMount::Dir { path, read_only } => {
-                mount_bind_recursive(path, &at)?;
-                if *read_only {
-                    mount_remount(&at, MountFlags::BIND | MountFlags::RDONLY, c"")?;
-                }
-                Ok(())
-            }
-            RootMount::Path => Ok(()),
-        }
+        put(root, &at)
     };
     mounted().map_err(|err| failure("mount the container's root", &err))?;
     Ok(Some(at))
 }
 
+/// Mounts it at a folder.
+pub(super) fn put(root: &RootMount, at: &Path) -> io::Result<()> {
+    match root {
+        RootMount::Overlay { lower, upper, work, options } => overlay(at, lower, upper, work, options),
+        RootMount::Dir { path, read_only } => {
+            mount_bind_recursive(path, at)?;
+            if *read_only {
+                mount_remount(at, MountFlags::BIND | MountFlags::RDONLY, c"")?;
+            }
+            Ok(())
+        }
+        RootMount::Path => Ok(()),
+    }
+}
+
 /// Takes away what [`mount`] has put there. Without our mount there is nothing but an empty folder, or nothing.
-pub(crate) fn unmount(bundle: &Path, root: &RootMount) {
+pub(super) fn unmount(bundle: &Path, root: &RootMount) {
     if *root == RootMount::Path {
         return;
     }
@@ -54,7 +62,7 @@ pub(crate) fn unmount(bundle: &Path, root: &RootMount) {
 
 /// A mount namespace in which what is mounted in the bundle stays ours; everywhere else mounts still come and go with the
 /// host's, as shared volumes need.
-fn own_namespace(bundle: &Path) -> io::Result<()> {
+pub(super) fn own_namespace(bundle: &Path) -> io::Result<()> {
     gantry_sys::clone::unshare(UnshareFlags::NEWNS.bits())?;
     for folder in bundle.ancestors() {
         match mount_change(folder, MountPropagationFlags::PRIVATE) {
@@ -73,23 +81,11 @@ fn overlay(
     work: &Option<PathBuf>,
     options: &[String],
 ) -> io::Result<()> {
-    let escape = |path: &Path| {
-        path.display().to_string().replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
-    };
-    let lower: Vec<String> = lower.iter().map(|path| escape(path)).collect();
-    let mut data = format!("lowerdir={}", lower.join(":"));
-    for (name, path) in [("upperdir", upper), ("workdir", work)] {
-        if let Some(path) = path {
-            data.push_str(&format!(",{name}={}", escape(path)));
-        }
-    }
-    for option in options {
-        data.push(',');
-        data.push_str(option);
-    }
-    let data = std::ffi::CString::new(data)?;
-    rustix::mount::mount("overlay", at, "overlay", MountFlags::empty(), data.as_c_str())?;
-    Ok(())
+    let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).collect();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let upper = upper.as_deref().zip(work.as_deref());
+    let tree = Overlay { lower: &lower, upper, options: &options, attributes: 0 }.detached()?;
+    Ok(move_mount(&tree, c"", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 /// Makes `root.path` in `config.json` say where the root is.
