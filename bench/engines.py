@@ -1,13 +1,29 @@
 """Starts engines for a benchmark, each with its own root and socket, and stops them again.
 
-Docker's engine runs in a network namespace of its own, so that its rules and bridge never meet the host's.
+Every engine runs in a network namespace of its own, so that rules and bridges never meet the host's or each other's.
 """
+import http.client
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path):
+        super().__init__("engine", timeout=600)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 class Engine:
@@ -17,15 +33,42 @@ class Engine:
         self.socket = f"{self.folder}/engine.sock"
         self.client = client
         self.log = open(f"{self.folder}/log", "wb")
-        command = [part.format(folder=self.folder, socket=self.socket) for part in command]
+        self.command = [part.format(folder=self.folder, socket=self.socket) for part in command]
+        self.environment = {**os.environ, **(environment or {})}
+        self.launch()
+
+    def launch(self):
+        """Starts it, and waits until it answers."""
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})}
+            self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment,
+            start_new_session=True,
         )
+        name = self.name
         deadline = time.time() + 60
         while self.run("version", check=False).returncode != 0:
             if self.process.poll() is not None or time.time() > deadline:
                 raise RuntimeError(f"{name} did not start: {open(self.log.name).read()[-2000:]}")
-            time.sleep(0.1)
+            time.sleep(0.02)
+
+    def crash(self):
+        """kill -9, of the engine alone: its containers are left."""
+        self.process.kill()
+        self.process.wait()
+
+    def call(self, method, path, body=None):
+        """One request of the Engine API; the answer's JSON, or its text."""
+        connection = Connection(self.socket)
+        data = json.dumps(body) if body is not None else None
+        connection.request(method, f"/v1.40{path}", data, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.status >= 400:
+            raise RuntimeError(f"{self.name} {method} {path}: {answer.status} {text[:300]}")
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
 
     def run(self, *words, check=True, **options):
         options.setdefault("stdout", subprocess.DEVNULL)
@@ -63,24 +106,30 @@ class Engine:
         return found
 
     def stop(self):
-        ids = self.text("ps", "-aq").split()
-        if ids:
-            self.run("rm", "-fv", *ids, check=False)
+        """Removes its containers, stops it, and takes its folder away."""
+        ids = self.run("ps", "-aq", check=False, stdout=subprocess.PIPE).stdout.decode().split()
+        for begin in range(0, len(ids), 200):
+            self.run("rm", "-fv", *ids[begin : begin + 200], check=False)
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def apart(dockerd, flags):
+    """A command line for an engine in namespaces of its own; {folder} and {socket} are filled in later."""
+    script = f"mount --make-rprivate / && ip link set lo up && exec {dockerd} {flags}"
+    return ["unshare", "--net", "--mount", "sh", "-c", script]
+
+
+PLACES = "--data-root {folder}/data --exec-root {folder}/exec --pidfile {folder}/pid -H unix://{socket}"
+
+
 def gantry(program):
-    return Engine(
-        "gantry",
-        [program, "daemon", "--data-root", "{folder}/data", "--exec-root", "{folder}/exec", "--pidfile", "{folder}/pid",
-         "-H", "unix://{socket}", "--log-level", "warn"],
-        program,
-    )
+    return Engine("gantry", apart(f"{program} daemon", f"{PLACES} --log-level warn"), program)
 
 
 def docker():
@@ -89,8 +138,4 @@ def docker():
     client = shutil.which("docker")
     if not dockerd or not client:
         return None
-    script = (
-        "mount --make-rprivate / && ip link set lo up && exec {dockerd} --data-root {{folder}}/data --exec-root {{folder}}/exec "
-        "--pidfile {{folder}}/pid -H unix://{{socket}} --log-level error"
-    ).format(dockerd=dockerd)
-    return Engine("docker", ["unshare", "--net", "--mount", "sh", "-c", script], client)
+    return Engine("docker", apart(dockerd, f"{PLACES} --live-restore --log-level error"), client)
