@@ -25,9 +25,11 @@ run: needs-run build
 test: needs helpers
 	./tests/all.sh
 
-## What needs another host: the runtime on cgroup v2 alone, in an emulated machine with the distribution's kernel.
+## What needs another host: runtime and engine on cgroup v2 alone and with AppArmor, in an emulated machine with the
+## distribution's kernel.
 guest: helpers
-	./tests/guest/run.sh tests/guest/cgroup2.sh $(HELPERS)/gantry-runtime=/bin/gantry-runtime
+	$(CARGO) build --locked -p gantry
+	./tests/guest/all.sh $(TARGET)/debug/gantry $(HELPERS)
 
 build: helpers
 	$(CARGO) build --locked --profile $(PROFILE) -p gantry

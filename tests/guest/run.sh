@@ -1,6 +1,7 @@
 #!/bin/bash
 # Boots the distribution's own kernel in an emulated machine (cgroup v2 with all controllers, AppArmor) and runs a script in it.
 # Needs no hardware help; a boot takes some seconds. The script's exit code is this script's.
+# A program that is handed over brings its libraries; a folder comes whole.
 # usage: tests/guest/run.sh SCRIPT [FILE=/path/in/guest ...]
 set -euo pipefail
 
@@ -33,13 +34,20 @@ cp "$script" "$root/script"
 chmod +x "$root/script"
 for pair in "$@"; do
     mkdir -p "$root$(dirname "${pair#*=}")"
-    cp -L "${pair%%=*}" "$root${pair#*=}"
+    cp -rL "${pair%%=*}" "$root${pair#*=}"
+    if [ -f "${pair%%=*}" ] && [ -x "${pair%%=*}" ]; then
+        for library in $(ldd "${pair%%=*}" 2>/dev/null | grep -o '/[^ ]*'); do
+            mkdir -p "$root$(dirname "$library")"
+            cp -L "$library" "$root$library"
+        done
+    fi
 done
 
 # The modules that containers need, each with what it depends on, in an order that insmod can follow.
 modules="$cache/kernel/lib/modules/$version"
 [ -e "$modules/modules.dep" ] || depmod -b "$cache/kernel" "$version"
-for module in overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_numgen br_netfilter macvlan ipvlan dummy; do
+filters=$(grep -oE '/nft_[a-z0-9_]+\.ko' "$modules/modules.dep" | sort -u | sed 's|^/||; s|\.ko$||')
+for module in overlay bridge veth nf_tables nf_conntrack $filters br_netfilter macvlan ipvlan dummy xfs loop; do
     line=$(grep -E "/$module\.ko(\.xz|\.zst)?:" "$modules/modules.dep" || true)
     [ -n "$line" ] || continue
     for file in $(echo "${line#*:}" | tr ' ' '\n' | tac) "${line%%:*}"; do
@@ -59,7 +67,7 @@ cat >"$root/init" <<'INIT'
 if [ ! -e /second ]; then
     mkdir /second-root
     mount -t tmpfs -o size=80% tmpfs /second-root
-    for entry in bin dev etc init lib proc root run sbin script sys tmp usr var; do cp -a /$entry /second-root/; done
+    for entry in *; do [ $entry = second-root ] || cp -a /$entry /second-root/; done
     touch /second-root/second
     exec switch_root /second-root /init
 fi
@@ -67,7 +75,8 @@ export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /dev/shm
+mkdir -p /dev/pts /dev/shm /dev/mqueue
+mount -t mqueue mqueue /dev/mqueue
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
@@ -89,7 +98,7 @@ chmod +x "$root/init"
 output="$cache/output.$$"
 timeout "${GANTRY_GUEST_SECONDS:-600}" qemu-system-x86_64 -M q35,accel=tcg -cpu max -m 2048 -smp 2 -no-reboot -nographic -nodefaults \
     -serial stdio -kernel "$kernel" -initrd "$cache/initrd.$$" \
-    -append "console=ttyS0 quiet loglevel=3 panic=-1 systemd.unified_cgroup_hierarchy=1" </dev/null | tr -d '\r' | tee "$output"
+    -append "console=ttyS0 quiet loglevel=3 panic=-1 no_timer_check systemd.unified_cgroup_hierarchy=1" </dev/null | sed -u 's|\r||' | tee "$output"
 rm -f "$cache/initrd.$$"
 code=$(sed -n 's/^guest-exit: //p' "$output" | tail -1)
 rm -f "$output"

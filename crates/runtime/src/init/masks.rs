@@ -44,26 +44,30 @@ pub(crate) fn hide(inside: &Inside<'_>, paths: &[String], label: Option<&str>) -
         let doing = || format!("can't mask path \"{path}\"");
         let Some(target) = find(inside, absolute(path)?).step(doing)? else { continue };
         if inside::kind(&target).step(doing)? == FileType::Directory {
-            let copy = match &empty {
-                Some(tmpfs) => mount_api::copy_of_fd(tmpfs, false).step(doing)?,
-                None => {
-                    let data = match label.filter(|l| !l.is_empty() && process::has_selinux()) {
-                        Some(label) => vec![format!("context={label}")],
-                        None => Vec::new(),
-                    };
-                    let made = mount_api::new("tmpfs", Some("tmpfs"), &data, options::RDONLY).step(doing)?;
-                    let copy = mount_api::copy_of_fd(&made, false).step(doing)?;
-                    empty = Some(made);
-                    copy
+            match &empty {
+                Some(attached) => {
+                    let copy = mount_api::copy_of_fd(attached, false).step(doing)?;
+                    mount_api::attach(&copy, &target).step(doing)?;
                 }
-            };
-            mount_api::attach(&copy, &target).step(doing)?;
+                // The first is attached itself: before Linux 6.15 only what is attached can be copied.
+                None => {
+                    let made = empty_folder(label).step(doing)?;
+                    mount_api::attach(&made, &target).step(doing)?;
+                    empty = Some(made);
+                }
+            }
         } else {
             let copy = mount_api::copy_of_fd(&null, false).step(doing)?;
             mount_api::attach(&copy, &target).step(doing)?;
         }
     }
     Ok(())
+}
+
+fn empty_folder(label: Option<&str>) -> std::result::Result<OwnedFd, Errno> {
+    let label = label.filter(|l| !l.is_empty() && process::has_selinux());
+    let data: Vec<String> = label.map(|label| format!("context={label}")).into_iter().collect();
+    mount_api::new("tmpfs", Some("tmpfs"), &data, options::RDONLY)
 }
 
 fn absolute(path: &str) -> Result<&Path> {

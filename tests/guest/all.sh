@@ -1,0 +1,21 @@
+#!/bin/bash
+# Every test that needs the emulated machine. Called by `make guest`.
+# usage: tests/guest/all.sh GANTRY FOLDER-WITH-HELPERS
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+program=$1
+helpers=$2
+if [ ! -x /usr/sbin/apparmor_parser ]; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends apparmor >/dev/null
+fi
+images=$PWD/.test-images
+tests/images.sh "$images" busybox >/dev/null
+small=$(mktemp -d)
+trap 'rm -rf "$small"' EXIT
+strip -o "$small/gantry" "$program"
+
+tests/guest/run.sh tests/guest/cgroup2.sh "$helpers/gantry-runtime=/bin/gantry-runtime"
+tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
+    "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
+    /usr/sbin/apparmor_parser=/sbin/apparmor_parser /etc/apparmor.d=/etc/apparmor.d
