@@ -8,8 +8,8 @@ use gantry_shim_protocol::{Event, ExitRecord, Response, Status};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::connection::Mode;
-use super::poll::FLUSH_PATIENCE;
-use super::process::Life;
+use super::poll::{DRAIN_PATIENCE, FLUSH_PATIENCE};
+use super::process::{Life, Process};
 use super::pump::{Found, stream_of};
 use super::{FIRST, Keeper, REMEMBERED};
 
@@ -47,7 +47,7 @@ impl Keeper {
             eprintln!("{}", gantry_errdefs::chain(&err));
         }
         process.stdin = None;
-        process.life = Life::Drains { record };
+        process.life = Life::Drains { record, since: Instant::now() };
     }
 
     /// Moves every ending as far as it goes.
@@ -67,13 +67,14 @@ impl Keeper {
         }
     }
 
-    /// Reads what a dead process has left in its pipes. What is not there now was not written by it: somebody else may
-    /// hold the other end for ever, so the end of the pipe is not waited for.
+    /// Reads what a dead process has left in its pipes. Processes that it left behind may still hold the other end: while
+    /// somebody listens, they have a moment to say the rest.
     fn drain(&mut self, number: u32) {
-        let Some(Life::Drains { record }) = self.processes.get(&number).map(|process| &process.life) else {
+        let Some(Life::Drains { record, since }) = self.processes.get(&number).map(|process| &process.life)
+        else {
             return;
         };
-        let record = record.clone();
+        let (record, in_time) = (record.clone(), since.elapsed() < DRAIN_PATIENCE);
         for which in [0, 1] {
             loop {
                 if self.is_congested(number, which) {
@@ -84,6 +85,11 @@ impl Keeper {
                 }
                 self.flush_attached(number);
             }
+        }
+        let listened =
+            |process: &Process| process.outputs.iter().any(Option::is_some) && !process.attached.is_empty();
+        if in_time && self.processes.get(&number).is_some_and(listened) {
+            return;
         }
         if number == FIRST {
             for which in [0, 1] {

@@ -21,6 +21,9 @@ const OOM_LOOKS: u8 = 50;
 /// An exit is not withheld longer than this for an attachment that is slow to take the last output; Docker's measure.
 pub(super) const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long an attachment hears what a dead process' children still say; Docker's measure as well.
+pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a ready descriptor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
@@ -134,6 +137,8 @@ impl Keeper {
     fn deadline(&self) -> Option<Instant> {
         let patience = self.connections.values().filter_map(Connection::deadline);
         let flushing = self.processes.values().filter_map(|process| match process.life {
+            // After it only a slow attachment is waited for, which tells itself.
+            Life::Drains { since, .. } => Some(since + DRAIN_PATIENCE).filter(|at| *at > Instant::now()),
             Life::Flushes { since, .. } => Some(since + FLUSH_PATIENCE),
             _ => None,
         });

@@ -25,7 +25,7 @@ pub(super) enum Life {
     /// It runs, or waits to be started.
     Running { pid: i32 },
     /// It has ended; its output may not be read to the end.
-    Drains { record: ExitRecord },
+    Drains { record: ExitRecord, since: Instant },
     /// Its output is read; attachments may not have it all.
     Flushes { record: ExitRecord, since: Instant },
 }
