@@ -48,8 +48,9 @@ pub(crate) fn engine_config(config: &Config) -> Result<EngineConfig> {
         engine.runtimes.insert(name.clone(), foreign);
     }
     match config.default_runtime.as_str() {
-        // `runc` is Docker's word for the runtime that comes with the engine.
-        "" | "runc" if !config.runtimes.contains_key("runc") => {}
+        "" => {}
+        // Docker's word for the runtime that comes with the engine, unless somebody gave it a meaning.
+        "runc" if !config.runtimes.contains_key("runc") => {}
         name if name == engine.default_runtime || config.runtimes.contains_key(name) => {
             engine.default_runtime = name.to_owned();
         }

@@ -30,6 +30,8 @@ pub(crate) struct Boot {
 /// Runs the engine in a runtime of its own.
 pub(crate) fn start(boot: Boot) -> Result<()> {
     let level = log::start(&boot.loaded.config);
+    // A shim lives longer than we: a socket of systemd's that it inherited would be listened on by nobody for ever.
+    gantry_sys::fds::cloexec_from(3).context("keeping inherited descriptors to ourselves")?;
     if !rustix::process::geteuid().is_root() {
         anyhow::bail!("the engine needs to be started with root privileges");
     }

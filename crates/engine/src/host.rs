@@ -5,18 +5,22 @@ use std::fs;
 use std::path::Path;
 
 use gantry_names::Platform;
+use gantry_seccomp::docker::kernel_version;
 
 use crate::bundle::apparmor::AppArmor;
-use crate::bundle::{Host, capabilities, seccomp};
+use crate::bundle::{Host, capabilities};
+use crate::limits::Limits;
 
 /// Looks.
 pub(crate) fn look() -> Host {
     let uname = rustix::system::uname();
+    let cgroup_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     Host {
         capabilities: own_capabilities(),
-        cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        cgroup_v2,
+        limits: Limits::look(cgroup_v2),
         apparmor: AppArmor::look(),
-        kernel: seccomp::kernel_version(&uname.release().to_string_lossy()).unwrap_or((0, 0)),
+        kernel: kernel_version(&uname.release().to_string_lossy()).unwrap_or((0, 0)),
         architecture: Platform::host().architecture,
         hostname: uname.nodename().to_string_lossy().into_owned(),
     }

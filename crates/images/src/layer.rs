@@ -182,7 +182,12 @@ impl ImageStore {
                     }
                 });
                 let layer = self.ingest_layer(lease, parent, None, reader);
-                join(packing).and(layer).map(Some)
+                match (layer, join(packing)) {
+                    (Ok(layer), packed) => packed.map(|()| Some(layer)),
+                    // Whoever failed first has the cause; the other only saw the pipe break.
+                    (Err(_), Err(cause)) if !broke_off(&cause) => Err(cause),
+                    (Err(cause), _) => Err(cause),
+                }
             });
             if consume && layer.is_ok() {
                 self.discard(key);
@@ -369,6 +374,14 @@ impl ImageStore {
     pub(crate) fn discard(&self, key: &str) {
         let _swept_later = self.inner.snapshots.remove(key);
     }
+}
+
+/// Whether an error only says that the other end of a pipe is gone.
+fn broke_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The result of a scoped thread; its panic goes on here.

@@ -3,7 +3,7 @@
 use crate::spec::Capabilities;
 
 /// In the kernel's order: the place is the number (linux/capability.h).
-pub(crate) const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",

@@ -36,6 +36,7 @@ mod time;
 mod user_namespace;
 mod wire;
 
+pub use caps::NAMES as CAPABILITIES;
 pub use container::{Container, Status};
 pub use create::{Create, Gate, create};
 pub use error::{Error, Result};

@@ -64,15 +64,35 @@ impl Door {
     where
         F: Future<Output = ()> + Send,
     {
+        self.open_then(move || std::future::ready((streams, watch)), ended)
+    }
+
+    /// Answers first, and begins what has the streams then: a client that reads the head with a buffer and the streams without
+    /// (docker-py) would lose output that comes together with the head.
+    pub(crate) fn open_then<B, F>(
+        self,
+        begin: impl FnOnce() -> B + Send + 'static,
+        ended: impl FnOnce(End) -> F + Send + 'static,
+    ) -> Reply
+    where
+        B: Future<Output = (Streams, Option<Watch>)> + Send,
+        F: Future<Output = ()> + Send,
+    {
         let Some(upgrade) = self.upgrade else {
             let (sender, reply) = reply::stream(self.content_type);
-            tokio::spawn(async move { ended(plain(self.body, sender, streams, self.framing).await).await });
+            tokio::spawn(async move {
+                let (streams, _keys) = begin().await;
+                ended(plain(self.body, sender, streams, self.framing).await).await;
+            });
             return reply;
         };
         let framing = self.framing;
         tokio::spawn(async move {
             let end = match upgrade.await {
-                Ok(io) => session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch).await,
+                Ok(io) => {
+                    let (streams, watch) = begin().await;
+                    session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch).await
+                }
                 Err(err) => {
                     tracing::debug!(%err, "the client left before its connection was taken over");
                     End::Gone

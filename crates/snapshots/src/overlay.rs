@@ -9,7 +9,9 @@ use gantry_archive::{PackOptions, Root, Whiteouts, Writer, pack};
 
 use crate::changes::{Before, changes};
 use crate::shelf::{Row, Shelf};
-use crate::{Access, Change, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, measure, mount};
+use crate::{
+    Access, Change, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, measure, mount,
+};
 
 /// Snapshots as overlayfs layers.
 #[derive(Debug)]

@@ -54,3 +54,16 @@ fn sessions_can_be_looked_at() {
     let (status, err) = engine.http("GET", "/exec/nonsense/json", "");
     assert_eq!((status, err["message"].as_str()), (404, Some("No such exec instance: nonsense")));
 }
+
+#[test]
+fn what_a_session_left_behind_is_heard_for_a_moment() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]).ok();
+    let exec = |script: &str| engine.docker(["exec", "box", "sh", "-c", script]);
+    assert_eq!(exec("(sleep 0.3; echo late) & echo now").ok(), "now\nlate");
+    // Docker's patience ends after two seconds; whoever never ends does not hold the client.
+    assert_eq!(exec("sleep 250 & echo now; exit 4").code, 4);
+    // Nobody listens to a detached one: it is over at once.
+    engine.docker(["exec", "-d", "box", "sh", "-c", "sleep 250 & touch /over"]).ok();
+    engine.until(&["exec", "box", "ls", "/over"], "/over");
+}

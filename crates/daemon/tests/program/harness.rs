@@ -176,6 +176,11 @@ impl Engine {
         }
     }
 
+    /// Takes an engine that was started by other means.
+    pub fn adopt(&mut self, child: Child) {
+        self.process = Some(child);
+    }
+
     /// What the engine has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()

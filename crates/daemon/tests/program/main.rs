@@ -5,14 +5,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
 
+mod certificates;
 mod container;
 mod crash;
+mod door;
 mod exec;
 mod files;
+mod full;
 mod harness;
 mod image;
 mod network;
 mod program;
+mod runtimes;
 mod settings;
 mod streams;
 mod system;

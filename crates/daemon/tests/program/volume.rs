@@ -142,7 +142,7 @@ fn an_image_is_mounted_read_only_whole_or_in_part() {
     engine
         .docker(made.into_iter().chain(["mkdir -p /app/bin; echo one > /app/bin/tool; ln -s /etc /app/out"]))
         .ok();
-    engine.docker(["commit", "-q", "made", "tools"]).ok();
+    engine.docker(["commit", "made", "tools"]).ok();
     engine.docker(["rm", "made"]).ok();
     let run = |mount: &str, script: &str| {
         engine.docker(["run", "--rm", "--network", "none", "--mount", mount, "busybox", "sh", "-c", script])

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::security::Security;
 use super::Host;
+use super::security::Security;
 
 /// The default profile's name: Docker's, so that what people know and have loaded holds.
 pub const DEFAULT: &str = "docker-default";

@@ -8,7 +8,6 @@ pub mod capabilities;
 mod devices;
 mod mounts;
 pub mod resources;
-pub mod seccomp;
 pub mod security;
 pub mod user;
 
@@ -20,7 +19,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use gantry_runtime_lib::spec as oci;
+use gantry_seccomp::docker::{Facts, Profile};
 
+use crate::limits::Limits;
 use crate::record::ContainerRecord;
 use crate::spec::{CgroupnsMode, ContainerSpec, IpcMode, PidMode, UtsMode};
 use security::{SeccompChoice, Security};
@@ -35,6 +36,8 @@ pub struct Host {
     pub cgroup_v2: bool,
     /// What there is of AppArmor.
     pub apparmor: apparmor::AppArmor,
+    /// What can be limited.
+    pub limits: Limits,
     /// The kernel's version.
     pub kernel: (u32, u32),
     /// Go's name of the machine.
@@ -99,21 +102,23 @@ pub enum BundleError {
     #[error(transparent)]
     Security(#[from] security::Unknown),
     /// A seccomp profile.
-    #[error("decoding seccomp profile failed: {0}")]
-    Seccomp(#[source] serde_json::Error),
+    #[error(transparent)]
+    Seccomp(#[from] gantry_seccomp::Error),
     /// Nothing to run.
     #[error("no command specified")]
     NoCommand,
 }
 
+/// Nothing of later versions is asked for, and runtimes of some years ago (crun 1.8) refuse to read those.
+const OCI_VERSION: &str = "1.0.2";
 /// Where the init program is inside the container.
 const INIT_TARGET: &str = "/sbin/docker-init";
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Docker's masked paths.
 const MASKED: &[&str] = &[
-    "/proc/acpi",
     "/proc/asound",
+    "/proc/acpi",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
@@ -169,7 +174,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<oci::Spec, BundleError> {
     };
     let own_uts = spec.uts_mode == UtsMode::Default;
     Ok(oci::Spec {
-        oci_version: "1.2.1".to_owned(),
+        oci_version: OCI_VERSION.to_owned(),
         process: Some(process),
         root: Some(oci::Root { path: "rootfs".into(), readonly: spec.read_only_rootfs }),
         hostname: own_uts.then(|| spec.hostname.clone()),
@@ -278,14 +283,15 @@ fn seccomp(
     capabilities: &BTreeSet<String>,
 ) -> Result<Option<oci::Seccomp>, BundleError> {
     let host = inputs.host;
-    let when = seccomp::Conditions { capabilities, architecture: &host.architecture, kernel: host.kernel };
-    let read = |json: &str| seccomp::resolve(json, when).map(Some).map_err(BundleError::Seccomp);
+    let capabilities: Vec<String> = capabilities.iter().cloned().collect();
+    let facts = Facts { capabilities: &capabilities, architecture: &host.architecture, kernel: host.kernel };
+    let read = |json: &str| Ok(Some(Profile::parse(json.as_bytes())?.resolve(&facts)?));
     match (&security.seccomp, inputs.seccomp_profile) {
         _ if inputs.record.spec.privileged => Ok(None),
         (SeccompChoice::Unconfined, _) | (SeccompChoice::Default, Some("unconfined")) => Ok(None),
         (SeccompChoice::Profile(json), _) => read(json),
         (SeccompChoice::Default, Some(json)) => read(json),
-        (SeccompChoice::Default, None) => Ok(Some(seccomp::default_profile(when))),
+        (SeccompChoice::Default, None) => Ok(Some(gantry_seccomp::docker::default().resolve(&facts)?)),
     }
 }
 

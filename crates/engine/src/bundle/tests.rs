@@ -8,6 +8,7 @@ fn host() -> Host {
         capabilities: capabilities::of_mask(u64::MAX),
         cgroup_v2: false,
         apparmor: apparmor::AppArmor::Off,
+        limits: Limits::ALL,
         kernel: (6, 1),
         architecture: "amd64".into(),
         hostname: "host".into(),

@@ -11,6 +11,7 @@ use rustix::fs::{FileType, OFlags};
 use super::mounts::clean;
 use super::root::{self, Access};
 use crate::admission::Verb;
+use crate::bundle::user;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, MountPoint, MountPointKind};
@@ -94,13 +95,11 @@ impl Engine {
             if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
                 return Err(Error::Invalid("extraction point is not a directory".to_owned()));
             }
-            // `cp -a` keeps the owners of the archive; without it the client has put in the container's own.
-            let _ = copy_ids;
-            let options = ExtractOptions {
-                keep_kinds: no_overwrite,
-                owner: Owner::Archive,
-                ..ExtractOptions::default()
+            let owner = match copy_ids && !record.spec.user.is_empty() {
+                true => owner_in(&record, engine.root_of(&record, Access::Read)?)?,
+                false => Owner::Archive,
             };
+            let options = ExtractOptions { keep_kinds: no_overwrite, owner, ..ExtractOptions::default() };
             let decoded = gantry_archive::Decoder::new(tar).map_err(archive_error)?;
             let mut reader = gantry_archive::Reader::new(decoded);
             let readable = root::open_inside(folder.as_fd(), ".", OFlags::RDONLY | OFlags::DIRECTORY);
@@ -123,15 +122,12 @@ impl Engine {
     ) -> Result<(std::sync::Arc<ContainerRecord>, Place)> {
         let container = self.find(who)?;
         let record = container.admit(Verb::Archive)?;
-        let open = |result: io::Result<OwnedFd>| {
-            result.map_err(Error::io(format!("open the root of container {}", record.id)))
-        };
         if path.is_empty() {
             return Err(Error::Invalid("path cannot be empty".to_owned()));
         }
         let clean_path = clean(path);
-        if let Some(process) = record.state.process() {
-            let root = open(root::of_process(process.pid))?;
+        if record.state.process().is_some() {
+            let root = self.root_of(&record, access)?;
             return Ok((record, Place { root, path: clean_path }));
         }
         let on = record.mounts.iter().filter(|point| inside(&clean_path, &point.target).is_some());
@@ -145,14 +141,33 @@ impl Engine {
             {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 let root = rustix::fs::open(&point.source, flags, rustix::fs::Mode::empty())
-                    .map_err(io::Error::from);
-                return Ok((std::sync::Arc::clone(&record), Place { root: open(root)?, path: rest }));
+                    .map_err(io::Error::from)
+                    .map_err(Error::io(format!("open {}", point.source)))?;
+                return Ok((std::sync::Arc::clone(&record), Place { root, path: rest }));
             }
         }
-        let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
-        let root = open(root::of_snapshot(&rootfs, access))?;
+        let root = self.root_of(&record, access)?;
         Ok((record, Place { root, path: clean_path }))
     }
+
+    /// A container's root: its process', or its snapshot's.
+    fn root_of(&self, record: &ContainerRecord, access: Access) -> Result<OwnedFd> {
+        let root = match record.state.process() {
+            Some(process) => root::of_process(process.pid),
+            None => {
+                let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
+                root::of_snapshot(&rootfs, access)
+            }
+        };
+        root.map_err(Error::io(format!("open the root of container {}", record.id)))
+    }
+}
+
+/// `cp -a` gives what comes in to the container's user, by the container's own files.
+fn owner_in(record: &ContainerRecord, root: OwnedFd) -> Result<Owner> {
+    let (passwd, group) = root::users(root.as_fd())?;
+    let user = user::resolve(&record.spec.user, &[], &passwd, &group)?;
+    Ok(Owner::Fixed { uid: user.uid, gid: user.gid })
 }
 
 /// The rest of a path below a mount.

@@ -172,6 +172,10 @@ impl Engine {
         if matches!(spec.network_mode, NetworkMode::Host) && !spec.port_bindings.is_empty() {
             warnings.push("Published ports are discarded when using host network mode".to_owned());
         }
+        warnings.extend(self.inner.host.limits.discard(&mut spec.resources));
+        if self.inner.host.limits.oom_kill_disable {
+            spec.resources.oom_kill_disable.get_or_insert(false);
+        }
         let security = Security::parse(&spec.security_opts).map_err(bundle::BundleError::from)?;
         if let Some(profile) = security.apparmor.filter(|profile| profile != "unconfined")
             && self.inner.host.apparmor == AppArmor::Off

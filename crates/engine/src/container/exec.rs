@@ -19,8 +19,6 @@ use crate::record::ContainerRecord;
 
 /// Docker's exit codes of sessions that could not run.
 const NOT_STARTED: i32 = 126;
-/// Passwd and group files longer than this are read to here.
-const MAX_PASSWD_BYTES: u64 = 1 << 20;
 /// Ended sessions that are remembered for `inspect`; the oldest of a container go first.
 const REMEMBERED: usize = 64;
 
@@ -144,6 +142,16 @@ impl Engine {
         session
     }
 
+    /// Whether a prepared process could be started now; class conflict or not found where not.
+    pub fn exec_can_start(&self, id: &str) -> Result<()> {
+        let session = self.exec(id)?;
+        self.find(session.container.as_str())?.admit(Verb::Exec)?;
+        match session.phase() {
+            Phase::Created => Ok(()),
+            _ => Err(Error::Conflict(format!("Error: Exec command {} has already run", session.id))),
+        }
+    }
+
     /// Runs a prepared process with its streams joined.
     pub async fn exec_attach_start(&self, id: &str, console_size: Option<[u32; 2]>) -> Result<Attachment> {
         let session = self.exec(id)?;
@@ -241,10 +249,10 @@ impl Engine {
         let pid = record.state.process().map_or(0, |process| process.pid);
         let view =
             root::of_process(pid).map_err(Error::io(format!("open the root of container {}", record.id)))?;
-        let read = |path| root::read_inside(view.as_fd(), path, MAX_PASSWD_BYTES).map_err(Error::io(path));
+        let (passwd, group) = root::users(view.as_fd())?;
         let asked = if request.user.is_empty() { &spec.user } else { &request.user };
         let added: &[String] = if request.user.is_empty() { &spec.group_add } else { &[] };
-        let user = user::resolve(asked, added, &read("/etc/passwd")?, &read("/etc/group")?)?;
+        let user = user::resolve(asked, added, &passwd, &group)?;
         let host = &self.inner.host.capabilities;
         let privileged = spec.privileged || request.privileged;
         let caps = capabilities::choose(privileged, &spec.cap_add, &spec.cap_drop, host)

@@ -11,6 +11,11 @@ pub(crate) use gantry_snapshots::Access;
 use gantry_snapshots::Rootfs;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
+use crate::error::{Error, Result};
+
+/// Passwd and group files longer than this are read to here.
+const MAX_PASSWD_BYTES: u64 = 1 << 20;
+
 /// Opens the root of a container that does not run.
 pub(crate) fn of_snapshot(rootfs: &Rootfs, access: Access) -> io::Result<OwnedFd> {
     rootfs.open(access).map_err(io::Error::other)
@@ -52,6 +57,12 @@ pub(crate) fn read_inside(root: BorrowedFd<'_>, path: &str, most: u64) -> io::Re
         }
         Err(err) => Err(err),
     }
+}
+
+/// A root's lists of users and groups.
+pub(crate) fn users(root: BorrowedFd<'_>) -> Result<(String, String)> {
+    let read = |path| read_inside(root, path, MAX_PASSWD_BYTES).map_err(Error::io(path));
+    Ok((read("/etc/passwd")?, read("/etc/group")?))
 }
 
 /// Makes a folder and those above it inside a root.

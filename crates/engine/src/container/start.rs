@@ -22,9 +22,6 @@ use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, MountPointKind, Process, StartFailure, State};
 use crate::spec::{IpcMode, PidMode};
 
-/// Passwd and group files longer than this are read to here.
-const MAX_PASSWD_BYTES: u64 = 1 << 20;
-
 /// What the blocking part of a start prepares.
 pub(super) struct Prepared {
     pub(super) config: ShimConfig,
@@ -152,7 +149,8 @@ impl Engine {
         };
         let profile = spec.process.as_ref().and_then(|process| process.apparmor_profile.as_deref());
         if profile == Some(apparmor::DEFAULT) {
-            let failed = Error::io(format!("AppArmor: the profile {} could not be loaded", apparmor::DEFAULT));
+            let failed =
+                Error::io(format!("AppArmor: the profile {} could not be loaded", apparmor::DEFAULT));
             self.inner.host.apparmor.ensure_default().map_err(failed)?;
         }
         let spec = serde_json::to_vec(&spec).map_err(|err| Error::Invalid(err.to_string()))?;
@@ -164,8 +162,7 @@ impl Engine {
         let cwd = record.spec.working_dir.as_str();
         let failed = || Error::io(format!("open the root of container {}", record.id));
         let view = root::of_snapshot(rootfs, Access::Read).map_err(failed())?;
-        let read = |path| root::read_inside(view.as_fd(), path, MAX_PASSWD_BYTES).map_err(Error::io(path));
-        let (passwd, group) = (read("/etc/passwd")?, read("/etc/group")?);
+        let (passwd, group) = root::users(view.as_fd())?;
         let user = bundle::user::resolve(&record.spec.user, &record.spec.group_add, &passwd, &group)?;
         let missing = !matches!(cwd, "" | "/")
             && root::open_inside(view.as_fd(), cwd, rustix::fs::OFlags::PATH).is_err();

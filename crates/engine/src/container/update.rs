@@ -24,6 +24,8 @@ impl Engine {
                 "Restart policy cannot be updated because AutoRemove is enabled for the container".to_owned(),
             ));
         }
+        let mut asked = asked;
+        let warnings = self.inner.host.limits.discard(&mut asked);
         let merged = over(&record.spec.resources, &asked);
         if asked.memory > 0
             && asked.memory_swap == 0
@@ -54,7 +56,7 @@ impl Engine {
         })
         .await?;
         self.container_event(&container.record(), "update", &[]);
-        Ok(Vec::new())
+        Ok(warnings)
     }
 }
 

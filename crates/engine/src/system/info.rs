@@ -1,7 +1,7 @@
 //! `info`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gantry_images::ListOptions;
 use gantry_names::ContainerId;
@@ -11,6 +11,7 @@ use crate::bundle::apparmor::AppArmor;
 use crate::config::OWN_RUNTIME;
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::record::State;
 
 const IDENTITY: Table<String, ContainerId> = Table::new("engine.identity");
@@ -40,13 +41,7 @@ pub struct Info {
     pub warnings: Vec<String>,
     pub debug: bool,
     pub init_binary: String,
-    pub memory_limit: bool,
-    pub swap_limit: bool,
-    pub cpu_shares: bool,
-    pub cpu_set: bool,
-    pub cpu_cfs: bool,
-    pub pids_limit: bool,
-    pub oom_kill_disable: bool,
+    pub limits: Limits,
     pub network_drivers: Vec<String>,
     pub firewall: String,
     pub insecure_registries: Vec<String>,
@@ -99,6 +94,7 @@ impl Engine {
             https_proxy: config.facts.https_proxy.clone(),
             no_proxy: config.facts.no_proxy.clone(),
             experimental: config.facts.experimental,
+            limits: self.inner.host.limits,
             ..Info::default()
         };
         info.runtimes.insert(OWN_RUNTIME.to_owned(), config.shim.clone());
@@ -115,7 +111,9 @@ impl Engine {
         info.security_options.push("name=seccomp,profile=builtin".to_owned());
         let apparmor = &self.inner.host.apparmor;
         if *apparmor != AppArmor::Off && !apparmor.has_default() {
-            info.warnings.push("WARNING: AppArmor has no default profile: apparmor_parser is not installed".to_owned());
+            info.warnings.push(
+                "WARNING: AppArmor has no default profile: apparmor_parser is not installed".to_owned(),
+            );
         }
         if *apparmor != AppArmor::Off {
             info.security_options.insert(0, "name=apparmor".to_owned());
@@ -123,7 +121,9 @@ impl Engine {
         if self.inner.host.cgroup_v2 {
             info.security_options.push("name=cgroupns".to_owned());
         }
-        controllers(&mut info, self.inner.host.cgroup_v2);
+        if !info.limits.swap {
+            info.warnings.push("WARNING: No swap limit support".to_owned());
+        }
         Ok(info)
     }
 
@@ -136,29 +136,5 @@ impl Engine {
         let id = ContainerId::random();
         self.inner.store.write(|tx| tx.put(IDENTITY, &key, &id))?;
         Ok(id.to_string())
-    }
-}
-
-/// Which limits this host can set.
-fn controllers(info: &mut Info, unified: bool) {
-    let root = Path::new("/sys/fs/cgroup");
-    if unified {
-        let text = std::fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
-        let has = |name: &str| text.split_whitespace().any(|word| word == name);
-        (info.memory_limit, info.swap_limit) = (has("memory"), has("memory"));
-        (info.cpu_shares, info.cpu_cfs) = (has("cpu"), has("cpu"));
-        (info.cpu_set, info.pids_limit) = (has("cpuset"), has("pids"));
-        return;
-    }
-    let has = |path: &str| root.join(path).exists();
-    info.memory_limit = has("memory/memory.limit_in_bytes");
-    info.swap_limit = has("memory/memory.memsw.limit_in_bytes");
-    info.oom_kill_disable = has("memory/memory.oom_control");
-    info.cpu_shares = has("cpu/cpu.shares");
-    info.cpu_cfs = has("cpu/cpu.cfs_quota_us");
-    info.cpu_set = has("cpuset/cpuset.cpus");
-    info.pids_limit = has("pids");
-    if !info.swap_limit {
-        info.warnings.push("WARNING: No swap limit support".to_owned());
     }
 }

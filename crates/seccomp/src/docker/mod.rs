@@ -92,7 +92,7 @@ impl Facts<'_> {
             "aarch64" => "arm64",
             other => other,
         };
-        Facts { capabilities, kernel: version(&release).unwrap_or_default(), architecture }
+        Facts { capabilities, kernel: kernel_version(&release).unwrap_or_default(), architecture }
     }
 
     fn native(&self) -> &str {
@@ -104,7 +104,8 @@ impl Facts<'_> {
     }
 }
 
-fn version(text: &str) -> Option<(u32, u32)> {
+/// Major and minor of `6.1.0-13-amd64`.
+pub fn kernel_version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
@@ -164,7 +165,7 @@ impl Entry {
         let has = |cap: &String| facts.capabilities.contains(cap);
         let new_enough = |filter: &Filter| match &filter.min_kernel {
             None => Ok(None),
-            Some(text) => match version(text) {
+            Some(text) => match kernel_version(text) {
                 Some(least) => Ok(Some(facts.kernel >= least)),
                 None => Err(Error::Invalid(format!("invalid kernel version: {text:?}"))),
             },

@@ -33,7 +33,6 @@ pub(crate) fn info(
     version: ApiVersion,
 ) -> Result<Value, Failure> {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let v2 = engine.cgroup_version == "2";
     // Docker prints what its runtime was built from; ours is part of this program.
     let commit = || Commit {
         id: env!("CARGO_PKG_VERSION").into(),
@@ -58,17 +57,17 @@ pub(crate) fn info(
             authorization: None,
             log: Some(engine.log_drivers),
         },
-        memory_limit: engine.memory_limit,
-        swap_limit: engine.swap_limit,
-        cpu_cfs_period: engine.cpu_cfs,
-        cpu_cfs_quota: engine.cpu_cfs,
-        cpu_shares: engine.cpu_shares,
-        cpu_set: engine.cpu_set,
-        pids_limit: engine.pids_limit,
+        memory_limit: engine.limits.memory,
+        swap_limit: engine.limits.swap,
+        cpu_cfs_period: engine.limits.cpu_cfs,
+        cpu_cfs_quota: engine.limits.cpu_cfs,
+        cpu_shares: engine.limits.cpu_shares,
+        cpu_set: engine.limits.cpuset,
+        pids_limit: engine.limits.pids,
         ipv4_forwarding: machine.ipv4_forwarding,
         debug: engine.debug,
         n_fd: machine.descriptors,
-        oom_kill_disable: engine.oom_kill_disable && !v2,
+        oom_kill_disable: engine.limits.oom_kill_disable,
         n_goroutines: machine.threads,
         system_time: rfc3339_nano(Timestamp::now()),
         logging_driver: engine.logging_driver,

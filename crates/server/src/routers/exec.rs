@@ -13,7 +13,6 @@ use bytes::Bytes;
 use gantry_api::error::IdResponse;
 use gantry_api::exec::{ExecCreate, ExecInspect, ExecProcess, ExecStart};
 use gantry_engine::{Attachment, ExecRequest, ExecState, Output};
-use gantry_errdefs::{Class, Classified};
 use tokio::sync::mpsc;
 
 routes! {
@@ -70,16 +69,15 @@ async fn start(mut call: Call) -> Answer {
         keys => keys,
     };
     let tty = state.request.tty;
-    let attachment = match app.engine.exec_attach_start(&id, size).await {
-        Ok(attachment) => attachment,
-        // A session that is not there, or that cannot start now.
-        Err(err) if matches!(err.class(), Class::NotFound | Class::Conflict) => return Err(err.into()),
-        // A program that cannot run is told in the stream, and by the session's exit code.
-        Err(err) => told(&Failure::from(err)),
-    };
+    // A session that cannot start now is refused; what fails later is told in the stream, and by the exit code.
+    app.engine.exec_can_start(&id)?;
     let door = Door::after_body(upgrade, headers, version, tty);
-    let (streams, watch) = streams(attachment, keys);
-    Ok(door.open(streams, watch, move |end| async move {
+    let (engine, session) = (app.engine.clone(), id.clone());
+    let begin = move || async move {
+        let attachment = engine.exec_attach_start(&session, size).await;
+        streams(attachment.unwrap_or_else(|err| told(&Failure::from(err))), keys)
+    };
+    Ok(door.open_then(begin, move |end| async move {
         if end == End::Detached {
             app.engine.exec_detached(&id).await;
         }
