@@ -6,6 +6,9 @@ use crate::path;
 use crate::relative::Ground;
 use crate::tree::{FileError, Map, Node};
 
+/// Most steps from a service to what it begins as; files that name each other over links have no end.
+const STEP_LIMIT: usize = 50;
+
 /// A service and the file it was asked for in.
 type Link = (String, String);
 
@@ -40,6 +43,11 @@ impl Loader<'_> {
         let trail = [from.trail, &[(name.to_owned(), file.clone())]].concat();
         if from.trail.contains(&(name.to_owned(), file.clone())) {
             return Err(circle(&trail, &extends).into());
+        }
+        if trail.len() > STEP_LIMIT {
+            return Err(
+                FileError::new(&extends.at, format!("services.{name}: too many steps of extends")).into()
+            );
         }
         let theirs = match &other {
             Some(path) => Some(self.services_of(path, name, &wanted, &extends, scope)?),

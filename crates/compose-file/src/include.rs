@@ -5,6 +5,9 @@ use crate::load::{Loader, Problem, Problems, Scope};
 use crate::path;
 use crate::tree::{FileError, Map, Node, Value};
 
+/// Most files on the way to an included one; files that name each other over links have no end.
+const STEP_LIMIT: usize = 50;
+
 /// What an included project gives to the one that includes it.
 const GIVEN: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
 
@@ -43,6 +46,9 @@ impl Loader<'_> {
         if trail.contains(first) {
             let way = [&trail[1..], std::slice::from_ref(first)].concat().join("\n include ");
             return Err(wrong(format!("include cycle detected:\n{}\n include {way}", trail[0])));
+        }
+        if trail.len() > STEP_LIMIT {
+            return Err(wrong("too many steps of include".to_owned()));
         }
         let folder = match texts("project_directory").first() {
             Some(folder) => here(folder),

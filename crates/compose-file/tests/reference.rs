@@ -228,6 +228,15 @@ fn bad_bytes_and_bombs_are_refused() {
 }
 
 #[test]
+fn files_that_name_each_other_without_end_are_refused() {
+    // The same text is at every path, as behind a link to the folder itself.
+    let include = told(b"include: [sub/compose.yaml]\nservices: { w: { image: x } }\n");
+    assert!(include.contains("too many steps of include"), "{include}");
+    let extends = told(b"services: { w: { image: x, extends: { file: sub/compose.yaml, service: w } } }\n");
+    assert!(extends.contains("too many steps of extends"), "{extends}");
+}
+
+#[test]
 fn what_does_nothing_here_is_told_in_a_sentence() {
     let text = b"services:\n  w:\n    image: x\n    models: [m]\n    deploy: { placement: { constraints: [a==b] } }\n  p: { provider: { type: t } }\nmodels: { m: { model: a } }\n";
     let request = Request { current_folder: ROOT.to_owned(), ..Request::default() };
