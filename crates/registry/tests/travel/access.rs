@@ -62,7 +62,8 @@ async fn a_login_tells_right_from_wrong_and_brings_an_identity_token() {
         ..Credentials::default()
     };
     let err = traveller.registry.login(&domain, &login("ann", "wrong")).await.unwrap_err();
-    assert_eq!(err.to_string(), "unauthorized: authentication required");
+    let told = format!("Get \"http://{domain}/v2/\": unauthorized: authentication required");
+    assert_eq!(err.to_string(), told);
     let token = traveller.registry.login(&domain, &login("ann", "one")).await.unwrap().unwrap();
     let mut later = Traveller::new();
     later.credentials = Credentials { identity_token: token, ..Credentials::default() };
