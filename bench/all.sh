@@ -15,6 +15,7 @@ python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian
 bash bench/runtime.sh
 bash bench/network.sh
 python3 bench/network.py "$programs/gantry"
+python3 bench/travel.py "$programs/gantry"
 python3 bench/shim.py "$programs/gantry-shim"
 # A benchmark whose reference is not installed says so and ends with 77.
 REGISTRY="$programs/gantry registry" bash bench/registry/run.sh || [ $? -eq 77 ]

@@ -119,23 +119,24 @@ class Engine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def apart(dockerd, flags):
+def apart(dockerd, flags, net=True):
     """A command line for an engine in namespaces of its own; {folder} and {socket} are filled in later."""
     script = f"mount --make-rprivate / && ip link set lo up && exec {dockerd} {flags}"
-    return ["unshare", "--net", "--mount", "sh", "-c", script]
+    own = ["--net", "--mount"] if net else ["--mount"]
+    return ["unshare", *own, "sh", "-c", script]
 
 
 PLACES = "--data-root {folder}/data --exec-root {folder}/exec --pidfile {folder}/pid -H unix://{socket}"
 
 
-def gantry(program):
-    return Engine("gantry", apart(f"{program} daemon", f"{PLACES} --log-level warn"), program)
+def gantry(program, flags="", net=True):
+    return Engine("gantry", apart(f"{program} daemon", f"{PLACES} --log-level warn {flags}", net), program)
 
 
-def docker():
+def docker(flags="", net=True):
     """Docker's engine, or None where it is not installed. `DOCKERD` names another one."""
     dockerd = os.environ.get("DOCKERD") or shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin")
     client = shutil.which("docker")
     if not dockerd or not client:
         return None
-    return Engine("docker", apart(dockerd, f"{PLACES} --live-restore --log-level error"), client)
+    return Engine("docker", apart(dockerd, f"{PLACES} --live-restore --log-level error {flags}", net), client)

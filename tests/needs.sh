@@ -25,6 +25,8 @@ if [ "${1:-build}" = test ]; then
     want iptables iptables
     want skopeo skopeo      # an original client for registries and archives
     want curl curl
+    want htpasswd apache2-utils
+    want openssl openssl
     want jq jq
     want python3 python3
     want xz xz-utils

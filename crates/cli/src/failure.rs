@@ -44,11 +44,6 @@ impl Failure {
         }
     }
 
-    /// Whether the engine said that the thing is not there.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Failure::Client(err) if err.is_not_found())
-    }
-
     /// Several failures as one, a line each; nothing when there is none.
     pub fn all(texts: Vec<String>) -> Outcome {
         if texts.is_empty() { Ok(()) } else { Err(Failure::text(1, texts.join("\n"))) }

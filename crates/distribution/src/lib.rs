@@ -7,10 +7,12 @@
 //! happens). [`session`] is one conversation with its login, [`http`] the connections below it.
 
 pub mod auth;
+pub mod carry;
 pub mod download;
 pub mod event;
 pub mod failure;
 mod fetch;
+pub mod folder;
 pub mod http;
 pub mod manifest;
 pub mod pull;

@@ -246,7 +246,7 @@ async fn here(blobs: &Arc<dyn Blobs>, blob: &Descriptor) -> Result<bool, Registr
     blocking(move || blobs.has(&digest, size)).await
 }
 
-async fn keep(blobs: &Arc<dyn Blobs>, manifests: [&Manifest; 2]) -> Result<(), RegistryError> {
+pub(crate) async fn keep(blobs: &Arc<dyn Blobs>, manifests: [&Manifest; 2]) -> Result<(), RegistryError> {
     for manifest in manifests {
         let (blobs, digest, bytes) = (Arc::clone(blobs), manifest.digest.clone(), manifest.bytes.clone());
         blocking(move || {

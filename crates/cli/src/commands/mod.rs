@@ -67,6 +67,7 @@ pub static ROOT: Command = Command {
         shelved(&["container"], &container::CONTAINER, Shelf::Management),
         shelved(&["context"], &context::CONTEXT, Shelf::Management),
         shelved(&["image"], &image::IMAGE, Shelf::Management),
+        shelved(&["imagetools"], &manifest::imagetools::IMAGETOOLS, Shelf::Management),
         shelved(&["manifest"], &manifest::MANIFEST, Shelf::Management),
         shelved(&["network"], &network::NETWORK, Shelf::Management),
         shelved(&["plugin"], &swarm::plugin::PLUGIN, Shelf::Management),

@@ -1,5 +1,8 @@
 //! Progress messages: bars that move on a terminal, lines that stay elsewhere.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use gantry_client::JsonStream;
 use serde_json::Value;
 
@@ -29,7 +32,7 @@ pub async fn show(mut stream: JsonStream, out: Out) -> Result<Vec<Value>, Failur
         Out::Stderr => terminal::stderr_is(),
         Out::Nowhere => false,
     };
-    let mut screen = Screen { out, terminal, lines: Vec::new() };
+    let mut screen = Screen { out, terminal, lines: Vec::new(), begun: HashMap::new() };
     let mut aux = Vec::new();
     while let Some(message) = stream.next().await? {
         if let Some(failure) = failure_in(&message) {
@@ -59,13 +62,15 @@ pub struct Screen {
     out: Out,
     terminal: bool,
     lines: Vec<String>,
+    /// Since when each id counts in its status, and from which number.
+    begun: HashMap<(String, String), (Instant, f64)>,
 }
 
 impl Screen {
     /// A screen on standard output, or none.
     pub fn stdout(quiet: bool) -> Screen {
         let out = if quiet { Out::Nowhere } else { Out::Stdout };
-        Screen { out, terminal: !quiet && terminal::stdout_is(), lines: Vec::new() }
+        Screen { out, terminal: !quiet && terminal::stdout_is(), lines: Vec::new(), begun: HashMap::new() }
     }
 
     fn write(&self, text: &str) {
@@ -78,6 +83,16 @@ impl Screen {
             }
             Out::Nowhere => {}
         }
+    }
+
+    /// How fast an id moves in its status and how long that still takes: `  12MB/s  3s`; nothing as long as it cannot be said.
+    fn pace(&mut self, id: &str, status: &str, detail: &Value) -> String {
+        let (Some(current), Some(total)) = (detail["current"].as_f64(), detail["total"].as_f64()) else {
+            return String::new();
+        };
+        let key = (id.to_owned(), status.to_owned());
+        let (since, from) = *self.begun.entry(key).or_insert((Instant::now(), current));
+        pace(since.elapsed(), current - from, total - current)
     }
 
     /// Draws one message.
@@ -102,7 +117,8 @@ impl Screen {
             self.write(&format!("{status}\n"));
             return;
         }
-        let text = line(id, status, bar.as_deref().unwrap_or_default());
+        let pace = self.pace(id, status, &message["progressDetail"]);
+        let text = line(id, status, &format!("{}{pace}", bar.as_deref().unwrap_or_default()));
         match self.lines.iter().position(|known| known == id) {
             None => {
                 self.lines.push(id.to_owned());
@@ -120,6 +136,20 @@ fn line(id: &str, status: &str, bar: &str) -> String {
     let head = if id.is_empty() { String::new() } else { format!("{id}: ") };
     let tail = if bar.is_empty() { String::new() } else { format!(" {bar}") };
     format!("{head}{status}{tail}")
+}
+
+/// Rate and time left of `done` units in `spent`, with `left` to go.
+fn pace(spent: Duration, done: f64, left: f64) -> String {
+    /// Before so long a rate is a guess.
+    const EARLIEST: Duration = Duration::from_millis(300);
+    if spent < EARLIEST || done <= 0.0 || left <= 0.0 {
+        return String::new();
+    }
+    let rate = done / spent.as_secs_f64();
+    let seconds = (left / rate).ceil() as u64;
+    let time =
+        if seconds < 60 { format!("{seconds}s") } else { format!("{}m{:02}s", seconds / 60, seconds % 60) };
+    format!("  {}/s  {time}", size::human(rate))
 }
 
 /// `[=====>     ]  12MB/40MB`, or nothing when there is nothing to count.
@@ -153,6 +183,8 @@ mod tests {
         let half = bar(&json!({"current": 5_000_000, "total": 10_000_000})).unwrap();
         assert!(half.starts_with("[=========================>") && half.ends_with("]  5MB/10MB"));
         assert_eq!(bar(&json!({})), None);
+        assert_eq!(pace(Duration::from_secs(2), 4e6, 130e6), "  2MB/s  1m05s");
+        assert_eq!(pace(Duration::from_millis(10), 4e6, 1.0), "");
         let failed =
             failure_in(&json!({"errorDetail": {"code": 7, "message": "no"}, "error": "no"})).unwrap();
         assert_eq!((failed.code(), failed.to_string()), (7, "no".to_owned()));

@@ -1,11 +1,15 @@
-//! Manifest lists: drafts below the configuration folder, looked up through the engine.
+//! Manifest lists: drafts below the configuration folder, made of what registries have and pushed by ourselves.
 //!
-//! `inspect` asks the engine for what a registry has. Drafts (`create`, `annotate`, `rm`) are files; `push` needs to
-//! talk to the registry itself, which this client does not do.
+//! Drafts (`create`, `annotate`, `rm`) are files; [`remote`] speaks with registries, [`imagetools`] does the same without
+//! drafts.
+
+pub mod imagetools;
+mod remote;
 
 use std::fs;
 use std::path::PathBuf;
 
+use gantry_distribution::manifest::{Descriptor, Document};
 use gantry_names::Reference;
 use serde_json::{Value, json};
 
@@ -16,6 +20,8 @@ use crate::flags::{Flag, Kind, Matches, flag, switch, text};
 use crate::print;
 use crate::session::Session;
 use crate::work;
+
+use remote::{Entry, Remote};
 
 pub static MANIFEST: Command = Command {
     short: "Manage Docker image manifests and manifest lists",
@@ -113,19 +119,10 @@ fn store(s: &Session, list: &Reference, value: &Value) -> Result<(), Failure> {
     Ok(fs::write(path, value.to_string())?)
 }
 
-/// What a registry has under a name, through the engine.
-async fn remote(s: &Session, name: &Reference) -> Result<Value, Failure> {
-    let auth = s.registry_auth(&name.to_string());
-    Ok(s.client()?.distribution_inspect(&name.familiar(), Some(auth)).await?)
-}
-
-fn descriptor(found: &Value) -> Value {
-    let one = &found["Descriptor"];
-    let platform = found["Platforms"][0].clone();
-    json!({
-        "mediaType": one["mediaType"], "size": one["size"], "digest": one["digest"],
-        "platform": if platform.is_null() { json!({}) } else { platform },
-    })
+/// The client of the registries of these names; with `--insecure` they may speak no TLS.
+fn remote<'s>(s: &'s Session, m: &Matches, names: &[&Reference]) -> Remote<'s> {
+    let insecure = names.iter().filter(|_| m.on("insecure")).map(|name| name.domain().to_owned());
+    Remote::new(s, insecure.collect())
 }
 
 async fn create(s: &Session, m: &Matches) -> Outcome {
@@ -139,7 +136,10 @@ async fn create(s: &Session, m: &Matches) -> Outcome {
     };
     for name in &m.words[1..] {
         let reference = parse(name)?;
-        entries[reference.to_string()] = descriptor(&remote(s, &reference).await?);
+        match &remote(s, m, &[&reference]).entries(&reference).await?[..] {
+            [one] => entries[reference.to_string()] = json!(one.descriptor),
+            _ => return Err(format!("{reference} is a manifest list").into()),
+        }
     }
     store(s, &list, &json!({"manifests": entries}))?;
     print::line(&format!("Created manifest list {list}"));
@@ -157,6 +157,9 @@ async fn annotate(s: &Session, m: &Matches) -> Outcome {
         [("arch", "architecture"), ("os", "os"), ("os-version", "os.version"), ("variant", "variant")]
     {
         if m.changed(flag) {
+            if entry["platform"].is_null() {
+                entry["platform"] = json!({});
+            }
             entry["platform"][field] = json!(m.text(flag));
         }
     }
@@ -186,23 +189,47 @@ async fn inspect(s: &Session, m: &Matches) -> Outcome {
             None => Err(format!("No such manifest: {}", m.word(1)).into()),
         };
     }
-    let found = remote(s, &name).await.map_err(|failure| match failure.is_not_found() {
-        true => Failure::text(1, format!("no such manifest: {name}")),
-        false => failure,
-    })?;
-    print::line(&indented(&found, "   "));
+    let remote = remote(s, m, &[&name]);
+    let manifest = remote.manifest(&name).await?;
+    let raw: Value = serde_json::from_slice(&manifest.bytes).map_err(|why| why.to_string())?;
+    if !m.on("verbose") {
+        print::line(&indented(&raw, "\t"));
+        return Ok(());
+    }
+    let entries = remote.entries(&name).await?;
+    let mut shown = Vec::new();
+    for one in &entries {
+        let at = if matches!(manifest.document, Document::Index(_)) { &one.at } else { &name };
+        let found = remote.manifest(&one.at).await?;
+        let raw: Value = serde_json::from_slice(&found.bytes).map_err(|why| why.to_string())?;
+        let kind = if found.media_type.contains("docker") { "SchemaV2Manifest" } else { "OCIManifest" };
+        shown.push(json!({"Ref": at, "Descriptor": one.descriptor, kind: raw}));
+    }
+    let shown = match (&manifest.document, shown.pop()) {
+        (Document::Image(_), Some(only)) => only,
+        (_, last) => Value::Array(shown.into_iter().chain(last).collect()),
+    };
+    print::line(&indented(&shown, "\t"));
     Ok(())
 }
 
 async fn push(s: &Session, m: &Matches) -> Outcome {
     let list = parse(m.word(0))?;
-    load(s, &list)?;
-    Err(Failure::text(
-        1,
-        format!(
-            "{list}: the engine's API has no way to push a manifest list; build and push the platforms together instead"
-        ),
-    ))
+    let value = load(s, &list)?;
+    let mut entries = Vec::new();
+    for (name, entry) in value["manifests"].as_object().into_iter().flatten() {
+        let descriptor: Descriptor =
+            serde_json::from_value(entry.clone()).map_err(|why| format!("{}: {why}", list.familiar()))?;
+        let at = parse(name)?.repository().with_digest(descriptor.digest.clone());
+        entries.push(Entry { at, descriptor });
+    }
+    let names: Vec<&Reference> = entries.iter().map(|entry| &entry.at).chain([&list]).collect();
+    let made = remote(s, m, &names).put_index(&list, &entries).await?;
+    print::line(made.digest.as_str());
+    if m.on("purge") {
+        fs::remove_file(draft(s, &list))?;
+    }
+    Ok(())
 }
 
 async fn rm(s: &Session, m: &Matches) -> Outcome {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::line::Line;
 use super::registry::Registry;
-use crate::harness::{Engine, busybox};
+use crate::harness::{Engine, busybox, gantry};
 
 /// An engine with busybox in it.
 fn with_busybox(flags: &[&str]) -> Engine {
@@ -132,4 +132,54 @@ fn a_loaded_image_is_not_fetched_again_and_a_damaged_blob_is() {
     assert_ne!(here.docker(["save", "-o", &saved, "busybox"]).code, 0, "the damage is told");
     here.docker(["pull", &registry.image("box")]).ok();
     here.docker(["save", "-o", &saved, "busybox"]).ok();
+}
+
+/// Our own client, which speaks with registries itself.
+fn client(engine: &Engine, words: &[&str]) -> String {
+    let mut command = Command::new(gantry());
+    let told = command.args(words).env("DOCKER_CONFIG", engine.path("client")).output().unwrap();
+    assert!(told.status.success(), "{words:?}: {told:?}");
+    String::from_utf8_lossy(&told.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn an_index_is_made_of_images_and_carried_to_another_registry() {
+    let (registry, other) = (Registry::start(), Registry::start());
+    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (one, list) = (registry.image("one:1"), registry.image("list:1"));
+    here.docker(["tag", "busybox", &one]).ok();
+    let pushed = digest(&here.docker(["push", &one]).ok());
+    client(&here, &["manifest", "create", &list, &one]);
+    client(&here, &["manifest", "annotate", "--os-version", "7", &list, &one]);
+    let made = client(&here, &["manifest", "push", "--purge", &list]);
+    let shown = client(&here, &["manifest", "inspect", &list]);
+    assert!(shown.contains(&pushed) && shown.contains("\"os.version\": \"7\""), "{shown}");
+    // Docker's client reads it as well.
+    assert!(here.docker(["manifest", "inspect", "--insecure", &list]).ok().contains(&pushed));
+
+    let copy = other.image("far/list:2");
+    client(&here, &["imagetools", "create", "-t", &copy, &list]);
+    let seen = client(&here, &["imagetools", "inspect", &copy]);
+    assert!(seen.contains(&made) && seen.contains(&pushed), "{seen}");
+    there.docker(["pull", "-q", &copy]).ok();
+    assert_eq!(there.docker(["run", "--rm", "--network", "none", &copy, "echo", "hi"]).ok(), "hi");
+}
+
+#[test]
+fn an_image_is_copied_between_engines_and_only_what_lacks_moves() {
+    let (here, there) = (with_busybox(&[]), with_busybox(&[]));
+    here.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
+    here.docker(["cp", "-q", &busybox().display().to_string(), "box:/more"]).ok();
+    here.docker(["commit", "box", "more:1"]).ok();
+    let address = |engine: &Engine| format!("unix://{}", engine.path("gantry.sock").display());
+    let (from, to) = (address(&here), address(&there));
+    let said = client(&here, &["-H", &from, "image", "copy", "more:1", &to]);
+    assert!(said.starts_with("more:1: 1 of 2 layers to copy\n"), "{said}");
+    let id = |engine: &Engine| engine.docker(["images", "-q", "--no-trunc", "more:1"]).ok();
+    assert_eq!(id(&here), id(&there));
+    assert_eq!(there.docker(["run", "--rm", "--network", "none", "more:1", "ls", "/more"]).ok(), "/more");
+    there.docker(["rmi", "more:1"]).ok();
+    let said = client(&here, &["-H", &to, "image", "copy", "--from", &from, "-q", "more:1"]);
+    assert_eq!(said, "more:1");
+    assert_eq!(id(&here), id(&there));
 }
