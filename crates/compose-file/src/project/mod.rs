@@ -95,7 +95,7 @@ pub struct Project {
     /// The file has no `services:`: fig's or version 1, whose services share the engine's default network.
     pub first_era: bool,
     /// The services as their files write them, by name: what docker-compose 1.29 hashes.
-    pub(crate) written: BTreeMap<String, Node>,
+    pub written: BTreeMap<String, Node>,
     /// What the user should hear though it is no mistake, in the order it was seen.
     pub warnings: Vec<String>,
 }
