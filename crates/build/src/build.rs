@@ -12,7 +12,7 @@ use gantry_errdefs::{Class, Classified};
 use gantry_images::{
     CreateOptions, Filters, HistoryEntry, ImageConfig, ImageStore, Labels, Layer, Lease, ListOptions,
 };
-use gantry_names::{ChainId, ContainerId, Digest, ImageId, Platform};
+use gantry_names::{ChainId, ContainerId, Digest, ImageId, Platform, Reference};
 use gantry_snapshots::RootView;
 use gantry_store::{Store, StoreError};
 use jiff::Timestamp;
@@ -203,7 +203,7 @@ pub(crate) struct Build {
     /// What images named by `--cache-from` tell.
     pub(crate) inline: Inline,
     folder: PathBuf,
-    pub(crate) lease: Lease,
+    pub(crate) lease: Arc<Lease>,
     /// The end of each planned stage, once it is there.
     ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
     /// How many layers the base of each stage has.
@@ -211,9 +211,233 @@ pub(crate) struct Build {
     total: usize,
 }
 
+/// What a build has made: not an image yet, and nobody's but its holder's.
+#[derive(Debug)]
+pub struct Built {
+    /// The image's config, labels included.
+    pub config: ImageConfig,
+    /// That config's document; its digest is the image's id.
+    pub document: Vec<u8>,
+    /// Its layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// Holds the layers.
+    _lease: Arc<Lease>,
+}
+
+impl Built {
+    /// The snapshot of all layers; none for an empty root.
+    pub fn chain(&self) -> Option<ChainId> {
+        self.config.chain_id()
+    }
+}
+
+impl Builder {
+    /// A builder over an engine's images and records.
+    pub fn open(
+        images: ImageStore,
+        store: &Store,
+        outside: Arc<dyn Outside>,
+        folder: PathBuf,
+    ) -> Result<Self, StoreError> {
+        let cache = Arc::new(Cache::open(store.clone(), images.clone())?);
+        let mounts = CacheMounts::open(&folder, store.clone());
+        for left in ["scratch", "contexts"] {
+            // Of builds that the engine's end has cut off.
+            let _nothing_left = std::fs::remove_dir_all(folder.join(left));
+        }
+        Ok(Self { images, cache, outside, folder, mounts, keep_bytes: None })
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Why a build failed, and where in the file.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}:{}: {cause}", span.first)]
+pub struct BuildError {
+    /// Name of the Dockerfile.
+    pub file: String,
+    /// The step; zero where it was none.
+    pub step: StepNumber,
+    /// Lines of the instruction.
+    pub span: Span,
+    /// The instruction as written.
+    pub instruction: String,
+    /// What went wrong.
+    #[source]
+    pub cause: Box<Cause>,
+}
+
+/// What can go wrong with an instruction.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The file is no Dockerfile.
+    #[error(transparent)]
+    Syntax(ParseError),
+    /// A value, once expanded, means nothing.
+    #[error("{0}")]
+    Value(String),
+    /// Files of an instruction.
+    #[error("{instruction} failed: {error}")]
+    File {
+        /// Its name.
+        instruction: &'static str,
+        /// What went wrong.
+        #[source]
+        error: FileError,
+    },
+    /// A RUN ended badly.
+    #[error("The command '{}' returned a non-zero code: {}", .0.command, .0.code)]
+    Exit(Box<Failed>),
+    /// Another machine.
+    #[error("ADD failed: {0}")]
+    Remote(#[from] RemoteError),
+    /// Cache mounts.
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
+    /// A step could not run, or a base image could not be had.
+    #[error(transparent)]
+    Outside(Refusal),
+    /// Images and layers.
+    #[error(transparent)]
+    Image(#[from] gantry_images::Error),
+    /// Snapshots.
+    #[error(transparent)]
+    Snapshot(#[from] gantry_snapshots::Error),
+    /// Another stage of the same build failed first.
+    #[error("the build was cut off: another stage failed")]
+    Elsewhere,
+    /// A task of ours panicked.
+    #[error("the build ended early: {0}")]
+    Ended(JoinError),
+}
+
+/// A command that ended badly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Its words.
+    pub command: String,
+    /// Its exit code.
+    pub code: i32,
+    /// The last it said.
+    pub output: String,
+    /// The state it left, as an image that can be run.
+    pub state: Option<ImageId>,
+}
+
+impl From<FileError> for Cause {
+    fn from(error: FileError) -> Self {
+        Cause::File { instruction: "COPY", error }
+    }
+}
+
+impl Cause {
+    /// The same with the instruction whose files it is about.
+    pub(crate) fn of(self, instruction: &'static str) -> Self {
+        match self {
+            Cause::File { error, .. } => Cause::File { instruction, error },
+            other => other,
+        }
+    }
+
+    pub(crate) fn ended(error: JoinError) -> Self {
+        Cause::Ended(error)
+    }
+}
+
+impl Classified for BuildError {
+    fn class(&self) -> Class {
+        match &*self.cause {
+            Cause::Syntax(_) | Cause::Value(_) | Cause::Exit(_) | Cause::Remote(_) => Class::InvalidArgument,
+            Cause::File { error, .. } => error.class(),
+            Cause::Outside(refusal) => refusal.class,
+            Cause::Image(error) => error.class(),
+            Cause::Snapshot(error) => error.class(),
+            Cause::Mounts(_) | Cause::Elsewhere | Cause::Ended(_) => Class::Internal,
+        }
+    }
+}
+
+/// One build on its way.
+pub(crate) struct Build {
+    pub(crate) request: BuildRequest,
+    /// First and last step of each planned stage.
+    steps: BTreeMap<usize, (StepNumber, StepNumber)>,
+    /// Number of the last trigger that has one.
+    triggers: AtomicUsize,
+    pub(crate) file: Dockerfile,
+    pub(crate) globals: Globals,
+    pub(crate) progress: Progress,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) outside: Arc<dyn Outside>,
+    pub(crate) images: ImageStore,
+    pub(crate) mounts: CacheMounts,
+    /// What images named by `--cache-from` tell.
+    pub(crate) inline: Inline,
+    folder: PathBuf,
+    pub(crate) lease: Arc<Lease>,
+    /// The end of each planned stage, once it is there.
+    ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
+    /// How many layers the base of each stage has.
+    bases: Mutex<BTreeMap<usize, usize>>,
+    total: usize,
+}
+
+/// What a build has made: not an image yet, and nobody's but its holder's.
+#[derive(Debug)]
+pub struct Built {
+    /// The image's config, labels included.
+    pub config: ImageConfig,
+    /// That config's document; its digest is the image's id.
+    pub document: Vec<u8>,
+    /// Its layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// Holds the layers.
+    _lease: Arc<Lease>,
+}
+
+impl Built {
+    /// The snapshot of all layers; none for an empty root.
+    pub fn chain(&self) -> Option<ChainId> {
+        self.config.chain_id()
+    }
+
+    /// The config document; its digest is the image's id.
+    pub fn config_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&self.config)
+    }
+}
+
 impl Builder {
     /// Builds, tags, and gives the image's id.
     pub async fn build(&self, request: BuildRequest, progress: Progress) -> Result<ImageId, BuildError> {
+        let (file, tags) = (request.dockerfile_name.clone(), request.tags.clone());
+        let built = self.solve(request, progress).await?;
+        self.image(&built, &tags).map_err(|error| BuildError {
+            file,
+            step: 0,
+            span: Span::default(),
+            instruction: String::new(),
+            cause: Box::new(Cause::Image(error)),
+        })
+    }
+
+    /// Makes an image of what was built, with these names.
+    pub fn image(&self, built: &Built, tags: &[Reference]) -> gantry_images::Result<ImageId> {
+        let options = CreateOptions { built_here: true, ..CreateOptions::default() };
+        let id = self.images.create(&built.document, built.layers.clone(), &options)?;
+        for tag in tags {
+            self.images.tag_image(&id, &tag.or_latest())?;
+        }
+        Ok(id)
+    }
+
+    /// Builds, and makes no image of it yet.
+    pub async fn solve(&self, request: BuildRequest, progress: Progress) -> Result<Built, BuildError> {
         let name = request.dockerfile_name.clone();
         let syntax = |error: ParseError| BuildError {
             file: name.clone(),
@@ -264,7 +488,7 @@ impl Builder {
             mounts: self.mounts.clone(),
             inline,
             folder: self.folder.clone(),
-            lease: self.images.lease(),
+            lease: Arc::new(self.images.lease()),
             ends,
             bases: Mutex::default(),
             total,
@@ -276,7 +500,7 @@ impl Builder {
 }
 
 impl Build {
-    async fn run(self: Arc<Self>, plan: &Plan) -> Result<ImageId, BuildError> {
+    async fn run(self: Arc<Self>, plan: &Plan) -> Result<Built, BuildError> {
         let mut tasks: JoinSet<Result<StageScope, BuildError>> = JoinSet::new();
         for (number, located) in self.file.global_args.iter().enumerate() {
             let step = number + 1;
@@ -391,9 +615,19 @@ impl Build {
                 Some(NamedContext::Image(reference)) => {
                     self.image_point(reference.familiar(), platform, step).await
                 }
+                Some(NamedContext::Built(built)) => Ok(self.built_point(built)?),
                 _ => Err(Cause::Value(format!("{name} is a folder: a stage cannot stand on it"))),
             },
         }
+    }
+
+    /// Another build's result, as the start of a stage.
+    fn built_point(&self, built: &Built) -> Result<Point, Cause> {
+        if let Some(chain) = built.chain() {
+            self.lease.hold(&chain);
+        }
+        let key = Some(Digest::sha256_of(&built.document));
+        Ok(Point { config: built.config.clone(), layers: built.layers.clone(), key })
     }
 
     async fn image_point(
@@ -421,7 +655,7 @@ impl Build {
         point.clone().ok_or(Cause::Elsewhere)
     }
 
-    fn finish(&self, target: usize, point: &Point) -> Result<ImageId, Cause> {
+    fn finish(&self, target: usize, point: &Point) -> Result<Built, Cause> {
         let squashed;
         let point = match self.request.squash {
             true => {
@@ -433,17 +667,13 @@ impl Build {
             }
             false => point,
         };
-        let bytes = self.document(point).map_err(|error| Cause::Value(error.to_string()))?;
-        let options = CreateOptions { built_here: true, ..CreateOptions::default() };
-        let id = self.images.create(&bytes, point.layers.clone(), &options)?;
-        for tag in &self.request.tags {
-            self.images.tag_image(&id, &tag.or_latest())?;
-        }
-        Ok(id)
+        let config = self.config(point);
+        let document = self.document(&config, point).map_err(|error| Cause::Value(error.to_string()))?;
+        Ok(Built { config, document, layers: point.layers.clone(), _lease: Arc::clone(&self.lease) })
     }
 
-    /// The config document of a state, were the build to end there.
-    fn document(&self, point: &Point) -> serde_json::Result<Vec<u8>> {
+    /// The config of a state, were the build to end there.
+    fn config(&self, point: &Point) -> ImageConfig {
         let mut config = point.config.clone();
         if let Some(last) = config.history.last() {
             config.created.clone_from(&last.created);
@@ -452,7 +682,12 @@ impl Build {
             let labels = config.config.get_or_insert_default().labels.get_or_insert_default();
             labels.extend(self.request.labels.clone());
         }
-        let mut document = serde_json::to_value(&config)?;
+        config
+    }
+
+    /// The config's document, with what others may take as their cache.
+    fn document(&self, config: &ImageConfig, point: &Point) -> serde_json::Result<Vec<u8>> {
+        let mut document = serde_json::to_value(config)?;
         if self.request.inline_cache && !self.request.squash {
             inline::note(&mut document, point, &self.cache);
         }
@@ -600,7 +835,7 @@ impl Build {
         if point.layers.is_empty() && point.config.history.is_empty() {
             return String::new();
         }
-        self.document(point)
+        serde_json::to_vec(&self.config(point))
             .map_or_else(|_| String::new(), |bytes| Digest::sha256_of(&bytes).short().to_owned())
     }
 
@@ -635,6 +870,7 @@ impl Build {
             Some(NamedContext::Image(reference)) => {
                 Ok((self.image_root(reference.familiar(), step).await?, Ignore::default()))
             }
+            Some(NamedContext::Built(built)) => Ok((self.root_of(built.chain().as_ref())?, Ignore::default())),
             None => Err(Cause::Value(format!("no build context is called {name}"))),
         }
     }

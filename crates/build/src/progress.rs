@@ -215,7 +215,8 @@ pub struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(progress: Progress, step: StepNumber) -> Self {
+    /// Output of a step.
+    pub fn new(progress: Progress, step: StepNumber) -> Self {
         Self { progress, step, tail: Arc::default() }
     }
 

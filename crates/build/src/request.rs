@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gantry_names::{Platform, Reference};
 
+use crate::build::Built;
 use crate::step::{Refusal, Task};
 
 /// One build: a Dockerfile's text, the folder it may read, and how to go about it.
@@ -96,6 +97,8 @@ pub enum NamedContext {
     Folder(PathBuf),
     /// An image.
     Image(Reference),
+    /// What another build has made.
+    Built(Arc<Built>),
 }
 
 /// `--no-cache` and `--no-cache-filter`.

@@ -60,5 +60,6 @@ pub use load::{LoadEvent, LoadOptions, Loaded};
 pub use prune::{PruneOptions, Pruned};
 pub use record::{Layer, Record};
 pub use remove::{RemoveOptions, Removed, Use};
+pub use save::ArchivePart;
 pub use store::ImageStore;
 pub use tag::Tagged;

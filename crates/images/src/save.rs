@@ -11,6 +11,31 @@ use crate::{Error, Image, ImageStore, Record, Result};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
+/// One image of an archive, in the store or not.
+#[derive(Debug, Clone)]
+pub struct ArchivePart {
+    /// What it runs on.
+    pub platform: Platform,
+    /// The config document.
+    pub config: Vec<u8>,
+    /// Its layers, whose blobs are here.
+    pub layers: Vec<crate::Layer>,
+    /// The manifest it came by; else it gets one.
+    pub manifest: Option<Vec<u8>>,
+    /// The names it goes by in the archive.
+    pub names: Vec<Reference>,
+}
+
+impl ArchivePart {
+    /// The manifest: the one it came by, or always the same for the same image.
+    pub fn manifest(&self) -> serde_json::Result<Vec<u8>> {
+        if let Some(bytes) = &self.manifest {
+            return Ok(bytes.clone());
+        }
+        manifest_with(&Digest::sha256_of(&self.config), self.config.len(), &self.layers)
+    }
+}
+
 /// An image to be saved, and the names it goes by in the archive.
 struct Item {
     image: Image,
@@ -34,37 +59,59 @@ impl ImageStore {
         without: &BTreeSet<DiffId>,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let items = self.chosen(names, platform)?;
+        let mut parts = Vec::new();
+        for Item { image, names } in self.chosen(names, platform)? {
+            let config = self.config_bytes(&image.id)?;
+            parts.push(ArchivePart {
+                platform: image.config.platform(),
+                manifest: Some(self.manifest_of(&image, config.len())?),
+                config,
+                layers: image.record.layers,
+                names: names.into_iter().collect(),
+            });
+        }
+        self.write_archive_without(&parts, without, out)
+    }
+
+    /// Writes images to a tar stream that is an OCI image layout and a docker-archive at once.
+    pub fn write_archive(&self, parts: &[ArchivePart], out: &mut dyn Write) -> Result<()> {
+        self.write_archive_without(parts, &BTreeSet::new(), out)
+    }
+
+    fn write_archive_without(
+        &self,
+        parts: &[ArchivePart],
+        without: &BTreeSet<DiffId>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let mut archive = Writer::new(out);
         let mut written: BTreeSet<Digest> = BTreeSet::new();
         folder(&mut archive, "blobs")?;
         folder(&mut archive, "blobs/sha256")?;
         let (mut descriptors, mut docker) = (Vec::new(), Vec::new());
         let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for item in &items {
-            let image = &item.image;
-            let config = self.config_bytes(&image.id)?;
-            for layer in &image.record.layers {
+        for part in parts {
+            let id = ImageId(Digest::sha256_of(&part.config));
+            for layer in &part.layers {
                 if !without.contains(&layer.diff_id) && written.insert(layer.blob.clone()) {
-                    self.write_blob(&mut archive, image, &layer.blob)?;
+                    self.write_blob(&mut archive, &id, &layer.blob)?;
                 }
             }
-            if written.insert(image.id.0.clone()) {
-                archive.append_bytes(&Entry::file(path(&image.id.0), config.len() as u64), &config)?;
-            }
-            let manifest = self.manifest_of(image, config.len())?;
+            let manifest = part.manifest().map_err(std::io::Error::other)?;
             let digest = Digest::sha256_of(&manifest);
-            if written.insert(digest.clone()) {
-                archive.append_bytes(&Entry::file(path(&digest), manifest.len() as u64), &manifest)?;
+            for (digest, bytes) in [(&id.0, &part.config), (&digest, &manifest)] {
+                if written.insert(digest.clone()) {
+                    archive.append_bytes(&Entry::file(path(digest), bytes.len() as u64), bytes)?;
+                }
             }
-            descriptors.extend(described(item, &digest, manifest.len()));
+            descriptors.extend(described(part, &digest, manifest.len()));
             docker.push(json!({
-                "Config": path(&image.id.0),
-                "RepoTags": if item.names.is_empty() { Value::Null } else { item.names.iter().map(Reference::familiar).collect() },
-                "Layers": image.record.layers.iter().map(|layer| path(&layer.blob)).collect::<Vec<_>>(),
+                "Config": path(&id.0),
+                "RepoTags": if part.names.is_empty() { Value::Null } else { part.names.iter().map(Reference::familiar).collect() },
+                "Layers": part.layers.iter().map(|layer| path(&layer.blob)).collect::<Vec<_>>(),
             }));
-            if let Some(top) = image.record.layers.last() {
-                for name in &item.names {
+            if let Some(top) = part.layers.last() {
+                for name in &part.names {
                     let tags = repositories.entry(name.familiar_name()).or_default();
                     tags.insert(name.tag().unwrap_or_default().to_owned(), top.blob.hex().to_owned());
                 }
@@ -131,8 +178,8 @@ impl ImageStore {
         Ok(items)
     }
 
-    fn write_blob(&self, archive: &mut Writer<&mut dyn Write>, image: &Image, blob: &Digest) -> Result<()> {
-        let missing = || Error::LayerMissing { image: image.id.clone(), blob: blob.clone() };
+    fn write_blob(&self, archive: &mut Writer<&mut dyn Write>, image: &ImageId, blob: &Digest) -> Result<()> {
+        let missing = || Error::LayerMissing { image: image.clone(), blob: blob.clone() };
         let info = self.inner.content.stat(blob).map_err(|_| missing())?;
         let mut checked = Checked { from: self.inner.content.open_blob(blob)?, hasher: Hasher::new() };
         archive.append(&Entry::file(path(blob), info.size), &mut checked)?;
@@ -153,14 +200,8 @@ impl ImageStore {
                 return Ok(kept);
             }
         }
-        let layer = |layer: &crate::Layer| json!({ "mediaType": layer.media_type, "digest": layer.blob, "size": layer.blob_size });
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": { "mediaType": CONFIG, "digest": image.id, "size": config_size },
-            "layers": image.record.layers.iter().map(layer).collect::<Vec<_>>(),
-        });
-        Ok(serde_json::to_vec(&manifest).map_err(std::io::Error::other)?)
+        let manifest = manifest_with(&image.id.0, config_size, &image.record.layers);
+        Ok(manifest.map_err(std::io::Error::other)?)
     }
 }
 
@@ -171,6 +212,21 @@ fn names_layers(manifest: &[u8], record: &Record) -> bool {
     let named = manifest["layers"].as_array().map_or(&[][..], Vec::as_slice);
     named.len() == record.layers.len()
         && named.iter().zip(&record.layers).all(|(named, kept)| named["digest"] == kept.blob.as_str())
+}
+
+/// The manifest of an image that came by none.
+fn manifest_with(
+    config: &Digest,
+    config_size: usize,
+    layers: &[crate::Layer],
+) -> serde_json::Result<Vec<u8>> {
+    let layer = |layer: &crate::Layer| json!({ "mediaType": layer.media_type, "digest": layer.blob, "size": layer.blob_size });
+    serde_json::to_vec(&json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": CONFIG, "digest": config, "size": config_size },
+        "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+    }))
 }
 
 /// Hashes what is read through it: a damaged blob is told, not passed on in silence.
@@ -188,9 +244,8 @@ impl Read for Checked {
 }
 
 /// The index's entries of one image: one a name, or one without a name.
-fn described(item: &Item, digest: &Digest, size: usize) -> Vec<Value> {
-    let platform = item.image.config.platform();
-    let plain = json!({ "mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform });
+fn described(part: &ArchivePart, digest: &Digest, size: usize) -> Vec<Value> {
+    let plain = json!({ "mediaType": MANIFEST, "digest": digest, "size": size, "platform": part.platform });
     let named = |name: &Reference| {
         let mut descriptor = plain.clone();
         descriptor["annotations"] = json!({
@@ -199,7 +254,7 @@ fn described(item: &Item, digest: &Digest, size: usize) -> Vec<Value> {
         });
         descriptor
     };
-    if item.names.is_empty() { vec![plain] } else { item.names.iter().map(named).collect() }
+    if part.names.is_empty() { vec![plain] } else { part.names.iter().map(named).collect() }
 }
 
 fn path(digest: &Digest) -> String {

@@ -21,7 +21,6 @@ const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swar
 const NO_SWARM: &str = "This node is not part of a swarm";
 const NO_CLUSTER: &str = "this engine does not form swarms yet";
 const NO_PLUGINS: &str = "this engine has no managed plugins: volume, network and log drivers are built in";
-const NO_BUILD: &str = "this engine builds by the classic door only: set DOCKER_BUILDKIT=0";
 const NO_CHECKPOINTS: &str = "this engine does not checkpoint containers";
 
 macro_rules! refusals {
@@ -64,8 +63,6 @@ refusals! {
     GET "/configs/{}" => Unavailable NOT_A_MANAGER,
     DELETE "/configs/{}" => Unavailable NOT_A_MANAGER,
 
-    POST "/session" => NotImplemented NO_BUILD,
-    POST "/grpc" => NotImplemented NO_BUILD,
 
     GET "/plugins/privileges" => NotImplemented NO_PLUGINS,
     POST "/plugins/pull" => NotImplemented NO_PLUGINS,

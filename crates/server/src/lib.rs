@@ -44,6 +44,7 @@ pub use serve::serve;
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
 use gantry_build::build::Builder;
 use gantry_engine::Engine;
+use gantry_solver::{Facts, Solver};
 use http::header::HeaderValue;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,8 @@ pub struct App {
     pub(crate) builder: Builder,
     /// Builds that a client can end by their id.
     pub(crate) building: building::Running,
+    /// Builds by BuildKit's protocol.
+    pub(crate) solver: Solver,
     pub(crate) limits: Limits,
     pub(crate) oldest: ApiVersion,
     pub(crate) newest: ApiVersion,
@@ -86,7 +89,9 @@ impl App {
     /// The API of an engine and its builder.
     pub fn new(engine: Engine, builder: Builder) -> App {
         let header = |text: String| HeaderValue::from_str(&text).expect("versions are plain ASCII");
+        let facts = Facts { version: env!("CARGO_PKG_VERSION").to_owned(), host_name: machine::host_name() };
         App {
+            solver: Solver::new(builder.clone(), facts),
             engine,
             builder,
             building: building::Running::default(),

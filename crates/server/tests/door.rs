@@ -21,7 +21,7 @@ async fn ping_says_who_we_are() {
             ("api-version", "1.51"),
             ("ostype", "linux"),
             ("docker-experimental", "false"),
-            ("builder-version", "1"),
+            ("builder-version", "2"),
             ("swarm", "inactive"),
             ("cache-control", "no-cache, no-store, must-revalidate"),
             ("pragma", "no-cache"),

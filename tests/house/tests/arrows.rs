@@ -42,7 +42,7 @@ const FLOORS: &[(u8, &[&str])] = &[
         ],
     ),
     (4, &["gantry-images", "gantry-registry", "gantry-compose"]),
-    (5, &["gantry-engine", "gantry-build", "gantry-cli"]),
+    (5, &["gantry-engine", "gantry-build", "gantry-solver", "gantry-cli"]),
     (6, &["gantry-server"]),
     (7, &["gantry-daemon"]),
     (8, &["gantry", "gantry-shim", "gantry-runtime"]),
@@ -54,6 +54,8 @@ const BESIDE: &[(&str, &str)] = &[
     ("gantry-shim-lib", "gantry-runtime-lib"),
     // The compose commands are a part of the command line.
     ("gantry-cli", "gantry-compose"),
+    // BuildKit's protocol is a door to the builder.
+    ("gantry-solver", "gantry-build"),
     // An image is blobs, and layers made of them.
     ("gantry-snapshots", "gantry-content"),
 ];
@@ -62,6 +64,7 @@ const DAEMON_HOUSE: &[&str] = &[
     "gantry-server",
     "gantry-engine",
     "gantry-build",
+    "gantry-solver",
     "gantry-images",
     "gantry-content",
     "gantry-snapshots",

@@ -14,7 +14,7 @@ pub use disk::Disk;
 pub use mode::Kind;
 pub use receive::{Received, receive};
 pub use send::{From, To, send};
-pub use tree::{Filter, Listed, Owners, list};
+pub use tree::{Filter, Listed, Owners, folder, list, stat};
 
 /// Why files could not be sent or taken in.
 #[derive(Debug, thiserror::Error)]

@@ -37,6 +37,39 @@ pub struct Listed {
     pub path: PathBuf,
 }
 
+impl Listed {
+    /// The same file in a folder of this name; an empty name is no folder.
+    pub fn below(mut self, folder: &str) -> Self {
+        if folder.is_empty() {
+            return self;
+        }
+        self.stat.path = format!("{folder}/{}", self.stat.path);
+        if Kind::of_wire(self.stat.mode) == Kind::File && !self.stat.linkname.is_empty() {
+            self.stat.linkname = format!("{folder}/{}", self.stat.linkname);
+        }
+        self
+    }
+}
+
+/// What is told of a folder that is made for the list.
+pub fn folder(name: &str) -> Stat {
+    Stat { path: name.to_owned(), mode: mode::to_wire(0o040_755), ..Stat::default() }
+}
+
+/// What is told of a file with this metadata; `link` is where a symbolic link leads.
+pub fn stat(name: &str, stat: &fs::Stat, link: String) -> Stat {
+    Stat {
+        path: name.to_owned(),
+        mode: mode::to_wire(stat.st_mode),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: stat.st_size,
+        mod_time: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec as i64),
+        linkname: link,
+        ..Stat::default()
+    }
+}
+
 /// Every file below `folder` that `filter` lets through, in the protocol's order: names by bytes, a folder before what is
 /// in it.
 pub fn list(folder: &Path, filter: &Filter, owners: Owners) -> Result<Vec<Listed>, TransferError> {

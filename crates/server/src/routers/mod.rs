@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod buildkit;
 mod container;
 mod exec;
 mod image;
@@ -35,4 +36,5 @@ pub(crate) const ALL: &[&[Route]] = &[
     system::ROUTES,
     plugin::ROUTES,
     build::ROUTES,
+    buildkit::ROUTES,
 ];

@@ -16,7 +16,7 @@ const BUILDER_VERSION: HeaderName = HeaderName::from_static("builder-version");
 const SWARM: HeaderName = HeaderName::from_static("swarm");
 
 /// 1 is the classic builder, 2 BuildKit.
-const BUILDER: &str = "1";
+const BUILDER: &str = "2";
 
 async fn ping(call: Call) -> Answer {
     let reply = if call.method == Method::HEAD {

@@ -1,0 +1,116 @@
+//! Where results go: the image store, or the client as files or archives.
+
+mod archive;
+mod files;
+mod image;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use gantry_build::build::Built;
+use gantry_build::files::Root;
+use gantry_buildkit::grpc::{Code, Status};
+use gantry_buildkit::proto::control::{CacheOptions, Exporter, SolveRequest};
+use gantry_names::Reference;
+use gantry_snapshots::RootView;
+
+use crate::Inner;
+use crate::job::{Job, Outcome};
+use crate::story::refused;
+
+/// What an exporter says of what it made.
+type Response = BTreeMap<String, String>;
+
+/// Refuses, before anything is built, what cannot be done with the result.
+pub(crate) fn check(exporters: &[Exporter], cache: Option<&CacheOptions>) -> Result<(), Status> {
+    for exporter in exporters {
+        names(exporter)?;
+        match exporter.kind.as_str() {
+            "image" | "moby" => image::check(exporter)?,
+            "docker" | "oci" | "local" | "tar" => {}
+            other => return Err(invalid(format!("exporter {other:?} could not be found"))),
+        }
+    }
+    for export in cache.into_iter().flat_map(|cache| &cache.exports) {
+        if export.kind != "inline" {
+            let text = format!(
+                "cache export {:?} is not supported here: steps stay in this engine's cache, and every image carries \
+                 what --cache-from needs (type=inline)",
+                export.kind
+            );
+            return Err(Status::new(Code::Unimplemented, text));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Status {
+    Status::new(Code::InvalidArgument, message)
+}
+
+/// Hands the results to every exporter, in order.
+pub(crate) async fn all(
+    inner: &Inner,
+    job: &Job,
+    exporters: &[Exporter],
+    outcomes: &[Outcome],
+    request: &SolveRequest,
+) -> Result<Response, Status> {
+    let mut response = Response::new();
+    for (number, exporter) in exporters.iter().enumerate() {
+        let said = match exporter.kind.as_str() {
+            "image" | "moby" => image::export(inner, job, exporter, outcomes).await,
+            "docker" | "oci" => archive::export(inner, job, number, exporter, outcomes).await,
+            "tar" => files::tar(inner, job, number, outcomes).await,
+            _ => files::local(inner, job, number, exporter, outcomes).await,
+        };
+        response.extend(said?);
+    }
+    tracing::debug!(build = request.reference, exporters = exporters.len(), "exported");
+    Ok(response)
+}
+
+/// The names a result gets; several stand with commas between.
+fn names(exporter: &Exporter) -> Result<Vec<Reference>, Status> {
+    let list = exporter.attrs.get("name").map(String::as_str).unwrap_or_default();
+    let mut names = Vec::new();
+    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let reference = Reference::parse(name).map_err(|error| invalid(error.to_string()))?;
+        if reference.digest().is_some() {
+            return Err(invalid("build tag cannot contain a digest"));
+        }
+        let reference = reference.or_latest();
+        if !names.contains(&reference) {
+            names.push(reference);
+        }
+    }
+    Ok(names)
+}
+
+/// Whether an attribute says yes.
+fn says_yes(exporter: &Exporter, name: &str) -> bool {
+    exporter
+        .attrs
+        .get(name)
+        .is_some_and(|value| matches!(value.as_str(), "true" | "1" | "t" | "True" | "TRUE"))
+}
+
+/// A state's config document.
+pub(crate) fn config(built: &Built) -> Result<Vec<u8>, Status> {
+    built.config_bytes().map_err(|error| Status::new(Code::Internal, error.to_string()))
+}
+
+/// A state's root; `None` for an empty one.
+fn view(inner: &Inner, built: &Built) -> Result<Option<RootView>, Status> {
+    let Some(chain) = built.chain() else { return Ok(None) };
+    let rootfs = inner.builder.images.snapshots().rootfs(chain.as_str()).map_err(|error| refused(&error))?;
+    RootView::of(&rootfs).map(Some).map_err(|error| refused(&error))
+}
+
+/// A state's root, to look into.
+pub(crate) fn root(inner: &Inner, built: &Built) -> Result<Root, Status> {
+    let empty = || Status::new(Code::NotFound, "the result is empty");
+    let view = view(inner, built)?.ok_or_else(empty)?;
+    let folder = view.root().open_dir(b"").map_err(|error| Status::new(Code::Unknown, error.to_string()))?;
+    Ok(Root::from(folder))
+}

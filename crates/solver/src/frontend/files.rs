@@ -1,0 +1,130 @@
+//! Files of a client on their way here.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gantry_archive::{Decoder, ExtractOptions, Reader, Root, extract};
+use gantry_build::files;
+use gantry_buildkit::fsutil::{self, Received};
+use gantry_buildkit::grpc::{Code, Status};
+use gantry_buildkit::proto::control::BytesMessage;
+use gantry_buildkit::session::{Caller, Wanted};
+
+use super::options::invalid;
+use crate::Inner;
+use crate::job::{Job, Work};
+use crate::kept::Place;
+
+/// A Dockerfile longer than this is none.
+const DOCKERFILE_LIMIT: u64 = 8 << 20;
+
+/// Progress of a transfer is told anew after as many bytes.
+const TELL_EVERY: u64 = 1 << 20;
+
+/// A tar archive begins so at this place.
+const TAR: (usize, &[u8]) = (257, b"ustar");
+
+/// First bytes of what a tar archive may be compressed with.
+const COMPRESSED: [&[u8]; 4] =
+    [&[0x1f, 0x8b, 0x08], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0], &[0x28, 0xb5, 0x2f, 0xfd]];
+
+/// Takes a folder of the client in; `word` is how its progress is called.
+pub(crate) async fn receive(
+    inner: &Inner,
+    caller: &Caller,
+    work: &Work<'_>,
+    wanted: &Wanted,
+    word: &str,
+    key: &str,
+) -> Result<Place, Status> {
+    let io =
+        |error: std::io::Error| Status::new(Code::Internal, format!("keeping the build's files: {error}"));
+    let place = inner.kept.take(key, &wanted.name).map_err(io)?;
+    let part = format!("transferring {word}:");
+    let told = AtomicU64::new(0);
+    let tell = |so_far: Received| {
+        let last = told.load(Ordering::Relaxed);
+        if so_far.bytes >= last + TELL_EVERY {
+            told.store(so_far.bytes, Ordering::Relaxed);
+            work.part(&part, so_far.bytes, 0, false);
+        }
+    };
+    let (outbound, answer) = caller.files(wanted).await?;
+    let received =
+        fsutil::receive(&place.path, outbound, answer, tell).await.map_err(|error| match error {
+            fsutil::TransferError::Wire(status) => status,
+            other => Status::new(Code::Unknown, other.to_string()),
+        })?;
+    work.part(&part, received.bytes, 0, true);
+    Ok(place)
+}
+
+/// Takes in what the client offers as an upload: an archive is unpacked, anything else is a Dockerfile. Whether it was
+/// an archive.
+pub(crate) async fn upload(
+    inner: &Inner,
+    job: &Job,
+    caller: &Caller,
+    path: &str,
+) -> Result<(Place, bool), Status> {
+    let work = job.work("[internal] load remote build context");
+    let taken = take_upload(inner, caller, path).await;
+    work.ended(taken)
+}
+
+async fn take_upload(inner: &Inner, caller: &Caller, path: &str) -> Result<(Place, bool), Status> {
+    let io =
+        |error: std::io::Error| Status::new(Code::Internal, format!("keeping the build's files: {error}"));
+    let place = inner.kept.take("", "upload").map_err(io)?;
+    let mut file = tempfile::tempfile_in(&place.path).map_err(io)?;
+    let mut answer = caller.upload(path).await?;
+    while let Some(piece) = answer.next::<BytesMessage>().await? {
+        file.write_all(&piece.data).map_err(io)?;
+    }
+    let done = tokio::task::spawn_blocking(move || unpack(file, &place.path).map(|archive| (place, archive)));
+    done.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?
+}
+
+/// Unpacks an archive into a folder; what is none becomes its Dockerfile. Whether it was one.
+pub(crate) fn unpack(mut file: std::fs::File, folder: &Path) -> Result<bool, Status> {
+    let wrong = |error: &dyn std::fmt::Display| invalid(format!("failed to read the build context: {error}"));
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(0)).map_err(|e| wrong(&e))?;
+    (&mut file).take(512).read_to_end(&mut head).map_err(|e| wrong(&e))?;
+    file.seek(SeekFrom::Start(0)).map_err(|e| wrong(&e))?;
+    let plain = head.get(TAR.0..TAR.0 + TAR.1.len()) == Some(TAR.1);
+    if !plain && !COMPRESSED.iter().any(|magic| head.starts_with(magic)) {
+        let mut to = std::fs::File::create(folder.join("Dockerfile")).map_err(|e| wrong(&e))?;
+        std::io::copy(&mut file, &mut to).map_err(|e| wrong(&e))?;
+        return Ok(false);
+    }
+    let decoder = Decoder::new(file).map_err(|e| wrong(&e))?;
+    let mut reader = Reader::new(decoder);
+    let root = Root::open(folder).map_err(|e| wrong(&e))?;
+    extract(&mut reader, &root, &ExtractOptions::default())
+        .and_then(|done| done.refuse_links())
+        .and_then(|_| reader.drain())
+        .map_err(|e| wrong(&e))?;
+    Ok(true)
+}
+
+/// The text of a file below a folder; `None` where there is none.
+pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>, Status> {
+    let wrong = |error: &dyn std::fmt::Display| invalid(format!("failed to read {name}: {error}"));
+    let root = files::Root::open(folder).map_err(|e| wrong(&e))?;
+    if !root
+        .stat(name, true)
+        .map_err(|e| wrong(&e))?
+        .is_some_and(|entry| entry.kind == files::EntryKind::File)
+    {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let mut file = root.file(name).map_err(|e| wrong(&e))?.take(DOCKERFILE_LIMIT + 1);
+    file.read_to_end(&mut bytes).map_err(|e| wrong(&e))?;
+    if bytes.len() as u64 > DOCKERFILE_LIMIT {
+        return Err(invalid(format!("{name} is larger than {DOCKERFILE_LIMIT} bytes")));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| invalid(format!("{name} is not UTF-8 text")))
+}

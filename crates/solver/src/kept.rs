@@ -1,0 +1,150 @@
+//! Folders of clients, kept between builds so that only what changed travels.
+//!
+//! ```text
+//! <builder>/kept/<digest of the client's key and the folder's name>-<n>/   the files
+//! ```
+//!
+//! Two builds of one folder at once get two places: what one build reads, no other changes under it. The number of
+//! places is bounded; those that were used longest ago go.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use gantry_names::Digest;
+
+/// Places that are kept.
+const PLACES: usize = 24;
+
+/// All places.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    base: PathBuf,
+    busy: Mutex<HashSet<PathBuf>>,
+}
+
+/// One folder, taken for a build.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    shelf: Arc<Shelf>,
+    /// It belongs to no key: it goes with this.
+    passing: bool,
+}
+
+impl Shelf {
+    pub(crate) fn below(folder: &Path) -> Self {
+        Self { base: folder.join("kept"), busy: Mutex::default() }
+    }
+
+    /// A place for the files that `name` stands for on the client with `key`; without a key, one for this time only.
+    pub(crate) fn take(self: &Arc<Self>, key: &str, name: &str) -> std::io::Result<Place> {
+        std::fs::create_dir_all(&self.base)?;
+        if key.is_empty() {
+            let path = tempfile::Builder::new().prefix("once-").tempdir_in(&self.base)?.keep();
+            self.busy().insert(path.clone());
+            return Ok(Place { path, shelf: Arc::clone(self), passing: true });
+        }
+        self.tidy(PLACES - 1);
+        let stem = Digest::sha256_of(format!("{key}\0{name}").as_bytes());
+        let mut busy = self.busy();
+        let mut number = 0;
+        let path = loop {
+            let path = self.base.join(format!("{}-{number}", &stem.hex()[..32]));
+            if busy.insert(path.clone()) {
+                break path;
+            }
+            number += 1;
+        };
+        drop(busy);
+        let place = Place { path, shelf: Arc::clone(self), passing: false };
+        std::fs::create_dir_all(&place.path)?;
+        Ok(place)
+    }
+
+    /// Every place that nobody uses: where, how large, used last when.
+    pub(crate) fn idle(&self) -> Vec<(PathBuf, SystemTime)> {
+        let busy = self.busy().clone();
+        let Ok(entries) = std::fs::read_dir(&self.base) else { return Vec::new() };
+        let mut idle: Vec<_> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| !busy.contains(&entry.path()))
+            .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?)))
+            .collect();
+        idle.sort_by_key(|(_, used)| *used);
+        idle
+    }
+
+    /// Removes what was used longest ago until `keep` places are left.
+    pub(crate) fn tidy(&self, keep: usize) {
+        let idle = self.idle();
+        let surplus = idle.len().saturating_sub(keep);
+        for (path, _) in idle.into_iter().take(surplus) {
+            self.remove(&path);
+        }
+    }
+
+    /// Removes a place, unless somebody has just taken it.
+    pub(crate) fn remove(&self, path: &Path) {
+        if !self.busy().insert(path.to_owned()) {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(path) {
+            tracing::warn!(%error, path = %path.display(), "a kept folder cannot be removed");
+        }
+        self.busy().remove(path);
+    }
+
+    fn busy(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.passing {
+            if let Err(error) = std::fs::remove_dir_all(&self.path) {
+                tracing::warn!(%error, path = %self.path.display(), "a folder of a build cannot be removed");
+            }
+        } else if let Ok(folder) = std::fs::File::open(&self.path)
+            && let Err(error) = folder.set_modified(SystemTime::now())
+        {
+            tracing::debug!(%error, "when a folder was used is not known");
+        }
+        self.shelf.busy().remove(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_builds_at_once_have_two_places_and_the_next_one_finds_its_files() {
+        let base = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf::below(base.path()));
+        let one = shelf.take("key", "context").unwrap();
+        let two = shelf.take("key", "context").unwrap();
+        assert_ne!(one.path, two.path);
+        std::fs::write(one.path.join("f"), "x").unwrap();
+        let kept = one.path.clone();
+        drop((one, two));
+        assert!(shelf.take("key", "context").unwrap().path.join("f").exists());
+        assert_ne!(shelf.take("key", "other").unwrap().path, kept);
+        let once = shelf.take("", "context").unwrap();
+        let path = once.path.clone();
+        drop(once);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_number_of_places_is_bounded() {
+        let base = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf::below(base.path()));
+        for key in 0..40 {
+            drop(shelf.take(&format!("k{key}"), "context").unwrap());
+        }
+        assert!(shelf.idle().len() <= PLACES);
+    }
+}

@@ -1,0 +1,125 @@
+//! BuildKit's door: its `Control` and `LLBBridge` services over our builder.
+//!
+//! A client exposes itself on a session ([`Solver::session`]), asks for a build on another connection
+//! ([`Solver::serve`]), and is called back for the files, secrets and agents that the build needs. The frontend is our own
+//! reading of a Dockerfile; a graph of operations from somebody else's frontend is refused with a sentence.
+//!
+//! What it is not: it builds nothing (`gantry-build` does) and knows no HTTP of the Engine API (`gantry-server` does).
+//!
+//! Start reading at [`Solver`], then `service/control.rs`, then `frontend/mod.rs`.
+
+mod export;
+mod frontend;
+mod history;
+mod job;
+mod kept;
+mod service;
+mod sessions;
+mod story;
+mod usage;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_build::build::Builder;
+pub use gantry_buildkit::grpc::Status;
+use gantry_buildkit::grpc::{client, server};
+use gantry_buildkit::session::{Caller, UUID};
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use gantry_buildkit::proto::control::{SolveRequest, StatusResponse};
+pub use job::Reader;
+
+/// What clients are told of this engine.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The engine's version.
+    pub version: String,
+    /// Name of the machine.
+    pub host_name: String,
+}
+
+/// All builds by BuildKit's protocol. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Solver(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) builder: Builder,
+    pub(crate) facts: Facts,
+    pub(crate) sessions: sessions::Sessions,
+    pub(crate) jobs: job::Jobs,
+    pub(crate) kept: Arc<kept::Shelf>,
+    pub(crate) history: history::History,
+}
+
+impl Solver {
+    /// A door to `builder`; files that sessions sent are kept below the builder's folder.
+    pub fn new(builder: Builder, facts: Facts) -> Self {
+        let kept = Arc::new(kept::Shelf::below(&builder.folder));
+        let history = history::History::below(&builder.folder);
+        Self(Arc::new(Inner {
+            builder,
+            facts,
+            sessions: sessions::Sessions::default(),
+            jobs: job::Jobs::default(),
+            kept,
+            history,
+        }))
+    }
+
+    /// Holds a session on a connection that was taken over, until its client leaves.
+    ///
+    /// # Errors
+    /// When the client speaks no HTTP/2.
+    pub async fn session<IO>(&self, io: IO, headers: &HeaderMap) -> Result<(), Status>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let id = headers.get(UUID).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let channel = client::Channel::over(io).await?;
+        let caller = Caller::new(channel, headers);
+        let _entered = self.0.sessions.enter(&id, caller.clone());
+        caller.closed().await;
+        Ok(())
+    }
+
+    /// Serves gRPC on a connection that was taken over, until its client leaves.
+    ///
+    /// # Errors
+    /// When the client speaks no HTTP/2.
+    pub async fn serve<IO>(&self, io: IO) -> Result<(), Status>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        server::serve(io, Arc::new(service::Door(Arc::clone(&self.0)))).await
+    }
+
+    /// A build as the Engine API's `POST /build?version=2` asks for it: what `Control.Solve` does, without gRPC. The
+    /// progress of it is [`Solver::progress`].
+    ///
+    /// # Errors
+    /// Why the build failed.
+    pub async fn solve(
+        &self,
+        request: SolveRequest,
+    ) -> Result<std::collections::BTreeMap<String, String>, Status> {
+        service::control::solve(&self.0, request).await
+    }
+
+    /// The progress of a build from its beginning, as soon as there is a build of that name.
+    pub async fn progress(&self, reference: &str) -> Option<Reader> {
+        self.0.jobs.follow(reference).await.map(|job| job.log.reader())
+    }
+
+    /// Ends a build. Whether there was one.
+    pub fn cancel(&self, reference: &str) -> bool {
+        self.0.jobs.cancel(reference)
+    }
+
+    /// The folder that builds keep their things below.
+    pub fn folder(&self) -> &Path {
+        &self.0.builder.folder
+    }
+}
