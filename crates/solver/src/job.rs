@@ -325,14 +325,6 @@ impl Jobs {
     pub(crate) fn get(&self, reference: &str) -> Option<Arc<Job>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).get(reference).cloned()
     }
-
-    /// Ends the build of a name, if there is one.
-    pub(crate) fn cancel(&self, reference: &str) -> bool {
-        self.get(reference).is_some_and(|job| {
-            job.cancelled.send_replace(true);
-            true
-        })
-    }
 }
 
 impl Drop for Running<'_> {

@@ -16,9 +16,9 @@ mod kept;
 mod service;
 mod sessions;
 mod story;
+mod uploads;
 mod usage;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use gantry_build::build::Builder;
@@ -27,9 +27,11 @@ use gantry_buildkit::grpc::{client, server};
 use gantry_buildkit::session::{Caller, UUID};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
-pub use gantry_buildkit::proto::control::{SolveRequest, StatusResponse};
+pub use gantry_buildkit::proto::control::{Exporter, SolveRequest, StatusResponse};
 pub use job::Reader;
+pub use prost::Message;
 
 /// What clients are told of this engine.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) facts: Facts,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) jobs: job::Jobs,
+    pub(crate) uploads: uploads::Uploads,
     pub(crate) kept: Arc<kept::Shelf>,
     pub(crate) history: history::History,
 }
@@ -64,6 +67,7 @@ impl Solver {
             facts,
             sessions: sessions::Sessions::default(),
             jobs: job::Jobs::default(),
+            uploads: uploads::Uploads::default(),
             kept,
             history,
         }))
@@ -113,13 +117,13 @@ impl Solver {
         self.0.jobs.follow(reference).await.map(|job| job.log.reader())
     }
 
-    /// Ends a build. Whether there was one.
-    pub fn cancel(&self, reference: &str) -> bool {
-        self.0.jobs.cancel(reference)
+    /// The address that stands for a context which is offered under this name.
+    pub fn upload_address(&self, name: &str) -> String {
+        format!("{}{name}", uploads::ADDRESS)
     }
 
-    /// The folder that builds keep their things below.
-    pub fn folder(&self) -> &Path {
-        &self.0.builder.folder
+    /// Offers a context to the build that asks for this name. Whether one did.
+    pub async fn offer(&self, name: &str, pieces: mpsc::Receiver<Vec<u8>>) -> bool {
+        self.0.uploads.offer(name, pieces).await
     }
 }

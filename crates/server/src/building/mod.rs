@@ -1,6 +1,7 @@
 //! The classic builder's door: a query and a body become a build, its events Docker's stream of text.
 
 mod context;
+pub(crate) mod modern;
 mod options;
 mod running;
 mod story;

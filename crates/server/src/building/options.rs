@@ -89,7 +89,7 @@ pub(crate) fn read(query: &Query, headers: &HeaderMap) -> Result<Asked, Failure>
 }
 
 /// Docker's text for parameters in JSON.
-fn json<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Failure> {
+pub(super) fn json<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Failure> {
     match query.get(name) {
         "" | "null" => Ok(None),
         text => serde_json::from_str(text)

@@ -56,6 +56,10 @@ async fn cancel(call: Call) -> Answer {
 }
 
 async fn build(call: Call) -> Answer {
+    // The classic builder is 1, and what is meant by nothing.
+    if call.query.get("version") == "2" {
+        return super::build_session::build(call).await;
+    }
     let asked = building::read(&call.query, &call.headers)?;
     let base = call.app.builder.folder.clone();
     let context = match asked.remote.as_str() {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod build_session;
 mod buildkit;
 mod container;
 mod exec;

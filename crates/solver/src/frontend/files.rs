@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gantry_archive::{Decoder, ExtractOptions, Reader, Root, extract};
 use gantry_build::files;
 use gantry_buildkit::fsutil::{self, Received};
+use gantry_buildkit::grpc::client::Answer;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::control::BytesMessage;
 use gantry_buildkit::session::{Caller, Wanted};
+use tokio::sync::mpsc;
 
 use super::options::invalid;
 use crate::Inner;
-use crate::job::{Job, Work};
+use crate::job::Work;
 use crate::kept::Place;
 
 /// A Dockerfile longer than this is none.
@@ -60,27 +62,31 @@ pub(crate) async fn receive(
     Ok(place)
 }
 
-/// Takes in what the client offers as an upload: an archive is unpacked, anything else is a Dockerfile. Whether it was
-/// an archive.
-pub(crate) async fn upload(
-    inner: &Inner,
-    job: &Job,
-    caller: &Caller,
-    path: &str,
-) -> Result<(Place, bool), Status> {
-    let work = job.work("[internal] load remote build context");
-    let taken = take_upload(inner, caller, path).await;
-    work.ended(taken)
+/// Bytes of a context that come in pieces.
+pub(crate) enum Pieces {
+    /// From the client's session.
+    Session(Answer),
+    /// From another request.
+    Request(mpsc::Receiver<Vec<u8>>),
 }
 
-async fn take_upload(inner: &Inner, caller: &Caller, path: &str) -> Result<(Place, bool), Status> {
+impl Pieces {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Status> {
+        match self {
+            Pieces::Session(answer) => Ok(answer.next::<BytesMessage>().await?.map(|piece| piece.data)),
+            Pieces::Request(pieces) => Ok(pieces.recv().await),
+        }
+    }
+}
+
+/// Takes in what is uploaded: an archive is unpacked, anything else is a Dockerfile. Whether it was an archive.
+pub(crate) async fn upload(inner: &Inner, mut pieces: Pieces) -> Result<(Place, bool), Status> {
     let io =
         |error: std::io::Error| Status::new(Code::Internal, format!("keeping the build's files: {error}"));
     let place = inner.kept.take("", "upload").map_err(io)?;
     let mut file = tempfile::tempfile_in(&place.path).map_err(io)?;
-    let mut answer = caller.upload(path).await?;
-    while let Some(piece) = answer.next::<BytesMessage>().await? {
-        file.write_all(&piece.data).map_err(io)?;
+    while let Some(piece) = pieces.next().await? {
+        file.write_all(&piece).map_err(io)?;
     }
     let done = tokio::task::spawn_blocking(move || unpack(file, &place.path).map(|archive| (place, archive)));
     done.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?

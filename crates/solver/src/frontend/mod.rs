@@ -24,6 +24,7 @@ use crate::Inner;
 use crate::job::{Job, Outcome, Work};
 use crate::kept::Place;
 use crate::story::Story;
+use crate::uploads;
 use options::Options;
 pub(crate) use options::is_multi_platform;
 
@@ -138,10 +139,9 @@ async fn one(inner: &Inner, story: &Story<'_>, request: BuildRequest) -> Result<
 async fn dockerfile(inner: &Inner, job: &Job, caller: &Caller, options: &Options) -> Result<Source, Status> {
     let mut context = None;
     if let Some(address) = &options.context {
-        let Some(path) = address.strip_prefix(UPLOADS) else {
-            return Err(refused_address("the build context", address));
-        };
-        let (place, archive) = files::upload(inner, job, caller, &format!("/{path}")).await?;
+        let work = job.work("[internal] load remote build context");
+        let taken = async { files::upload(inner, remote(inner, caller, address).await?).await }.await;
+        let (place, archive) = work.ended(taken)?;
         if !options.dockerfile_is_local {
             let name = if archive { options.filename.as_str() } else { "Dockerfile" };
             let text = files::text(&place.path, name)?.ok_or_else(|| no_dockerfile(name))?;
@@ -155,6 +155,18 @@ async fn dockerfile(inner: &Inner, job: &Job, caller: &Caller, options: &Options
     let found = local_dockerfile(inner, &work, caller, options).await;
     let (text, ignore) = work.ended(found)?;
     Ok(Source { text, context, ignore })
+}
+
+/// The bytes at a context's address.
+async fn remote(inner: &Inner, caller: &Caller, address: &str) -> Result<files::Pieces, Status> {
+    if let Some(path) = address.strip_prefix(UPLOADS) {
+        return caller.upload(&format!("/{path}")).await.map(files::Pieces::Session);
+    }
+    if let Some(name) = address.strip_prefix(uploads::ADDRESS) {
+        let none = || Status::new(Code::Unavailable, "the build's context was not sent");
+        return inner.uploads.take(name).await.map(files::Pieces::Request).ok_or_else(none);
+    }
+    Err(refused_address("the build context", address))
 }
 
 async fn local_dockerfile(
