@@ -27,7 +27,10 @@ pub(crate) struct Shelf {
 /// One folder, taken for a build.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Where its files begin.
     pub(crate) path: PathBuf,
+    /// What is taken of the shelf.
+    taken: PathBuf,
     shelf: Arc<Shelf>,
     /// It belongs to no key: it goes with this.
     passing: bool,
@@ -44,7 +47,7 @@ impl Shelf {
         if key.is_empty() {
             let path = tempfile::Builder::new().prefix("once-").tempdir_in(&self.base)?.keep();
             self.busy().insert(path.clone());
-            return Ok(Place { path, shelf: Arc::clone(self), passing: true });
+            return Ok(Place { taken: path.clone(), path, shelf: Arc::clone(self), passing: true });
         }
         self.tidy(PLACES - 1);
         let stem = Digest::sha256_of(format!("{key}\0{name}").as_bytes());
@@ -58,7 +61,7 @@ impl Shelf {
             number += 1;
         };
         drop(busy);
-        let place = Place { path, shelf: Arc::clone(self), passing: false };
+        let place = Place { taken: path.clone(), path, shelf: Arc::clone(self), passing: false };
         std::fs::create_dir_all(&place.path)?;
         Ok(place)
     }
@@ -101,18 +104,31 @@ impl Shelf {
     }
 }
 
+impl Place {
+    /// Only a folder of it is meant.
+    pub(crate) fn narrow(&mut self, folder: &str) -> std::io::Result<()> {
+        let root = gantry_build::files::Root::open(&self.taken).map_err(std::io::Error::other)?;
+        let found = root.stat(folder, true).map_err(std::io::Error::other)?;
+        if found.is_none_or(|entry| entry.kind != gantry_build::files::EntryKind::Folder) {
+            return Err(std::io::Error::other(format!("the context has no folder {folder:?}")));
+        }
+        self.path = self.taken.join(folder.trim_matches('/'));
+        Ok(())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if self.passing {
-            if let Err(error) = std::fs::remove_dir_all(&self.path) {
-                tracing::warn!(%error, path = %self.path.display(), "a folder of a build cannot be removed");
+            if let Err(error) = std::fs::remove_dir_all(&self.taken) {
+                tracing::warn!(%error, path = %self.taken.display(), "a folder of a build cannot be removed");
             }
-        } else if let Ok(folder) = std::fs::File::open(&self.path)
+        } else if let Ok(folder) = std::fs::File::open(&self.taken)
             && let Err(error) = folder.set_modified(SystemTime::now())
         {
             tracing::debug!(%error, "when a folder was used is not known");
         }
-        self.shelf.busy().remove(&self.path);
+        self.shelf.busy().remove(&self.taken);
     }
 }
 

@@ -180,7 +180,7 @@ impl<'a> Story<'a> {
     pub(crate) fn failed(&self, error: &BuildError, dockerfile: &str) -> Status {
         // A step that ended badly is nobody's wrong argument: clients show any other code in front of the text.
         let code = match &*error.cause {
-            Cause::Exit { .. } | Cause::Syntax(_) | Cause::Value(_) | Cause::File(_) => Code::Unknown,
+            Cause::Exit(_) | Cause::Syntax(_) | Cause::Value(_) | Cause::File { .. } => Code::Unknown,
             _ => code(error.class()),
         };
         let status = Status::new(code, sentence(&error.cause));
@@ -209,14 +209,13 @@ fn base_of<'w>(words: &[&'w str]) -> &'w str {
 /// BuildKit's sentence for a cause.
 fn sentence(cause: &Cause) -> String {
     match cause {
-        Cause::Exit { command, code } => {
+        Cause::Exit(failed) => {
+            let (command, code) = (&failed.command, failed.code);
             format!("process {command:?} did not complete successfully: exit code: {code}")
         }
-        Cause::File(FileError::NotFound(path)) => {
-            format!(
-                "failed to calculate checksum of the build context: \"/{path}\": not found",
-                path = path.trim_start_matches('/')
-            )
+        Cause::File { error: FileError::NotFound(path), .. } => {
+            let path = path.trim_start_matches('/');
+            format!("failed to calculate checksum of the build context: \"/{path}\": not found")
         }
         other => chain(other),
     }

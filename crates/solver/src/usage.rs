@@ -1,81 +1,80 @@
 //! What builds keep on disk, listed and removed in BuildKit's words.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use gantry_build::prune::{Filter, Policy, Row, RowKind};
+use gantry_build::upkeep::UpkeepError;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::Timestamp;
 use gantry_buildkit::proto::control::{GcPolicy, PruneRequest, UsageRecord};
 
 use crate::Inner;
 use crate::kept::Shelf;
+use crate::story::refused;
 
-/// Bytes of the cache that stay when nothing else is said; the same bound the cache keeps by itself.
-const KEEP_BYTES: i64 = 20 << 30;
+/// Digits of an id, as BuildKit shows them.
+const ID_DIGITS: usize = 25;
+
+/// BuildKit's word for a client's folder.
+const SOURCE: &str = "source.local";
 
 /// What is thrown away without being asked.
-pub(crate) fn policy() -> GcPolicy {
-    GcPolicy { all: true, max_used_space: KEEP_BYTES, ..GcPolicy::default() }
+pub(crate) fn policy(inner: &Inner) -> GcPolicy {
+    let keep = inner.builder.keep_bytes.unwrap_or_default();
+    GcPolicy { all: true, max_used_space: number(keep), ..GcPolicy::default() }
+}
+
+fn number(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// Every record that the filters let through.
 pub(crate) async fn list(inner: &Inner, filters: &[String]) -> Result<Vec<UsageRecord>, Status> {
-    let mut records = steps(inner)?;
-    let (kept, mounts) = (Arc::clone(&inner.kept), inner.builder.folder.join("mounts"));
-    let on_disk = tokio::task::spawn_blocking(move || folders(&kept, &mounts)).await;
-    records.extend(on_disk.map_err(|error| Status::new(Code::Internal, error.to_string()))?);
+    let (kept, builder) = (Arc::clone(&inner.kept), inner.builder.clone());
+    let listed = tokio::task::spawn_blocking(move || {
+        let mut records = folders(&kept);
+        // Steps that only describe weigh nothing and go with those they stand on.
+        records.extend(builder.usage()?.into_iter().filter(|row| row.size > 0).map(record));
+        Ok::<_, UpkeepError>(records)
+    });
+    let listed = listed.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    let mut records = listed.map_err(|error| refused(&error))?;
     records.retain(|record| filters.iter().all(|filter| passes(record, filter)));
     Ok(records)
 }
 
-fn steps(inner: &Inner) -> Result<Vec<UsageRecord>, Status> {
-    let entries =
-        inner.builder.cache.entries().map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-    // Steps that only describe weigh nothing and go with those they stand on.
-    let weighty = entries.into_iter().filter(|(_, entry)| entry.size > 0);
-    Ok(weighty
-        .map(|(key, entry)| UsageRecord {
-            id: key.hex()[..25].to_owned(),
-            size: i64::try_from(entry.size).unwrap_or(i64::MAX),
-            created_at: Some(Timestamp::of_ns(entry.created_ns)),
-            last_used_at: Some(Timestamp::of_ns(entry.used_ns)),
-            usage_count: i64::try_from(entry.uses).unwrap_or(i64::MAX),
-            description: entry.text,
-            record_type: "regular".into(),
-            shared: false,
-            parents: entry.inputs.parent.iter().map(|parent| parent.hex()[..25].to_owned()).collect(),
-            ..UsageRecord::default()
-        })
-        .collect())
+fn record(row: Row) -> UsageRecord {
+    UsageRecord {
+        id: row.id.hex()[..ID_DIGITS].to_owned(),
+        mutable: row.kind == RowKind::CacheMount,
+        in_use: row.in_use,
+        size: number(row.size),
+        created_at: Some(Timestamp::of_ns(row.created_ns)),
+        last_used_at: Some(Timestamp::of_ns(row.used_ns)),
+        usage_count: number(row.uses),
+        description: row.description,
+        record_type: row.kind.as_str().to_owned(),
+        shared: row.shared,
+        parents: row.parent.iter().map(|parent| parent.hex()[..ID_DIGITS].to_owned()).collect(),
+    }
 }
 
-fn folders(kept: &Shelf, mounts: &Path) -> Vec<UsageRecord> {
-    let record = |path: &Path, used: SystemTime, kind: &str, description: &str| UsageRecord {
-        id: path
-            .file_name()
-            .map(|name| name.to_string_lossy().chars().take(25).collect())
-            .unwrap_or_default(),
+fn folders(kept: &Shelf) -> Vec<UsageRecord> {
+    let record = |(path, used): (PathBuf, SystemTime)| UsageRecord {
+        id: id_of(&path).unwrap_or_default(),
         mutable: true,
-        size: i64::try_from(size_of(path)).unwrap_or(i64::MAX),
+        size: number(size_of(&path)),
         created_at: Some(Timestamp::of(used)),
         last_used_at: Some(Timestamp::of(used)),
         usage_count: 1,
-        description: description.into(),
-        record_type: kind.into(),
+        description: "local source for context".into(),
+        record_type: SOURCE.into(),
         ..UsageRecord::default()
     };
-    let mut records: Vec<_> = kept
-        .idle()
-        .iter()
-        .map(|(path, used)| record(path, *used, "source.local", "local source of a client"))
-        .collect();
-    let entries = std::fs::read_dir(mounts).into_iter().flatten().filter_map(Result::ok);
-    records.extend(entries.filter_map(|entry| {
-        let used = entry.metadata().ok()?.modified().ok()?;
-        Some(record(&entry.path(), used, "exec.cachemount", "cached mount of RUN --mount=type=cache"))
-    }));
-    records
+    kept.idle().into_iter().map(record).collect()
 }
 
 /// Bytes of all files below, as the disk counts them.
@@ -127,65 +126,46 @@ fn passes(record: &UsageRecord, filter: &str) -> bool {
 
 /// Removes what a client wants gone, and gives what went.
 pub(crate) async fn prune(inner: &Inner, request: &PruneRequest) -> Result<Vec<UsageRecord>, Status> {
-    let keep = Duration::from_nanos(u64::try_from(request.keep_duration).unwrap_or_default());
-    let old = |record: &UsageRecord| {
-        let used = record.last_used_at.map_or(0, |time| time.ns());
-        let age = Timestamp::now().ns().saturating_sub(used);
-        keep.is_zero() || u64::try_from(age).unwrap_or_default() >= keep.as_nanos() as u64
-    };
     let before = list(inner, &request.filter).await?;
-    let doomed: Vec<UsageRecord> = before.into_iter().filter(old).collect();
-    // A bound of bytes keeps what was used last.
-    let limit = [request.max_used_space, request.reserved_space].into_iter().filter(|bytes| *bytes > 0).min();
-    let doomed = match limit {
-        None => doomed,
-        Some(limit) => beyond(doomed, limit),
+    let natural = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    let since =
+        (request.keep_duration > 0).then(|| Timestamp::now().ns().saturating_sub(request.keep_duration));
+    let old = |record: &UsageRecord| {
+        since.is_none_or(|since| record.last_used_at.is_none_or(|used| used.ns() < since))
     };
-    let ids: std::collections::HashSet<&str> = doomed.iter().map(|record| record.id.as_str()).collect();
-    let everything = request.filter.is_empty() && keep.is_zero() && limit.is_none();
-    let named = |key: &gantry_names::Digest| ids.contains(&key.hex()[..25]);
-    let steps: Vec<_> =
-        inner.builder.cache.entries().map_err(|e| Status::new(Code::Internal, e.to_string()))?;
-    let texts: std::collections::HashSet<_> = steps
-        .into_iter()
-        .filter(|(key, _)| everything || named(key))
-        .map(|(_, entry)| entry.inputs.key())
-        .collect();
-    inner
-        .builder
-        .cache
-        .prune(u64::MAX, |entry| texts.contains(&entry.inputs.key()))
-        .map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-    for (path, _) in inner.kept.idle() {
-        if path.file_name().is_some_and(|name| ids.contains(id_of(&name.to_string_lossy()))) {
-            inner.kept.remove(&path);
+    // What the filters let through is named one by one: they were read here.
+    let named = before.iter().filter(|record| record.record_type != SOURCE).map(|record| record.id.clone());
+    let only = if request.filter.is_empty() { Vec::new() } else { vec![Filter::Id(named.collect())] };
+    let policy = Policy {
+        all: request.all,
+        unused_since_ns: since,
+        max_used: natural(request.max_used_space),
+        reserved: natural(request.reserved_space),
+        min_free: natural(request.min_free_space),
+        only,
+    };
+    let everything = (policy.max_used, policy.reserved, policy.min_free) == (0, 0, 0);
+    let builder = inner.builder.clone();
+    let pruned = tokio::task::spawn_blocking(move || builder.prune(&policy)).await;
+    let pruned = pruned.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    let pruned = pruned.map_err(|error| refused(&error))?;
+    let mut gone: HashSet<String> = pruned.ids.iter().map(|id| id.hex()[..ID_DIGITS].to_owned()).collect();
+    if everything {
+        for (path, _) in inner.kept.idle() {
+            let id = id_of(&path).unwrap_or_default();
+            if before.iter().any(|record| record.id == id && old(record)) {
+                inner.kept.remove(&path);
+                gone.insert(id);
+            }
         }
     }
-    let mounts = inner.builder.folder.join("mounts");
-    for entry in std::fs::read_dir(mounts).into_iter().flatten().filter_map(Result::ok) {
-        if ids.contains(id_of(&entry.file_name().to_string_lossy())) {
-            std::fs::remove_dir_all(entry.path())
-                .map_err(|error| Status::new(Code::Unknown, error.to_string()))?;
-        }
-    }
-    Ok(doomed)
+    Ok(before.into_iter().filter(|record| gone.contains(&record.id)).collect())
 }
 
-fn id_of(name: &str) -> &str {
-    name.get(..25).unwrap_or(name)
-}
-
-/// The records, oldest use first, that are more than `limit` bytes together.
-fn beyond(mut records: Vec<UsageRecord>, limit: i64) -> Vec<UsageRecord> {
-    records.sort_by_key(|record| std::cmp::Reverse(record.last_used_at.map_or(0, |time| time.ns())));
-    let mut total = 0_i64;
-    records
-        .into_iter()
-        .filter(|record| {
-            total = total.saturating_add(record.size);
-            total > limit
-        })
-        .collect()
+/// The id of a kept folder: the beginning of its name.
+fn id_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some(name.chars().filter(char::is_ascii_alphanumeric).take(ID_DIGITS).collect())
 }
 
 #[cfg(test)]
@@ -215,17 +195,5 @@ mod tests {
         for no in ["id=b", "type==regular", "shared", "immutable", "id=abc,shared"] {
             assert!(!passes(&record, no), "{no}");
         }
-    }
-
-    #[test]
-    fn a_bound_keeps_what_was_used_last() {
-        let record = |id: &str, used, size| UsageRecord {
-            id: id.into(),
-            size,
-            last_used_at: Some(Timestamp::of_ns(used)),
-            ..UsageRecord::default()
-        };
-        let gone = beyond(vec![record("old", 1, 5), record("new", 3, 5), record("mid", 2, 5)], 10);
-        assert_eq!(gone.into_iter().map(|record| record.id).collect::<Vec<_>>(), ["old"]);
     }
 }

@@ -5,7 +5,7 @@ use gantry_buildkit::proto::control::Exporter;
 use gantry_images::ArchivePart;
 use gantry_names::Digest;
 
-use super::{Response, config, invalid, names, wire};
+use super::{Response, invalid, names, wire};
 use crate::Inner;
 use crate::job::{Job, Outcome};
 
@@ -32,11 +32,10 @@ pub(super) async fn export(
     let names = names(exporter)?;
     let mut parts = Vec::new();
     for outcome in outcomes {
-        let config = config(&outcome.built)?;
         parts.push(ArchivePart {
             platform: outcome.built.config.platform(),
             layers: outcome.built.layers.clone(),
-            config,
+            config: outcome.built.document.clone(),
             manifest: None,
             names: names.clone(),
         });

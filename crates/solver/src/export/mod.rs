@@ -95,11 +95,6 @@ fn says_yes(exporter: &Exporter, name: &str) -> bool {
         .is_some_and(|value| matches!(value.as_str(), "true" | "1" | "t" | "True" | "TRUE"))
 }
 
-/// A state's config document.
-pub(crate) fn config(built: &Built) -> Result<Vec<u8>, Status> {
-    built.config_bytes().map_err(|error| Status::new(Code::Internal, error.to_string()))
-}
-
 /// A state's root; `None` for an empty one.
 fn view(inner: &Inner, built: &Built) -> Result<Option<RootView>, Status> {
     let Some(chain) = built.chain() else { return Ok(None) };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantry_archive::{Decoder, ExtractOptions, Reader, Root, extract};
 use gantry_build::files;
+use gantry_build::remote::{RemoteError, git, web};
 use gantry_buildkit::fsutil::{self, Received};
 use gantry_buildkit::grpc::client::Answer;
 use gantry_buildkit::grpc::{Code, Status};
@@ -89,6 +90,25 @@ pub(crate) async fn upload(inner: &Inner, mut pieces: Pieces) -> Result<(Place, 
         file.write_all(&piece).map_err(io)?;
     }
     let done = tokio::task::spawn_blocking(move || unpack(file, &place.path).map(|archive| (place, archive)));
+    done.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?
+}
+
+/// Fetches a context from another machine: a repository, an archive or a lone Dockerfile. Whether it is a whole folder.
+pub(crate) async fn fetch(inner: &Inner, address: &str, keep_git_dir: bool) -> Result<(Place, bool), Status> {
+    let io =
+        |error: std::io::Error| Status::new(Code::Internal, format!("keeping the build's files: {error}"));
+    let failed = |error: RemoteError| Status::new(Code::Unknown, error.to_string());
+    let mut place = inner.kept.take("", "remote").map_err(io)?;
+    if let Some(repository) = git::Repository::parse(address) {
+        let found = git::check_out(&repository, &place.path, keep_git_dir).await.map_err(failed)?;
+        place.narrow(&found.folder).map_err(io)?;
+        return Ok((place, true));
+    }
+    let folder = tempfile::tempdir_in(&place.path).map_err(io)?;
+    let name = web::download(address, None, folder.path(), false).await.map_err(failed)?;
+    let file = std::fs::File::open(folder.path().join(name)).map_err(io)?;
+    drop(folder);
+    let done = tokio::task::spawn_blocking(move || unpack(file, &place.path).map(|whole| (place, whole)));
     done.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?
 }
 

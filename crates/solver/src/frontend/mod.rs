@@ -86,6 +86,9 @@ pub(crate) async fn solve(
         squash: false,
         caller: client(inner, caller),
         keep_failed: false,
+        epoch: options.epoch,
+        rewrite_timestamp: options.rewrite_timestamp,
+        inline_cache: options.inline_cache,
         limits: options.limits,
     };
     let outcomes = platforms(inner, job, request, &options.platforms).await;
@@ -140,7 +143,7 @@ async fn dockerfile(inner: &Inner, job: &Job, caller: &Caller, options: &Options
     let mut context = None;
     if let Some(address) = &options.context {
         let work = job.work("[internal] load remote build context");
-        let taken = async { files::upload(inner, remote(inner, caller, address).await?).await }.await;
+        let taken = remote(inner, caller, address, options).await;
         let (place, archive) = work.ended(taken)?;
         if !options.dockerfile_is_local {
             let name = if archive { options.filename.as_str() } else { "Dockerfile" };
@@ -157,16 +160,23 @@ async fn dockerfile(inner: &Inner, job: &Job, caller: &Caller, options: &Options
     Ok(Source { text, context, ignore })
 }
 
-/// The bytes at a context's address.
-async fn remote(inner: &Inner, caller: &Caller, address: &str) -> Result<files::Pieces, Status> {
+/// The context at an address: an upload, a repository, an archive or a lone Dockerfile. Whether it is a whole folder.
+async fn remote(
+    inner: &Inner,
+    caller: &Caller,
+    address: &str,
+    options: &Options,
+) -> Result<(Place, bool), Status> {
     if let Some(path) = address.strip_prefix(UPLOADS) {
-        return caller.upload(&format!("/{path}")).await.map(files::Pieces::Session);
+        let pieces = files::Pieces::Session(caller.upload(&format!("/{path}")).await?);
+        return files::upload(inner, pieces).await;
     }
     if let Some(name) = address.strip_prefix(uploads::ADDRESS) {
         let none = || Status::new(Code::Unavailable, "the build's context was not sent");
-        return inner.uploads.take(name).await.map(files::Pieces::Request).ok_or_else(none);
+        let pieces = inner.uploads.take(name).await.ok_or_else(none)?;
+        return files::upload(inner, files::Pieces::Request(pieces)).await;
     }
-    Err(refused_address("the build context", address))
+    files::fetch(inner, address, options.keep_git_dir).await
 }
 
 async fn local_dockerfile(
@@ -193,13 +203,6 @@ async fn local_dockerfile(
 
 fn no_dockerfile(name: &str) -> Status {
     Status::new(Code::Unknown, format!("failed to read dockerfile: open {name}: no such file or directory"))
-}
-
-fn refused_address(what: &str, address: &str) -> Status {
-    let text = format!(
-        "{what} cannot be fetched from {address}: this engine's BuildKit door takes folders, archives and images of the client; clone or download it first"
-    );
-    Status::new(Code::Unimplemented, text)
 }
 
 /// Takes the context in, without what its `.dockerignore` leaves out.
@@ -294,13 +297,18 @@ async fn named(
                 })?)
             }
             options::Place::Remote(address) => {
-                return Err(refused_address(&format!("the context {name}"), address));
+                let work = job.work(&format!("[context {name}] load from {address}"));
+                let taken = files::fetch(inner, address, options.keep_git_dir).await;
+                let (place, _) = work.ended(taken)?;
+                let context = NamedContext::Folder(place.path.clone());
+                kept.push(place);
+                context
             }
             options::Place::Layout(layout) => {
-                return Err(refused_address(
-                    &format!("the context {name}"),
-                    &format!("oci-layout://{layout}"),
-                ));
+                let text = format!(
+                    "the context {name} is the image layout {layout}: load it with `docker load` and name the image"
+                );
+                return Err(Status::new(Code::Unimplemented, text));
             }
         };
         contexts.insert(name.clone(), found);

@@ -33,6 +33,14 @@ pub(crate) struct Options {
     pub(crate) cache_from: Vec<Reference>,
     pub(crate) pull: bool,
     pub(crate) limits: StepLimits,
+    /// A repository's own `.git` is part of the context.
+    pub(crate) keep_git_dir: bool,
+    /// `SOURCE_DATE_EPOCH`: the time of everything that is made.
+    pub(crate) epoch: Option<i64>,
+    /// No file of a new layer is newer than that.
+    pub(crate) rewrite_timestamp: bool,
+    /// The image tells which step made which layer.
+    pub(crate) inline_cache: bool,
     /// A question about the Dockerfile instead of a build.
     pub(crate) question: Option<String>,
 }
@@ -53,6 +61,11 @@ pub(crate) enum Place {
     /// An image layout on the session.
     Layout(String),
 }
+
+/// Added by the door: an exporter's wish that the stages have to know.
+pub(crate) const REWRITE: &str = "gantry:rewrite-timestamp";
+/// Added by the door: `--cache-to type=inline`.
+pub(crate) const INLINE: &str = "gantry:inline-cache";
 
 /// Arguments that speak to the builder, not to the Dockerfile.
 const OURS: [&str; 9] = [
@@ -115,6 +128,10 @@ impl Options {
             cache_from: cache_from(text("cache-imports"), text("cache-from"))?,
             pull: text("image-resolve-mode") == Some("pull"),
             limits: limits(attrs)?,
+            keep_git_dir: text("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(says_yes),
+            epoch: text("build-arg:SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()),
+            rewrite_timestamp: text(REWRITE).is_some(),
+            inline_cache: text(INLINE).is_some(),
             question: text("requestid").map(str::to_owned),
         })
     }
@@ -125,7 +142,12 @@ pub(crate) fn is_multi_platform(attrs: &BTreeMap<String, String>) -> bool {
     ["multi-platform", "build-arg:BUILDKIT_MULTI_PLATFORM"]
         .iter()
         .filter_map(|name| attrs.get(*name))
-        .any(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+        .any(|value| says_yes(value))
+}
+
+/// Go's way to read a yes.
+fn says_yes(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 fn place(name: &str, value: &str) -> Result<Place, Status> {

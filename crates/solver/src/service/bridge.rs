@@ -107,13 +107,13 @@ async fn solve(inner: &Inner, job: &Arc<Job>, request: SolveRequest) -> Result<S
     };
     let result = match answer {
         Answer::Said(metadata) => SolveResult { refs: None, metadata },
-        Answer::Built(outcomes) => named(job, &request.frontend_opt, outcomes)?,
+        Answer::Built(outcomes) => named(job, &request.frontend_opt, outcomes),
     };
     Ok(SolveResponse { result: Some(result), ..SolveResponse::default() })
 }
 
 /// Results by names a client can hand back.
-fn named(job: &Job, attrs: &BTreeMap<String, String>, outcomes: Vec<Outcome>) -> Result<SolveResult, Status> {
+fn named(job: &Job, attrs: &BTreeMap<String, String>, outcomes: Vec<Outcome>) -> SolveResult {
     let several = outcomes.len() > 1 || frontend::is_multi_platform(attrs);
     let mut metadata = BTreeMap::new();
     let mut refs = BTreeMap::new();
@@ -122,7 +122,7 @@ fn named(job: &Job, attrs: &BTreeMap<String, String>, outcomes: Vec<Outcome>) ->
         let platform = outcome.platform.to_string();
         let key = "containerimage.config".to_owned();
         let key = if several { format!("{key}/{platform}") } else { key };
-        metadata.insert(key, export::config(&outcome.built)?);
+        metadata.insert(key, outcome.built.document.clone());
         listed.push(json!({ "ID": platform, "Platform": {
             "architecture": outcome.platform.architecture, "os": outcome.platform.os,
             "variant": outcome.platform.variant,
@@ -136,7 +136,7 @@ fn named(job: &Job, attrs: &BTreeMap<String, String>, outcomes: Vec<Outcome>) ->
         1 if !several => refs.into_values().next().map(Refs::One),
         _ => Some(Refs::Map(RefMap { refs })),
     };
-    Ok(SolveResult { refs, metadata })
+    SolveResult { refs, metadata }
 }
 
 /// Digest and config of an image.
