@@ -3,6 +3,7 @@
 use crate::App;
 use crate::body::RequestBody;
 use crate::failure::Failure;
+use crate::listen::Peer;
 use crate::query::Query;
 use gantry_api::version::ApiVersion;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) body: RequestBody,
     /// There when the client asked to take over the connection.
     pub(crate) upgrade: Option<OnUpgrade>,
+    /// The client's end of the connection, where it is on this machine.
+    pub(crate) client: Option<Peer>,
 }
 
 impl Call {

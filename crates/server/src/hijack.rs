@@ -2,6 +2,7 @@
 
 use crate::body::{self, BodySender, RequestBody};
 use crate::call::Call;
+use crate::listen::Peer;
 use crate::mux::Framing;
 use crate::reply::{self, Reply};
 use crate::session::{self, End, Streams, Wire};
@@ -25,6 +26,8 @@ pub(crate) struct Door {
     headers: HeaderMap,
     content_type: &'static str,
     framing: Framing,
+    /// Who is to have read the head before the streams begin.
+    client: Option<Peer>,
 }
 
 impl Door {
@@ -38,6 +41,7 @@ impl Door {
             headers: call.headers,
             content_type: if framed { MULTIPLEXED_STREAM } else { RAW_STREAM },
             framing,
+            client: None,
         }
     }
 
@@ -51,7 +55,12 @@ impl Door {
         let framing = Framing::of(tty);
         let framed = framing == Framing::Frames && version.since(42) && upgrade.is_some();
         let content_type = if framed { MULTIPLEXED_STREAM } else { RAW_STREAM };
-        Door { upgrade, body: None, headers, content_type, framing }
+        Door { upgrade, body: None, headers, content_type, framing, client: None }
+    }
+
+    /// Has the streams begin only when this client has read the head.
+    pub(crate) fn after_head(self, client: Option<Peer>) -> Door {
+        Door { client, ..self }
     }
 
     /// Answers with the streams. `ended` runs when the session is over.
@@ -90,6 +99,9 @@ impl Door {
         tokio::spawn(async move {
             let end = match upgrade.await {
                 Ok(io) => {
+                    if let Some(client) = self.client {
+                        client.has_read().await;
+                    }
                     let (streams, watch) = begin().await;
                     session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch).await
                 }

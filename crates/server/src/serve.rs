@@ -69,6 +69,7 @@ async fn accept(app: Arc<App>, listener: Listener, drain: CancellationToken, con
 async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToken) {
     let limits = app.limits.clone();
     let peer = connection.peer();
+    let client = connection.client();
     let io = tokio::select! {
         () = drain.cancelled() => return,
         shaken = tokio::time::timeout(limits.head_timeout, connection.handshake()) => match shaken {
@@ -77,8 +78,11 @@ async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToke
             Err(_) => return tracing::debug!(%peer, "TLS handshake took too long"),
         },
     };
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let app = app.clone();
+        if let Some(client) = client.clone() {
+            request.extensions_mut().insert(client);
+        }
         async move { Ok::<_, Infallible>(answer(app, request).await) }
     });
     let conversation = hyper::server::conn::http1::Builder::new()
@@ -199,7 +203,8 @@ async fn run(
     name: String,
 ) -> Answer {
     let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let client = parts.extensions.remove();
     let body = RequestBody::from(body);
     let handler = match target {
         Target::Handler(handler) => handler,
@@ -207,8 +212,17 @@ async fn run(
         Target::Nothing => return Ok(reply::status(StatusCode::OK)),
     };
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    let call =
-        Call { app, method: parts.method, version, name, query, headers: parts.headers, body, upgrade };
+    let call = Call {
+        app,
+        method: parts.method,
+        version,
+        name,
+        query,
+        headers: parts.headers,
+        body,
+        upgrade,
+        client,
+    };
     match tokio::spawn(handler(call)).await {
         Ok(answer) => answer,
         Err(err) if err.is_panic() => {

@@ -30,6 +30,15 @@ pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Bytes sent on a unix socket that its peer has not read yet (SIOCOUTQ; unix(7)).
+pub fn unread(socket: impl AsFd) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let mut count: libc::c_int = 0;
+    // SAFETY: the call writes one int to `count`, which outlives it.
+    super::check(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) }.into())?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Makes `fd` the descriptor number `to`, which stays open over execve.
 pub fn dup_onto(fd: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     use std::os::fd::AsRawFd;

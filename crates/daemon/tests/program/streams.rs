@@ -110,6 +110,36 @@ fn exec_with_a_terminal_by_hand() {
     assert_eq!(after["ExitCode"], 4);
 }
 
+/// docker-py reads the head with a buffer and what follows without: output that came together with the head would be lost.
+#[test]
+fn output_waits_until_the_head_is_read() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]).ok();
+    let (_, made) = engine.http(
+        "POST",
+        "/v1.44/containers/box/exec",
+        r#"{"Cmd": ["echo", "hello"], "AttachStdout": true}"#,
+    );
+    let mut stream = engine.connect();
+    let body = r#"{"Detach": false, "Tty": false}"#;
+    let head = format!(
+        "POST /v1.44/exec/{}/start HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        made["Id"].as_str().unwrap(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // A slow client: long enough for the output, had it not waited.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let mut bytes = [0; 4096];
+    let count = stream.read(&mut bytes).unwrap();
+    let first = String::from_utf8_lossy(&bytes[..count]).into_owned();
+    assert!(first.starts_with("HTTP/1.1 101") && first.ends_with("\r\n\r\n"), "{first:?}");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(b"hello\n"), "{rest:?}");
+}
+
 #[test]
 fn a_websocket_is_a_door_too() {
     let engine = Engine::start();

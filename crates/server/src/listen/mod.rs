@@ -2,16 +2,18 @@
 
 mod activation;
 mod address;
+mod peer;
 mod tls;
 mod unix;
 
 pub use address::{Address, AddressError};
+pub(crate) use peer::Peer;
 pub use tls::{TlsError, TlsFiles};
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -177,6 +179,14 @@ impl Connection {
                 Err(_) => "unix".into(),
             },
             Connection::Tcp(_, peer, _) => peer.to_string(),
+        }
+    }
+
+    /// The client's end, where it is on this machine.
+    pub(crate) fn client(&self) -> Option<Peer> {
+        match self {
+            Connection::Unix(stream) => stream.as_fd().try_clone_to_owned().ok().map(Peer::of),
+            Connection::Tcp(..) => None,
         }
     }
 

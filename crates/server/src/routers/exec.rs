@@ -55,7 +55,7 @@ async fn start(mut call: Call) -> Answer {
     let (app, version, id) = (call.app.clone(), call.version, call.name.clone());
     call.expect_json()?;
     // The body is a document, what follows on the connection is input: both are needed.
-    let upgrade = call.upgrade.take();
+    let (upgrade, client) = (call.upgrade.take(), call.client.take());
     let headers = call.headers.clone();
     let start: ExecStart = call.json_or_default().await?;
     let state = app.engine.exec_inspect(&id).await?;
@@ -71,7 +71,7 @@ async fn start(mut call: Call) -> Answer {
     let tty = state.request.tty;
     // A session that cannot start now is refused; what fails later is told in the stream, and by the exit code.
     app.engine.exec_can_start(&id)?;
-    let door = Door::after_body(upgrade, headers, version, tty);
+    let door = Door::after_body(upgrade, headers, version, tty).after_head(client);
     let (engine, session) = (app.engine.clone(), id.clone());
     let begin = move || async move {
         let attachment = engine.exec_attach_start(&session, size).await;
