@@ -65,6 +65,11 @@ impl Ignore {
         self.rules.is_empty()
     }
 
+    /// Whether any pattern takes paths back.
+    pub fn takes_back(&self) -> bool {
+        self.rules.iter().any(|rule| rule.back)
+    }
+
     /// Whether `path` (relative to the context, `/` between names) stays behind. A pattern that matches a folder
     /// matches everything below it.
     pub fn excludes(&self, path: &str) -> bool {

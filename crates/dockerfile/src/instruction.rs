@@ -103,6 +103,13 @@ pub struct Sources {
     pub exclude: Vec<String>,
 }
 
+impl Sources {
+    /// The texts in which variables are expanded.
+    pub fn texts(&self) -> Vec<&str> {
+        self.paths.iter().chain([&self.target, &self.chown, &self.chmod]).map(String::as_str).collect()
+    }
+}
+
 /// COPY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {

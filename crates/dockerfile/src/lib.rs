@@ -9,6 +9,7 @@
 //! Start reading at [`instruction::Instruction`]; [`source`] shows how lines become instructions.
 //! Source of the grammar: Docker's Dockerfile reference, and the behaviour of BuildKit's front end, quirks included.
 
+pub mod check;
 pub mod expand;
 pub mod flags;
 pub mod ignore;

@@ -2,14 +2,17 @@
 
 /// `message (did you mean x?)` where a known word is near `given`, else `message`.
 pub fn with_nearest(message: String, given: &str, known: &[&str]) -> String {
-    let given = given.to_lowercase();
-    let nearest = known.iter().map(|word| (distance(&given, &word.to_lowercase()), *word)).min();
-    match nearest {
-        Some((distance, word)) if distance > 0 && distance <= 2.min(word.len() / 2) => {
-            format!("{message} (did you mean {word}?)")
-        }
+    match nearest(given, known) {
+        Some(word) if !word.eq_ignore_ascii_case(given) => format!("{message} (did you mean {word}?)"),
         _ => message,
     }
+}
+
+/// The known word that is nearest to `given`, if one is near enough to be meant.
+pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let nearest = known.iter().map(|word| (distance(&given, &word.to_lowercase()), *word)).min();
+    nearest.filter(|(distance, word)| *distance <= 2.min(word.len() / 2)).map(|(_, word)| word)
 }
 
 /// Edits (insert, delete, replace, each one) between two words.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
 
+mod build;
 mod certificates;
 mod container;
 mod crash;

@@ -9,8 +9,8 @@ use gantry_client::{Body, Query};
 use gantry_dockerfile::ignore::Ignore;
 use serde_json::{Map, Value, json};
 
-use super::progress;
-use crate::command::{Arity, COMMAND, Command, Names};
+use super::{check, progress};
+use crate::command::{Arity, COMMAND, Command, Names, entry};
 use crate::config;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
@@ -25,6 +25,8 @@ static FLAGS: &[Flag] = &[
     list("add-host", "Add a line name:ip to the hosts file").check(hosts::check_extra_host),
     list("build-arg", "Value of a build argument").check(env::validate_env),
     flag("cache-from", Kind::Strings, "Images to take the cache from"),
+    switch("check", "Check the Dockerfile, and build nothing"),
+    switch("explain", "Say of every step that is not in the cache which of its inputs is new"),
     text("cgroup-parent", "Cgroup of the containers that build"),
     switch("compress", "Compress the context"),
     flag("cpu-period", Kind::Int, "Length of the scheduler's CFS period in microseconds"),
@@ -63,6 +65,7 @@ pub static BUILD: Command = Command {
     flags: &[FLAGS],
     arity: Arity::Exactly(1),
     names: Names::Files,
+    below: &[entry(&["check"], &check::CHECK)],
     work: work!(run),
     ..COMMAND
 };
@@ -75,7 +78,10 @@ fn check_tag(text: &str) -> Result<(), String> {
 const OUTSIDE_NAME: &str = ".dockerfile.outside-of-context";
 
 async fn run(s: &Session, m: &Matches) -> Outcome {
-    let mut query = query(s, m)?;
+    if m.on("check") {
+        return check::checked(m);
+    }
+    let mut query = query(s, m)?.flag("explain", m.on("explain"));
     let word = m.word(0);
     let remote = ["http://", "https://", "git://", "git@", "github.com/"].iter().any(|p| word.starts_with(p));
     let body = if word == "-" {

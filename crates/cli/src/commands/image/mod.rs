@@ -1,6 +1,7 @@
 //! Images: a verb is a file.
 
 pub mod build;
+mod check;
 pub mod copy;
 pub mod history;
 pub mod import;
