@@ -735,6 +735,10 @@ impl Build {
         let parent = parent.cloned();
         tokio::task::spawn_blocking(move || {
             let mut prepared = prepared;
+            if let Some(newest) = build.newest() {
+                let folder = build.images.snapshots().layer_dir(prepared.key.as_str())?;
+                crate::files::clamp_times(&Root::open(&folder)?, newest)?;
+            }
             let layer =
                 build.images.layer_of_snapshot(&build.lease, prepared.key.as_str(), parent.as_ref(), true)?;
             prepared.done = true;

@@ -14,7 +14,8 @@ struct Site {
 
 impl Site {
     fn new() -> Site {
-        let engine = Engine::start();
+        // Docker's client offers --squash to no other engine.
+        let engine = Engine::with(&["--experimental"]);
         let folder = engine.path("context");
         std::fs::create_dir(&folder).unwrap();
         Site { engine, folder }
@@ -233,11 +234,14 @@ fn the_cache_survives_restarts_and_is_pruned() {
     site.engine.launch();
     assert_eq!(site.build(&["-q"]).ok(), id);
     let usage = site.engine.docker(["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"]).ok();
-    assert!(usage.contains("Build Cache 2 100kB"), "{usage}");
+    // What an image shares is counted with the image.
+    assert!(usage.contains("Build Cache 2 0B"), "{usage}");
     // What an image shares stays without `--all`.
     let kept = site.engine.docker(["builder", "prune", "-f"]).ok();
     assert!(kept.ends_with("Total:\t0B") || kept.ends_with("Total reclaimed space: 0B"), "{kept}");
     site.engine.docker(["rmi", &id]).ok();
+    let usage = site.engine.docker(["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"]).ok();
+    assert!(usage.contains("Build Cache 2 100kB"), "{usage}");
     let gone = site.engine.docker(["builder", "prune", "-a", "-f"]).ok();
     assert!(gone.contains("100kB"), "{gone}");
     assert!(site.build(&[]).ok().matches("Using cache").count() == 0);
