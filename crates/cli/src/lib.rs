@@ -146,7 +146,7 @@ fn descend(session: &Session, root: &'static Command, program: &str, words: &[St
                 path = format!("{path} {word}");
                 at += 1;
                 // Compose has flags of its own before its verbs: it finds them itself.
-                if command.below.is_empty() || command.work.is_some() {
+                if command.below.is_empty() || std::ptr::eq(command, &commands::compose::COMPOSE) {
                     break;
                 }
             }
