@@ -46,6 +46,7 @@ use gantry_build::build::Builder;
 use gantry_engine::Engine;
 use gantry_solver::{Facts, Solver};
 use http::header::HeaderValue;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -91,7 +92,7 @@ impl App {
         let header = |text: String| HeaderValue::from_str(&text).expect("versions are plain ASCII");
         let facts = Facts { version: env!("CARGO_PKG_VERSION").to_owned(), host_name: machine::host_name() };
         App {
-            solver: Solver::new(builder.clone(), facts),
+            solver: Solver::new(builder.clone(), facts, Arc::new(building::EngineHost(engine.clone()))),
             engine,
             builder,
             building: building::Running::default(),

@@ -28,11 +28,21 @@ pub(crate) struct Outcome {
     pub(crate) built: Arc<Built>,
 }
 
+/// What its exports want of the stages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    /// The image tells which step made which layer.
+    pub(crate) inline_cache: bool,
+    /// No file of a new layer is newer than `SOURCE_DATE_EPOCH`.
+    pub(crate) rewrite_timestamp: bool,
+}
+
 /// One build.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) reference: String,
     pub(crate) session: String,
+    pub(crate) wishes: Wishes,
     pub(crate) log: Log,
     results: Mutex<HashMap<String, Outcome>>,
     returned:
@@ -42,11 +52,12 @@ pub(crate) struct Job {
 
 impl Job {
     /// A build's beginning.
-    pub(crate) fn new(reference: &str, session: &str) -> Self {
+    pub(crate) fn new(reference: &str, session: &str, wishes: Wishes) -> Self {
         let (tx, rx) = mpsc::unbounded_channel();
         Self {
             reference: reference.to_owned(),
             session: session.to_owned(),
+            wishes,
             log: Log::default(),
             results: Mutex::default(),
             returned: (tx, tokio::sync::Mutex::new(rx)),
@@ -276,8 +287,8 @@ pub(crate) struct Running<'a> {
 
 impl Jobs {
     /// Makes a build known. Two of one name cannot be.
-    pub(crate) fn enter(&self, reference: &str, session: &str) -> Option<Running<'_>> {
-        let job = Arc::new(Job::new(reference, session));
+    pub(crate) fn enter(&self, reference: &str, session: &str, wishes: Wishes) -> Option<Running<'_>> {
+        let job = Arc::new(Job::new(reference, session, wishes));
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             if open.contains_key(reference) {
@@ -347,8 +358,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_comes_late_hears_all_and_then_the_end() {
         let jobs = Jobs::default();
-        let running = jobs.enter("a", "s").unwrap();
-        assert!(jobs.enter("a", "s").is_none());
+        let running = jobs.enter("a", "s", Wishes::default()).unwrap();
+        assert!(jobs.enter("a", "s", Wishes::default()).is_none());
         running.job.work("one").ended(Ok(())).unwrap();
         let mut reader = running.job.log.reader();
         drop(running);
@@ -361,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_after_the_end_still_hears_it() {
         let jobs = Jobs::default();
-        let running = jobs.enter("short", "s").unwrap();
+        let running = jobs.enter("short", "s", Wishes::default()).unwrap();
         running.job.work("one").ended(Ok(())).unwrap();
         drop(running);
         let mut reader = jobs.follow("short").await.unwrap().log.reader();

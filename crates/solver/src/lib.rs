@@ -19,12 +19,16 @@ mod story;
 mod uploads;
 mod usage;
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use gantry_build::build::Builder;
+pub use gantry_build::step::{Refusal, Task};
 pub use gantry_buildkit::grpc::Status;
 use gantry_buildkit::grpc::{client, server};
 use gantry_buildkit::session::{Caller, UUID};
+use gantry_names::Reference;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -42,6 +46,19 @@ pub struct Facts {
     pub host_name: String,
 }
 
+/// What the engine does for builds beside running them.
+pub trait Host: Send + Sync + fmt::Debug {
+    /// Sends an image to its registry. Gives the digest it has there.
+    fn push(
+        &self,
+        name: Reference,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<Option<String>, Refusal>>;
+
+    /// What `host-gateway` means in `--add-host`.
+    fn host_gateway(&self) -> Task<'_, Option<IpAddr>>;
+}
+
 /// All builds by BuildKit's protocol. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Solver(Arc<Inner>);
@@ -50,6 +67,7 @@ pub struct Solver(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) builder: Builder,
     pub(crate) facts: Facts,
+    pub(crate) host: Arc<dyn Host>,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) jobs: job::Jobs,
     pub(crate) uploads: uploads::Uploads,
@@ -59,12 +77,13 @@ pub(crate) struct Inner {
 
 impl Solver {
     /// A door to `builder`; files that sessions sent are kept below the builder's folder.
-    pub fn new(builder: Builder, facts: Facts) -> Self {
+    pub fn new(builder: Builder, facts: Facts, host: Arc<dyn Host>) -> Self {
         let kept = Arc::new(kept::Shelf::below(&builder.folder));
         let history = history::History::below(&builder.folder);
         Self(Arc::new(Inner {
             builder,
             facts,
+            host,
             sessions: sessions::Sessions::default(),
             jobs: job::Jobs::default(),
             uploads: uploads::Uploads::default(),

@@ -1,6 +1,7 @@
 //! The classic builder's door: a query and a body become a build, its events Docker's stream of text.
 
 mod context;
+mod host;
 pub(crate) mod modern;
 mod options;
 mod running;
@@ -8,6 +9,7 @@ mod story;
 mod upkeep;
 
 pub(crate) use context::Context;
+pub(crate) use host::EngineHost;
 pub(crate) use options::{Asked, read};
 pub(crate) use running::Running;
 pub(crate) use story::Story;

@@ -4,18 +4,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::control::Exporter;
+use gantry_names::Reference;
 use serde_json::json;
 
 use super::{Response, names, says_yes};
-use crate::Inner;
 use crate::job::{Job, Outcome, Work};
-use crate::story::refused;
+use crate::story::{code, refused};
+use crate::{Inner, Refusal, frontend};
+
+/// Docker Hub's name in references, and among credentials.
+const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
 /// Refuses what the store cannot take.
 pub(super) fn check(exporter: &Exporter) -> Result<(), Status> {
-    if says_yes(exporter, "push") {
-        let text = "pushing straight from a build is not there yet: build, then `docker push`";
-        return Err(Status::new(Code::Unimplemented, text));
+    if says_yes(exporter, "push") && names(exporter)?.is_empty() {
+        return Err(super::invalid("tag is needed when pushing to registry"));
     }
     Ok(())
 }
@@ -28,7 +31,30 @@ pub(super) async fn export(
 ) -> Result<Response, Status> {
     let work = job.work("exporting to image");
     let exported = make(inner, &work, exporter, outcomes).await;
-    work.ended(exported)
+    let mut response = work.ended(exported)?;
+    if says_yes(exporter, "push") {
+        for name in names(exporter)? {
+            let work = job.work(&format!("pushing {name}"));
+            let pushed = push(inner, job, &work, name).await;
+            if let Some(digest) = work.ended(pushed)? {
+                response.insert("containerimage.digest".into(), digest);
+            }
+        }
+    }
+    Ok(response)
+}
+
+/// Sends an image to its registry, as the client's user there.
+async fn push(inner: &Inner, job: &Job, work: &Work<'_>, name: Reference) -> Result<Option<String>, Status> {
+    let caller = frontend::client(inner, inner.sessions.get(&job.session).await?);
+    let registry = if name.domain() == HUB.0 { HUB.1 } else { name.domain() };
+    let failed = |refusal: Refusal| Status::new(code(refusal.class), refusal.message);
+    let auth = caller.credentials(registry.to_owned()).await.map_err(failed)?;
+    let digest = inner.host.push(name.clone(), auth).await.map_err(failed)?;
+    if let Some(digest) = &digest {
+        work.told(&format!("pushing manifest for {name}@{digest}"));
+    }
+    Ok(digest)
 }
 
 async fn make(

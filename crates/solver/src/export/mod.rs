@@ -88,7 +88,7 @@ fn names(exporter: &Exporter) -> Result<Vec<Reference>, Status> {
 }
 
 /// Whether an attribute says yes.
-fn says_yes(exporter: &Exporter, name: &str) -> bool {
+pub(crate) fn says_yes(exporter: &Exporter, name: &str) -> bool {
     exporter
         .attrs
         .get(name)

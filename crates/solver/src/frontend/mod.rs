@@ -87,8 +87,8 @@ pub(crate) async fn solve(
         caller: client(inner, caller),
         keep_failed: false,
         epoch: options.epoch,
-        rewrite_timestamp: options.rewrite_timestamp,
-        inline_cache: options.inline_cache,
+        rewrite_timestamp: job.wishes.rewrite_timestamp,
+        inline_cache: options.inline_cache || job.wishes.inline_cache,
         limits: options.limits,
     };
     let outcomes = platforms(inner, job, request, &options.platforms).await;

@@ -37,8 +37,6 @@ pub(crate) struct Options {
     pub(crate) keep_git_dir: bool,
     /// `SOURCE_DATE_EPOCH`: the time of everything that is made.
     pub(crate) epoch: Option<i64>,
-    /// No file of a new layer is newer than that.
-    pub(crate) rewrite_timestamp: bool,
     /// The image tells which step made which layer.
     pub(crate) inline_cache: bool,
     /// A question about the Dockerfile instead of a build.
@@ -61,11 +59,6 @@ pub(crate) enum Place {
     /// An image layout on the session.
     Layout(String),
 }
-
-/// Added by the door: an exporter's wish that the stages have to know.
-pub(crate) const REWRITE: &str = "gantry:rewrite-timestamp";
-/// Added by the door: `--cache-to type=inline`.
-pub(crate) const INLINE: &str = "gantry:inline-cache";
 
 /// Arguments that speak to the builder, not to the Dockerfile.
 const OURS: [&str; 9] = [
@@ -130,8 +123,7 @@ impl Options {
             limits: limits(attrs)?,
             keep_git_dir: text("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(says_yes),
             epoch: text("build-arg:SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()),
-            rewrite_timestamp: text(REWRITE).is_some(),
-            inline_cache: text(INLINE).is_some(),
+            inline_cache: text("build-arg:BUILDKIT_INLINE_CACHE").is_some_and(says_yes),
             question: text("requestid").map(str::to_owned),
         })
     }

@@ -42,7 +42,7 @@ pub(super) async fn call(inner: &Arc<Inner>, call: Call) {
     match name.as_str() {
         "Ping" => {
             let (frontend_api_caps, llb_caps) = (caps::frontend(), caps::build());
-            let workers = vec![workers::record(inner)];
+            let workers = vec![workers::record(inner).await];
             unary(call, async |(): ()| Ok(PongResponse { frontend_api_caps, llb_caps, workers })).await;
         }
         "Solve" => unary(call, async |request: SolveRequest| solve(inner, &job, request).await).await,

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{unary, unknown, workers};
 use crate::frontend::{self, Answer};
-use crate::job::{Job, Outcome};
+use crate::job::{Job, Outcome, Wishes};
 use crate::{Inner, Solver, export, usage};
 
 /// Bytes of a tunnelled session in one message.
@@ -37,8 +37,10 @@ pub(super) async fn call(inner: &Arc<Inner>, call: Call) {
             unary(call, async |(): ()| Ok(InfoResponse { buildkit_version: Some(version) })).await;
         }
         "ListWorkers" => {
-            unary(call, async |(): ()| Ok(ListWorkersResponse { record: vec![workers::record(inner)] }))
-                .await;
+            unary(call, async |(): ()| {
+                Ok(ListWorkersResponse { record: vec![workers::record(inner).await] })
+            })
+            .await;
         }
         "DiskUsage" => {
             unary(call, async |request: DiskUsageRequest| {
@@ -62,7 +64,8 @@ pub(crate) async fn solve(inner: &Inner, request: SolveRequest) -> Result<BTreeM
         let text = format!("a build with the reference {} is under way", request.reference);
         Status::new(Code::AlreadyExists, text)
     };
-    let running = inner.jobs.enter(&request.reference, &request.session).ok_or_else(taken)?;
+    let running =
+        inner.jobs.enter(&request.reference, &request.session, wishes(&request)).ok_or_else(taken)?;
     let job = &running.job;
     let record = inner.history.begin(&request, job);
     let outcome = tokio::select! {
@@ -72,6 +75,15 @@ pub(crate) async fn solve(inner: &Inner, request: SolveRequest) -> Result<BTreeM
     job.log.end();
     record.finish(&outcome);
     outcome
+}
+
+/// What the exports want of the stages.
+fn wishes(request: &SolveRequest) -> Wishes {
+    let cache = request.cache.as_ref().map(|cache| cache.exports.as_slice()).unwrap_or_default();
+    Wishes {
+        inline_cache: cache.iter().any(|export| export.kind == "inline"),
+        rewrite_timestamp: exporters(request).iter().any(|one| export::says_yes(one, "rewrite-timestamp")),
+    }
 }
 
 async fn run(inner: &Inner, job: &Job, request: &SolveRequest) -> Result<BTreeMap<String, String>, Status> {

@@ -19,9 +19,11 @@ pub(super) fn version(inner: &Inner) -> BuildkitVersion {
 }
 
 /// The worker's record. That it names a snapshotter tells clients that it exports every format.
-pub(super) fn record(inner: &Inner) -> WorkerRecord {
+pub(super) async fn record(inner: &Inner) -> WorkerRecord {
     let facts = &inner.facts;
+    let gateway = inner.host.host_gateway().await.map(|address| address.to_string()).unwrap_or_default();
     let labels = [
+        ("org.mobyproject.buildkit.worker.moby.host-gateway-ip", gateway.as_str()),
         ("org.mobyproject.buildkit.worker.executor", "oci"),
         ("org.mobyproject.buildkit.worker.hostname", facts.host_name.as_str()),
         ("org.mobyproject.buildkit.worker.network", "bridge"),

@@ -1,0 +1,56 @@
+//! What BuildKit's door asks of the engine: a registry, and an address.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use gantry_engine::{Engine, PushRequest};
+use gantry_errdefs::{Classified, chain};
+use gantry_names::Reference;
+use gantry_solver::{Host, Refusal, Task};
+use tokio::sync::mpsc;
+
+/// Messages of a push that wait to be read.
+const MESSAGES: usize = 64;
+
+/// The network whose gateway containers know the host by.
+const BRIDGE: &str = "bridge";
+
+/// The engine.
+pub(crate) struct EngineHost(pub(crate) Engine);
+
+impl fmt::Debug for EngineHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineHost")
+    }
+}
+
+impl Host for EngineHost {
+    fn push(
+        &self,
+        name: Reference,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<Option<String>, Refusal>> {
+        Box::pin(async move {
+            let (tx, mut told) = mpsc::channel::<gantry_engine::Progress>(MESSAGES);
+            let listening = async {
+                let mut digest = None;
+                while let Some(progress) = told.recv().await {
+                    let said = progress.aux.as_ref().and_then(|aux| aux["Digest"].as_str());
+                    digest = said.map(str::to_owned).or(digest);
+                }
+                digest
+            };
+            let pushing = self.0.image_push(PushRequest { reference: name, auth }, tx);
+            let (pushed, digest) = tokio::join!(pushing, listening);
+            pushed.map_err(|error| Refusal { class: error.class(), message: chain(&error) })?;
+            Ok(digest)
+        })
+    }
+
+    fn host_gateway(&self) -> Task<'_, Option<IpAddr>> {
+        Box::pin(async move {
+            let (network, _) = self.0.network_inspect(BRIDGE).await.ok()?;
+            network.pools.iter().find_map(|pool| pool.gateway)
+        })
+    }
+}
