@@ -32,6 +32,7 @@ if [ "${1:-build}" = test ]; then
     want xz xz-utils
     [ -x /bin/busybox ] && file -L /bin/busybox 2>/dev/null | grep -q static || missing+=(busybox-static file)
     command -v docker >/dev/null 2>&1 || missing+=(docker.io)
+    want docker-compose docker-compose # Compose 1 where the distribution has it; tests/compose-v2.sh brings 2
 fi
 
 # An original client that older releases lack; tests that want it say so when it is not to be had.

@@ -130,6 +130,11 @@ impl Container {
         self.label(labels::ONE_OFF) == "True"
     }
 
+    /// Whether Docker Compose 1 made it, whose hash is over another form of the file.
+    pub fn is_of_compose_1(&self) -> bool {
+        self.label(labels::VERSION).starts_with("1.")
+    }
+
     /// Whether it runs.
     pub fn is_running(&self) -> bool {
         self.state == State::Running

@@ -111,7 +111,16 @@ impl<'a> Planner<'a> {
         if wanted.parent_recreated {
             return Some("a container that it shares with is recreated".into());
         }
-        if container.label(labels::CONFIG_HASH) != wanted.hash {
+        let label = container.label(labels::CONFIG_HASH);
+        if container.is_of_compose_1() {
+            // Its hash is over the image as well.
+            let image = Some(wanted.image.as_str()).filter(|id| !id.is_empty());
+            if hash::first(self.project, &wanted.service.name, image).as_deref() != Some(label) {
+                return Some("its configuration changed".into());
+            }
+            return self.missing_volume(wanted.service, container).map(not_mounted);
+        }
+        if label != wanted.hash {
             return Some("its configuration changed".into());
         }
         let image = container.label(labels::IMAGE);
@@ -123,7 +132,7 @@ impl<'a> Planner<'a> {
         {
             return Some(format!("it is not in network {network}"));
         }
-        self.missing_volume(wanted.service, container).map(|volume| format!("it has not mounted {volume}"))
+        self.missing_volume(wanted.service, container).map(not_mounted)
     }
 
     fn missing_network(&self, service: &Service, container: &Container) -> Option<String> {
@@ -236,6 +245,10 @@ impl<'a> Planner<'a> {
         let containers = self.containers_of(&dependents);
         containers.iter().filter(|c| c.is_running()).map(|c| self.stop(c, &cause, &[])).collect()
     }
+}
+
+fn not_mounted(volume: String) -> String {
+    format!("it has not mounted {volume}")
 }
 
 /// Whether the new container is to be well before the old one goes.

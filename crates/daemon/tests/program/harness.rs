@@ -123,6 +123,11 @@ impl Engine {
         self.path("gantry.sock")
     }
 
+    /// The engine's address, as clients take it.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
     /// Where the engine runs from and logs to; every engine has a network namespace of its own, so that bridges and
     /// rules of one test are not another's.
     pub fn command(&self) -> Command {

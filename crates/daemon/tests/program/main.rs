@@ -8,6 +8,7 @@
 mod build;
 mod buildkit;
 mod certificates;
+mod compose;
 mod container;
 mod crash;
 mod door;

@@ -3,6 +3,7 @@
 //! The flags before the verb say which project (`-f`, `-p`, `--profile`, ...); [`ground::Ground`] reads it. What a
 //! project is made of and how it comes to life is `gantry-compose`'s; here are the words of the command line.
 
+mod applied;
 mod attach;
 mod build;
 mod commit;
@@ -18,6 +19,7 @@ mod files;
 mod ground;
 mod images;
 mod kill;
+mod lock;
 mod logs;
 mod ls;
 mod pause;
@@ -28,6 +30,7 @@ mod pull;
 mod push;
 mod restart;
 mod rm;
+mod rollback;
 mod run;
 mod scale;
 mod standalone;
@@ -110,6 +113,7 @@ pub static COMPOSE: Command = Command {
         entry(&["export"], &export::EXPORT),
         entry(&["images"], &images::IMAGES),
         entry(&["kill"], &kill::KILL),
+        entry(&["lock"], &lock::LOCK),
         entry(&["logs"], &logs::LOGS),
         entry(&["ls"], &ls::LS),
         entry(&["pause"], &pause::PAUSE),
@@ -119,6 +123,7 @@ pub static COMPOSE: Command = Command {
         entry(&["push"], &push::PUSH),
         entry(&["restart"], &restart::RESTART),
         entry(&["rm"], &rm::RM),
+        entry(&["rollback"], &rollback::ROLLBACK),
         entry(&["run"], &run::RUN),
         entry(&["scale"], &scale::SCALE),
         entry(&["start"], &start::START),

@@ -262,7 +262,7 @@ async fn dependencies(ground: &mut Ground<'_>, name: &str, wish: &Wish<'_>, m: &
     }
     let whole = std::mem::replace(&mut ground.project, needed);
     let options = Options { remove_orphans: up::remove_orphans(m), ..Options::default() };
-    let containers = up::make(ground, wish, options, false).await?;
+    let containers = up::make(ground, wish, options, false).await?.containers;
     start::start(&ground.scene(), &containers, start::Options::default()).await?;
     ground.project = whole;
     Ok(())

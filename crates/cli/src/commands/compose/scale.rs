@@ -47,6 +47,6 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     up::scale(&mut ground.project, &m.words)?;
     let options =
         Options { services, timeout: m.changed("timeout").then(|| m.int("timeout")), ..Options::default() };
-    let containers = up::make(&ground, &Wish::default(), options, false).await?;
+    let containers = up::make(&ground, &Wish::default(), options, false).await?.containers;
     Ok(start::start(&ground.scene(), &containers, start::Options::default()).await?)
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use gantry_compose::logs::{Attach, OnExit, Printer, attached};
 use gantry_compose::plan::{Options, Recreate, diverged_volumes};
-use gantry_compose::{look, start, up};
+use gantry_compose::{Container, Images, look, start, up};
 use gantry_compose_file::project::Project;
 
 use super::ground::{Ground, ansi, is_set};
 use super::prepare::{self, Wish};
-use super::{DRY_RUN, watch};
+use super::{DRY_RUN, applied, lock, watch};
 use crate::command::{Arity, COMMAND, Command, Names};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
@@ -73,6 +73,9 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         return Err("no service selected".into());
     }
     scale(&mut ground.project, &m.all("scale"))?;
+    if m.on("locked") {
+        lock::apply(&mut ground.project)?;
+    }
     if m.on("no-deps") {
         without_dependencies(&mut ground.project, &m.words);
     }
@@ -89,7 +92,14 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         quiet_build: m.on("quiet-build"),
     };
     let options = options(m);
-    let containers = make(&ground, &wish, options, m.on("yes") || m.on("y")).await?;
+    let Made { containers, images } = make(&ground, &wish, options, m.on("yes") || m.on("y")).await?;
+    // What `rollback` goes back to is a whole project.
+    if !ground.dry_run()
+        && m.words.is_empty()
+        && let Err(err) = applied::keep(&ground, &images)
+    {
+        ground.progress().warn(&format!("this state cannot be returned to: {err}"));
+    }
     if m.on("no-start") {
         return Ok(());
     }
@@ -206,13 +216,21 @@ pub(super) fn remove_orphans(m: &Matches) -> bool {
     if m.changed("remove-orphans") { m.on("remove-orphans") } else { is_set("COMPOSE_REMOVE_ORPHANS") }
 }
 
-/// Images, plan, containers: everything but starting. Answers the project's containers.
+/// What there is before anything starts.
+pub(super) struct Made {
+    /// The project's containers.
+    pub containers: Vec<Container>,
+    /// What is known of their images.
+    pub images: Images,
+}
+
+/// Images, plan, containers: everything but starting.
 pub(super) async fn make(
     ground: &Ground<'_>,
     wish: &Wish<'_>,
     mut options: Options,
     yes: bool,
-) -> Result<Vec<gantry_compose::Container>, Failure> {
+) -> Result<Made, Failure> {
     let (images, observed) =
         futures_util::future::join(prepare::prepare(ground, wish), look(ground.client, &ground.project.name))
             .await;
@@ -236,7 +254,8 @@ pub(super) async fn make(
     if ground.dry_run() {
         print::out(&plan.to_string());
     }
-    Ok(up::create(&scene, observed, &images, &plan).await?)
+    let containers = up::create(&scene, observed, &images, &plan).await?;
+    Ok(Made { containers, images })
 }
 
 /// `--scale SERVICE=NUM`

@@ -60,7 +60,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     rules::of(&ground.project)?;
     if !m.on("no-up") {
         let wish = Wish { quiet_build: options.quiet, ..Wish::default() };
-        let containers = up::make(&ground, &wish, plan::Options::default(), false).await?;
+        let containers = up::make(&ground, &wish, plan::Options::default(), false).await?.containers;
         start::start(&ground.scene(), &containers, start::Options::default()).await?;
         ground.progress().finish();
     }
@@ -162,7 +162,7 @@ async fn rebuild(ground: &Ground<'_>, options: &Options, services: &[String]) ->
         recreate: Recreate::Diverged,
         ..plan::Options::default()
     };
-    let containers = up::make(ground, &Wish::default(), making, false).await?;
+    let containers = up::make(ground, &Wish::default(), making, false).await?.containers;
     start::start(&ground.scene(), &containers, start::Options::default()).await?;
     ground.progress().finish();
     if options.prune {

@@ -1,0 +1,79 @@
+"""A project of 20 services: up, up again unchanged, down. Our compose beside Docker Compose 1 and 2, on one engine, ours.
+
+usage: bench/compose.py GANTRY-PROGRAM BUSYBOX.tar [DOCKER-COMPOSE-2]
+
+Docker Compose 1 is taken from the path when `docker-compose` there is one.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import engines
+from measure import missing, report
+
+program, busybox, *newer = sys.argv[1:]
+SERVICES = 20
+ROUNDS = 5
+
+
+def sides(folder):
+    """Name and command of every compose that is there, ours first."""
+    link = os.path.join(folder, "docker-compose")
+    os.symlink(os.path.abspath(program), link)
+    found = [("gantry compose", link)]
+    if newer:
+        found.append(("docker compose 2", newer[0]))
+    older = shutil.which("docker-compose")
+    if older:
+        version = subprocess.run([older, "version", "--short"], capture_output=True, text=True).stdout
+        if version.startswith("1."):
+            found.append(("docker-compose 1", older))
+    return found
+
+
+def run(engine, folder, command, *words):
+    """Runs it once: seconds, and the most memory that it had, in MiB."""
+    begin = time.perf_counter()
+    child = subprocess.Popen([command, *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE,
+                             env={**os.environ, "DOCKER_HOST": f"unix://{engine.socket}", "COMPOSE_PARALLEL_LIMIT": "64"})
+    told = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    spent = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise RuntimeError(f"{command} {' '.join(words)}: {told.decode()}")
+    return spent * 1000, usage.ru_maxrss / 1024
+
+
+with tempfile.TemporaryDirectory(prefix="bench-compose-") as folder:
+    app = os.path.join(folder, "app")
+    os.mkdir(app)
+    with open(os.path.join(app, "docker-compose.yml"), "w") as file:
+        file.write('version: "3.7"\nservices:\n')
+        for n in range(SERVICES):
+            file.write(f"  s{n}:\n    image: busybox\n    command: sleep 1000\n    stop_grace_period: 0s\n")
+    engine = engines.gantry(program)
+    try:
+        engine.run("load", "-i", busybox)
+        found = sides(folder)
+        figures = {verb: {name: [] for name, _ in found} for verb in ("up", "again", "down", "memory")}
+        for _ in range(ROUNDS):
+            for name, command in found:
+                spent, memory = run(engine, app, command, "up", "-d")
+                figures["up"][name].append(spent)
+                figures["memory"][name].append(memory)
+                figures["again"][name].append(run(engine, app, command, "up", "-d")[0])
+                figures["down"][name].append(run(engine, app, command, "down", "-t", "0")[0])
+        report(f"up -d of {SERVICES} services, image there", figures["up"], "ms")
+        report(f"up -d of the same, unchanged", figures["again"], "ms")
+        report(f"down -t 0", figures["down"], "ms")
+        report("memory of up", figures["memory"], "MiB")
+        for wanted in ("docker compose 2", "docker-compose 1"):
+            if wanted not in dict(found):
+                missing(wanted, wanted)
+    finally:
+        engine.stop()

@@ -1,0 +1,89 @@
+//! Wrong files, and what goes wrong on the way.
+
+use std::process::Stdio;
+
+use super::Project;
+
+#[test]
+fn a_wrong_file_is_refused_with_its_place_before_anything_is_touched() {
+    let project = Project::new("services:\n  web:\n    image: busybox\n    comand: sleep\n");
+    let told = project.compose(["up", "-d"]).failed();
+    assert!(told.contains("compose.yaml:4:5"), "{told}");
+    assert!(told.contains("command"), "the nearest name is not told: {told}");
+    project.write("compose.yaml", "services:\n  web:\n    image: busybox\n    depends_on: [nobody]\n");
+    assert!(project.compose(["up", "-d"]).failed().contains("nobody"));
+    project.write(
+        "compose.yaml",
+        "services:\n  a: {image: busybox, depends_on: [b]}\n  b: {image: busybox, depends_on: [a]}\n",
+    );
+    assert!(project.compose(["up", "-d"]).failed().contains("cycle"));
+    assert_eq!(project.engine.docker(["network", "ls", "-q", "-f", "name=app_default"]).ok(), "");
+    assert_eq!(project.ids(), [""; 0]);
+    assert_eq!(project.compose(["nonsense"]).failed(), "unknown docker command: \"compose nonsense\"");
+    assert!(project.compose(["publish", "x"]).failed().contains("not supported"));
+}
+
+#[test]
+fn what_cannot_start_names_its_service_and_what_started_stays() {
+    let project = Project::new(
+        "services:\n  good: {image: busybox, command: sleep 1000, stop_grace_period: 0s}\n  taken: {image: busybox, command: sleep 1000, ports: [\"7070:80\"], depends_on: [good]}\n",
+    );
+    project.engine.docker(["run", "-d", "--name", "holder", "-p", "7070:1", "busybox", "sleep", "1000"]).ok();
+    let told = project.compose(["up", "-d"]).failed();
+    assert!(told.contains("app-taken-1") && told.contains("port is already allocated"), "{told}");
+    assert_eq!(project.inspect("app-good-1", "{{.State.Status}}"), "running");
+    // Nothing stands in the way any more: the next `up` goes on where this one ended.
+    project.engine.docker(["rm", "-f", "holder"]).ok();
+    project.compose(["up", "-d"]).ok();
+    assert_eq!(project.inspect("app-taken-1", "{{.State.Status}}"), "running");
+    project.write("compose.yaml", "services:\n  web: {image: no.such.registry.invalid/x}\n");
+    let told = project.compose(["up", "-d"]).failed();
+    assert!(told.contains("service \"web\""), "{told}");
+    project.write("compose.yaml", "services:\n  web: {image: busybox, command: /not/there}\n");
+    let told = project.compose(["up", "-d", "--remove-orphans"]).failed();
+    assert!(told.contains("app-web-1"), "{told}");
+}
+
+#[test]
+fn a_run_that_was_killed_in_the_middle_is_repaired_by_the_next() {
+    let file = |n: u32| {
+        let services: String = (1..=6)
+            .map(|i| format!("  s{i}: {{image: busybox, command: sleep 1000, stop_grace_period: 0s, environment: {{N: \"{n}\"}}}}\n"))
+            .collect();
+        format!("services:\n{services}")
+    };
+    let project = Project::new(&file(0));
+    project.compose(["up", "-d"]).ok();
+    for n in 1..=5 {
+        project.write("compose.yaml", &file(n));
+        let mut child = project
+            .command(&project.program())
+            .args(["up", "-d"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Each time somewhere else.
+        std::thread::sleep(std::time::Duration::from_millis(60 * u64::from(n)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    project.compose(["up", "-d"]).ok();
+    let names: Vec<String> =
+        project.ids().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    let wanted: Vec<String> = (1..=6).map(|i| format!("app-s{i}-1")).collect();
+    assert_eq!(names, wanted);
+    for name in &names {
+        assert_eq!(project.inspect(name, "{{.State.Status}} {{index .Config.Env 0}}"), "running N=5");
+    }
+}
+
+#[test]
+fn dry_run_says_all_and_does_nothing() {
+    let project = Project::new("services:\n  web: {image: busybox, command: sleep 1000}\n");
+    let said = project.compose(["--dry-run", "up", "-d"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.contains("create container app-web-1 (no existing container) after 1"), "{said:?}");
+    assert!(said.stderr.contains("DRY-RUN MODE -  Container app-web-1  Started"), "{said:?}");
+    assert_eq!(project.ids(), [""; 0]);
+}
