@@ -34,6 +34,9 @@ pub const REPLACE: &str = "com.docker.compose.replace";
 /// The Docker Compose whose behaviour ours is.
 pub const SPOKEN: &str = "2.40.3";
 
+/// The Docker Compose 1 whose names and hash the compatible ones are.
+pub(crate) const SPOKEN_FIRST: &str = "1.29.2";
+
 /// The labels a service's container gets besides the user's own.
 pub(crate) fn of_service(
     project: &gantry_compose_file::project::Project,

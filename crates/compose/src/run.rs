@@ -84,7 +84,10 @@ pub async fn create(
     Ok(id)
 }
 
-/// Runs the service's `post_start` in a container that has started.
+/// Runs the service's `post_start` in a container that has started. A command may be done before its hooks are.
 pub async fn started(scene: &Scene<'_>, service: &Service, id: &str) -> Result<(), Failed> {
-    hooks::post_start(scene, service, id, &service.name).await
+    match hooks::post_start(scene, service, id, &service.name).await {
+        Err(Failed::Client(err)) if matches!(err.status(), Some(404 | 409)) => Ok(()),
+        other => other,
+    }
 }

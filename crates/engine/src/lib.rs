@@ -23,6 +23,7 @@ mod images;
 mod limits;
 mod merge;
 pub mod network;
+mod order;
 pub mod record;
 pub mod restart;
 mod restore;

@@ -201,25 +201,52 @@ impl Engine {
     /// What was down when the engine came, and is to be up.
     async fn start_by_policy(&self) {
         let mut tasks = JoinSet::new();
+        let mut coming = Vec::new();
+        let mut waiting = Vec::new();
         for container in self.registry().all() {
             let record = container.record();
+            if record.state.is_alive() {
+                coming.push(container);
+                continue;
+            }
             let State::Exited { exit, .. } = &record.state else { continue };
             // Containers that were ended with the engine itself come back as if they had run on.
             if !restart::at_engine_start(record.spec.restart, record.stopped_by_hand, true, exit.code) {
                 continue;
             }
+            coming.push(Arc::clone(&container));
+            if Engine::waits_for_others(&record) {
+                waiting.push(container);
+                continue;
+            }
             let engine = self.clone();
-            tasks.spawn(async move {
-                let _gate = container.gate.lock().await;
-                if container.record().state.is_alive() {
-                    return;
-                }
-                if let Err(err) = engine.start_locked(&container).await {
-                    tracing::warn!(err = chain(&err), container = %container.id, "start by policy");
+            tasks.spawn(async move { engine.start_one_by_policy(&container).await });
+        }
+        // Nobody waits for these: requests are answered meanwhile. They end with the engine's drain.
+        let coming: Arc<[Arc<Container>]> = coming.into();
+        for container in waiting {
+            let (engine, coming) = (self.clone(), Arc::clone(&coming));
+            tokio::spawn(async move {
+                let before = container.record();
+                engine.wait_for_others(&before, &coming).await;
+                // Somebody may have stopped it meanwhile, or the engine ends.
+                let stopped = container.record().stopped_by_hand != before.stopped_by_hand;
+                if !stopped && !engine.inner.draining.load(Ordering::Acquire) {
+                    engine.start_one_by_policy(&container).await;
                 }
             });
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    async fn start_one_by_policy(&self, container: &Arc<Container>) {
+        let _gate = container.gate.lock().await;
+        if container.record().state.is_alive() {
+            return;
+        }
+        if let Err(err) = self.start_locked(container).await {
+            tracing::warn!(err = chain(&err), container = %container.id, "start by policy");
+        }
     }
 
     /// The engine's calm end. Containers are stopped, unless they are to live on.

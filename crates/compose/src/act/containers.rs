@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Executor;
 use crate::convert::{Kept, Making};
 use crate::failed::Failed;
+use crate::names::Separator;
 use crate::plan::{Existing, StepId};
 use crate::{hash, hooks, labels, names, references, start, wait};
 
@@ -37,6 +38,14 @@ impl Executor<'_> {
             };
             further.push((labels::REPLACE, replaced));
         }
+        // Compose 1's names go with its hash, so that it takes these containers over.
+        let mut hash = hash::service(&resolved);
+        if self.scene.separator == Separator::Underscore
+            && let Some(first) = hash::first(self.scene.project, &service.name, Some(self.image_id(service)))
+        {
+            hash = first;
+            further.push((labels::VERSION, labels::SPOKEN_FIRST.to_owned()));
+        }
         let links = self.links(service, number);
         let making = Making {
             project: self.scene.project,
@@ -44,7 +53,7 @@ impl Executor<'_> {
             number: Some(number),
             separator: self.scene.separator,
             image_id: self.image_id(service),
-            hash: &hash::service(&resolved),
+            hash: &hash,
             labels: further,
             attach_stdin: false,
             auto_remove: false,

@@ -2,7 +2,6 @@
 
 mod containers;
 mod networks;
-mod ports;
 
 pub(crate) use containers::{create as create_one, links};
 
@@ -155,7 +154,6 @@ impl<'a> Executor<'a> {
             Operation::RenameCreated { created, name } => self.rename(&self.made_by(*created), name).await,
             Operation::RenameContainer { container, name } => self.rename(&container.id, name).await,
             Operation::StartCreated { created, service } => self.start_created(*created, service).await,
-            Operation::MovePorts { from, created, service } => self.move_ports(from, *created, service).await,
         }
     }
 
@@ -186,8 +184,7 @@ fn title(step: &Step) -> String {
         | Operation::Connect { container, .. }
         | Operation::StopContainer { container, .. }
         | Operation::RemoveContainer { container }
-        | Operation::RenameContainer { container, .. }
-        | Operation::MovePorts { from: container, .. } => format!("Container {}", container.name),
+        | Operation::RenameContainer { container, .. } => format!("Container {}", container.name),
         Operation::StartCreated { service, .. } => format!("Service {service}"),
     }
 }

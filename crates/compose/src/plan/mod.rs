@@ -166,15 +166,6 @@ pub enum Operation {
         /// Its service.
         service: String,
     },
-    /// Gives the published ports of the old container to the one that a step made.
-    MovePorts {
-        /// The old one.
-        from: Existing,
-        /// The step that made the new one.
-        created: StepId,
-        /// Their service.
-        service: String,
-    },
 }
 
 /// An operation, why, and after what.
@@ -351,9 +342,6 @@ impl fmt::Display for Operation {
             }
             Operation::StartCreated { created, .. } => {
                 write!(f, "start what step {} made and wait for its health", created + 1)
-            }
-            Operation::MovePorts { from, created, .. } => {
-                write!(f, "move the ports of {} to what step {} made", from.name, created + 1)
             }
         }
     }

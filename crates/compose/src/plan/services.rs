@@ -211,13 +211,16 @@ impl<'a> Planner<'a> {
         let created = self.plan.add_to(group, create, cause, &after);
         let because = format!("replaced by step {}", created + 1);
         let mut ready = created;
-        if old.is_running() && starts_first(service) && !self.stopped.contains_key(&old.id) {
+        let starts_first = starts_first(service);
+        if starts_first && !service.ports.is_empty() {
+            // Two containers cannot have one port of the host, not for a moment.
+            self.plan.warnings.push(format!(
+                "service {:?} publishes ports: its old container stops before the new one starts, not start-first",
+                service.name
+            ));
+        } else if starts_first && old.is_running() && !self.stopped.contains_key(&old.id) {
             let start = Operation::StartCreated { created, service: service.name.clone() };
             ready = self.plan.add_to(group, start, "the new one first", &[created]);
-            if !service.ports.is_empty() {
-                let ports = Operation::MovePorts { from: old.into(), created, service: service.name.clone() };
-                ready = self.plan.add_to(group, ports, "the new one is well", &[ready]);
-            }
         }
         let stopped = match self.stopped.get(&old.id) {
             Some(step) => *step,

@@ -54,7 +54,10 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut ground = Ground::of(s, m, "Running", state.project(&name)?)?;
     pin(&mut ground, state).await?;
     let options = Options { timeout: m.changed("timeout").then(|| m.int("timeout")), ..Options::default() };
-    let containers = up::make(&ground, &Wish { pull: "never", no_build: true, ..Wish::default() }, options, false).await?.containers;
+    let containers =
+        up::make(&ground, &Wish { pull: "never", no_build: true, ..Wish::default() }, options, false)
+            .await?
+            .containers;
     start::start(&ground.scene(), &containers, start::Options::default()).await?;
     if !ground.dry_run() {
         for newer in &states[states.len() - steps..] {

@@ -87,3 +87,67 @@ fn dry_run_says_all_and_does_nothing() {
     assert!(said.stderr.contains("DRY-RUN MODE -  Container app-web-1  Started"), "{said:?}");
     assert_eq!(project.ids(), [""; 0]);
 }
+
+#[test]
+fn after_a_reboot_the_order_and_its_conditions_hold() {
+    let mut project = Project::new(
+        r#"
+services:
+  web:
+    image: busybox
+    command: sh -c 'test -e /shared/ready && echo in order || echo too early; sleep 1000'
+    stop_grace_period: 0s
+    restart: always
+    volumes: [shared:/shared]
+    depends_on: {db: {condition: service_healthy}}
+  db:
+    image: busybox
+    command: sh -c 'rm -f /shared/ready; sleep 2; touch /shared/ready; sleep 1000'
+    stop_grace_period: 0s
+    restart: always
+    volumes: [shared:/shared]
+    healthcheck: {test: ["CMD", "test", "-e", "/shared/ready"], interval: 200ms, retries: 100}
+volumes: {shared: {}}
+"#,
+    );
+    project.compose(["up", "-d"]).ok();
+    // The machine goes down with everything on it, and its files stay.
+    project.engine.docker(["exec", "app-db-1", "rm", "/shared/ready"]).ok();
+    project.engine.stop();
+    project.engine.launch();
+    project.engine.until(&["inspect", "-f", "{{.State.Status}}", "app-web-1"], "running");
+    assert_eq!(project.engine.docker(["logs", "app-web-1"]).ok(), "in order\nin order");
+}
+
+#[test]
+fn rollback_returns_to_what_was_applied_and_locked_images_are_used() {
+    let file = |a: &str| {
+        format!(
+            "services:\n  web: {{image: busybox, command: sleep 1000, stop_grace_period: 0s, environment: {{A: {a}}}}}\n"
+        )
+    };
+    let project = Project::new(&file("one"));
+    project.compose(["up", "-d"]).ok();
+    let first = project.ids();
+    project.write("compose.yaml", &file("two"));
+    project.compose(["up", "-d"]).ok();
+    assert_ne!(project.ids(), first);
+    assert_eq!(project.compose(["rollback", "--list"]).ok().lines().count(), 2);
+    project.compose(["rollback"]).ok();
+    let back = project.ids();
+    assert_eq!(project.compose(["exec", "-T", "web", "printenv", "A"]).ok(), "one");
+    // It is the same as the old file's own state.
+    project.write("compose.yaml", &file("one"));
+    project.compose(["up", "-d"]).ok();
+    assert_eq!(project.ids(), back);
+    assert!(project.compose(["rollback", "5"]).failed().contains("earlier states"));
+    // Locked: what the name means later does not matter.
+    assert!(project.compose(["up", "-d", "--locked"]).failed().contains("compose lock"));
+    project.compose(["lock"]).ok();
+    let id = project.inspect("app-web-1", "{{.Image}}");
+    project.engine.docker(["commit", "-c", "ENV NEWER=yes", "app-web-1", "busybox:latest"]).ok();
+    project.compose(["up", "-d", "--locked"]).ok();
+    assert_eq!(project.inspect("app-web-1", "{{.Image}}"), id);
+    project.compose(["up", "-d"]).ok();
+    assert_ne!(project.inspect("app-web-1", "{{.Image}}"), id);
+}

@@ -107,7 +107,10 @@ fn v1() -> Option<&'static Path> {
 #[test]
 fn what_docker_compose_1_made_is_ours_as_it_is() {
     let Some(v1) = v1() else {
-        assert!(!Path::new("/usr/lib/python3/dist-packages/compose").exists(), "Compose 1 is here and does not run");
+        assert!(
+            !Path::new("/usr/lib/python3/dist-packages/compose").exists(),
+            "Compose 1 is here and does not run"
+        );
         return;
     };
     let project = Project::new(
@@ -146,4 +149,9 @@ volumes: {data: {}}
     assert_eq!(changed.iter().filter(|line| made.contains(line)).count(), 1, "{changed:?}");
     project.compose(["down", "-v"]).ok();
     assert_eq!(project.ids(), [""; 0]);
+    // What we make with its names is its own as well.
+    project.compose(["--compatibility", "up", "-d"]).ok();
+    let compatible = project.ids();
+    said(project.command(v1).args(["up", "-d"])).ok();
+    assert_eq!(project.ids(), compatible, "Docker Compose 1 made containers anew");
 }
