@@ -9,7 +9,8 @@ use crate::observe::{Observed, label};
 
 /// The project called `name`, as far as the engine knows it.
 pub fn project(name: &str, observed: &Observed) -> Project {
-    let mut project = Project { name: name.to_owned(), ..Project::default() };
+    let mut project = Project::default();
+    name.clone_into(&mut project.name);
     for container in observed.containers.iter().filter(|c| !c.is_one_off()) {
         if project.working_dir.is_empty() {
             container.label(labels::WORKING_DIR).clone_into(&mut project.working_dir);

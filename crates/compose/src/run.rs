@@ -86,8 +86,7 @@ pub async fn create(
 
 /// Runs the service's `post_start` in a container that has started. A command may be done before its hooks are.
 pub async fn started(scene: &Scene<'_>, service: &Service, id: &str) -> Result<(), Failed> {
-    match hooks::post_start(scene, service, id, &service.name).await {
-        Err(Failed::Client(err)) if matches!(err.status(), Some(404 | 409)) => Ok(()),
-        other => other,
-    }
+    let Err(failure) = hooks::post_start(scene, service, id, &service.name).await else { return Ok(()) };
+    let runs = scene.client.container_inspect(id, false).await.is_ok_and(|c| c["State"]["Running"] == true);
+    if runs { Err(failure) } else { Ok(()) }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::container::Container;
 use crate::engine::Engine;
-use crate::record::{HealthStatus, Record, State};
+use crate::record::{ContainerRecord, HealthStatus, State};
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
@@ -30,7 +30,7 @@ enum Condition {
 }
 
 /// The services that a container's depends on, and how.
-fn needs(record: &Record) -> Vec<(String, Condition)> {
+fn needs(record: &ContainerRecord) -> Vec<(String, Condition)> {
     let text = record.spec.labels.get(DEPENDS_ON).map_or("", String::as_str);
     let part = |part: &str| {
         let mut words = part.split(':');
@@ -46,7 +46,7 @@ fn needs(record: &Record) -> Vec<(String, Condition)> {
 }
 
 /// Whether a container is as those who wait for it need it.
-fn met(record: &Record, condition: Condition) -> bool {
+fn met(record: &ContainerRecord, condition: Condition) -> bool {
     match condition {
         Condition::Started => record.state.is_alive(),
         Condition::Healthy => {
@@ -59,13 +59,13 @@ fn met(record: &Record, condition: Condition) -> bool {
 
 impl Engine {
     /// Whether a container has to wait for others when the engine starts.
-    pub(crate) fn waits_for_others(record: &Record) -> bool {
+    pub(crate) fn waits_for_others(record: &ContainerRecord) -> bool {
         record.spec.labels.contains_key(PROJECT) && !needs(record).is_empty()
     }
 
     /// Waits until what a container's service depends on is there. Only containers that are up or `coming` are waited
     /// for: one that nobody starts will not come.
-    pub(crate) async fn wait_for_others(&self, record: &Record, coming: &[Arc<Container>]) {
+    pub(crate) async fn wait_for_others(&self, record: &ContainerRecord, coming: &[Arc<Container>]) {
         let begun = tokio::time::Instant::now();
         let project = record.spec.labels.get(PROJECT);
         for (service, condition) in needs(record) {

@@ -32,8 +32,10 @@ impl<'a> Planner<'a> {
             observed.of_service(&service.name).filter(|c| !self.removed.contains_key(&c.id)).collect();
         // Those that stay come first, and of those the lowest numbers: what is too much is the newest.
         there.sort_by_key(|c| (self.outdated(&wanted, c).is_some(), c.number, Reverse(c.created)));
-        let mut last = self.repair(&wanted, &mut there);
-        let stands_on = self.stands_on(service);
+        let mut last = self.repair(&mut there);
+        let mut stands_on = self.stands_on(service);
+        // What is removed may have a name that is wanted again.
+        stands_on.extend(&last);
         for (at, container) in there.iter().enumerate() {
             if at >= replicas {
                 last.push(self.remove(container, "scale down"));
@@ -168,7 +170,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Of two containers with one number, which an interrupted run leaves, the better one stays.
-    fn repair(&mut self, wanted: &Wanted<'_>, there: &mut Vec<&Container>) -> Vec<StepId> {
+    fn repair(&mut self, there: &mut Vec<&Container>) -> Vec<StepId> {
         let mut steps = Vec::new();
         let mut kept: Vec<&Container> = Vec::new();
         for container in std::mem::take(there) {
@@ -177,7 +179,6 @@ impl<'a> Planner<'a> {
                 true => steps.push(self.remove(container, "left by an interrupted run")),
             }
         }
-        let _ = wanted;
         *there = kept;
         steps
     }

@@ -17,12 +17,11 @@ fn service(name: &str) -> Service {
 
 fn project(services: Vec<Service>) -> Project {
     let network = Network { name: "p_default".into(), ..Network::default() };
-    Project {
-        name: "p".into(),
-        services: services.into_iter().map(|s| (s.name.clone(), s)).collect(),
-        networks: BTreeMap::from([("default".to_owned(), network)]),
-        ..Project::default()
-    }
+    let mut project = Project::default();
+    "p".clone_into(&mut project.name);
+    project.services.extend(services.into_iter().map(|s| (s.name.clone(), s)));
+    project.networks.insert("default".to_owned(), network);
+    project
 }
 
 fn container(project: &Project, name: &str, number: u32) -> Container {

@@ -330,9 +330,9 @@ async fn attached(s: &Session, ground: &Ground<'_>, service: &Service, id: &str,
     let (code, hooked) = futures_util::future::join(output, hooks).await;
     drop(resizer);
     drop(proxy);
-    hooked?;
     match code? {
-        0 => Ok(()),
+        0 => hooked,
+        // The command's own code says more than a hook that came too late for it.
         code => Err(Failure::silent(code as u8)),
     }
 }
