@@ -12,6 +12,7 @@ command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || {
 command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
 tests/images.sh "$images" busybox debian >/dev/null
 python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian.tar"
+python3 bench/build.py "$programs/gantry" "$images/busybox.tar"
 bash bench/runtime.sh
 bash bench/network.sh
 python3 bench/network.py "$programs/gantry"

@@ -1,42 +1,29 @@
 //! A whole build: its stages side by side, then the image.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantry_dockerfile::ignore::Ignore;
 use gantry_dockerfile::{Dockerfile, Instruction, ParseError, Span, Stage};
-use gantry_errdefs::{Class, Classified};
-use gantry_images::{
-    CreateOptions, Filters, HistoryEntry, ImageConfig, ImageStore, Labels, Layer, Lease, ListOptions,
-};
-use gantry_names::{ChainId, ContainerId, Digest, ImageId, Platform, Reference};
-use gantry_snapshots::RootView;
+use gantry_images::{CreateOptions, ImageConfig, ImageStore, Layer, Lease};
+use gantry_names::{ChainId, Digest, ImageId, Platform, Reference};
 use gantry_store::{Store, StoreError};
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::cache::{Cache, Point};
-use crate::files::{FileError, Root};
+pub use crate::failure::{BuildError, Cause, Failed};
 use crate::inline::{self, Inline};
-use crate::mounts::{CacheMounts, MountsError};
+pub use crate::kept::FAILED_LABEL;
+use crate::mounts::CacheMounts;
 use crate::plan::{self, Plan, Source};
 use crate::progress::{Event, Output, Progress, Started, StepNumber};
-use crate::remote::RemoteError;
 use crate::request::{BuildRequest, NamedContext};
 use crate::scope::{self, Globals, StageScope};
-use crate::stage::{Prepared, StageBuild};
-use crate::step::{ImageWanted, Outside, Refusal};
-
-/// The label of a state that a failed step has left.
-pub const FAILED_LABEL: &str = "gantry.build.failed";
-/// How many of them are kept.
-const FAILED_KEPT: usize = 3;
-/// Bytes of a `.dockerignore` that are read.
-const IGNORE_LIMIT: u64 = 1 << 20;
+use crate::stage::StageBuild;
+use crate::step::{ImageWanted, Outside};
 
 /// What builds work with; one for all builds of an engine.
 #[derive(Clone)]
@@ -79,113 +66,6 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Why a build failed, and where in the file.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}:{}: {cause}", span.first)]
-pub struct BuildError {
-    /// Name of the Dockerfile.
-    pub file: String,
-    /// The step; zero where it was none.
-    pub step: StepNumber,
-    /// Lines of the instruction.
-    pub span: Span,
-    /// The instruction as written.
-    pub instruction: String,
-    /// What went wrong.
-    #[source]
-    pub cause: Box<Cause>,
-}
-
-/// What can go wrong with an instruction.
-#[derive(Debug, thiserror::Error)]
-pub enum Cause {
-    /// The file is no Dockerfile.
-    #[error(transparent)]
-    Syntax(ParseError),
-    /// A value, once expanded, means nothing.
-    #[error("{0}")]
-    Value(String),
-    /// Files of an instruction.
-    #[error("{instruction} failed: {error}")]
-    File {
-        /// Its name.
-        instruction: &'static str,
-        /// What went wrong.
-        #[source]
-        error: FileError,
-    },
-    /// A RUN ended badly.
-    #[error("The command '{}' returned a non-zero code: {}", .0.command, .0.code)]
-    Exit(Box<Failed>),
-    /// Another machine.
-    #[error("ADD failed: {0}")]
-    Remote(#[from] RemoteError),
-    /// Cache mounts.
-    #[error(transparent)]
-    Mounts(#[from] MountsError),
-    /// A step could not run, or a base image could not be had.
-    #[error(transparent)]
-    Outside(Refusal),
-    /// Images and layers.
-    #[error(transparent)]
-    Image(#[from] gantry_images::Error),
-    /// Snapshots.
-    #[error(transparent)]
-    Snapshot(#[from] gantry_snapshots::Error),
-    /// Another stage of the same build failed first.
-    #[error("the build was cut off: another stage failed")]
-    Elsewhere,
-    /// A task of ours panicked.
-    #[error("the build ended early: {0}")]
-    Ended(JoinError),
-}
-
-/// A command that ended badly.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// Its words.
-    pub command: String,
-    /// Its exit code.
-    pub code: i32,
-    /// The last it said.
-    pub output: String,
-    /// The state it left, as an image that can be run.
-    pub state: Option<ImageId>,
-}
-
-impl From<FileError> for Cause {
-    fn from(error: FileError) -> Self {
-        Cause::File { instruction: "COPY", error }
-    }
-}
-
-impl Cause {
-    /// The same with the instruction whose files it is about.
-    pub(crate) fn of(self, instruction: &'static str) -> Self {
-        match self {
-            Cause::File { error, .. } => Cause::File { instruction, error },
-            other => other,
-        }
-    }
-
-    pub(crate) fn ended(error: JoinError) -> Self {
-        Cause::Ended(error)
-    }
-}
-
-impl Classified for BuildError {
-    fn class(&self) -> Class {
-        match &*self.cause {
-            Cause::Syntax(_) | Cause::Value(_) | Cause::Exit(_) | Cause::Remote(_) => Class::InvalidArgument,
-            Cause::File { error, .. } => error.class(),
-            Cause::Outside(refusal) => refusal.class,
-            Cause::Image(error) => error.class(),
-            Cause::Snapshot(error) => error.class(),
-            Cause::Mounts(_) | Cause::Elsewhere | Cause::Ended(_) => Class::Internal,
-        }
-    }
-}
-
 /// One build on its way.
 pub(crate) struct Build {
     pub(crate) request: BuildRequest,
@@ -202,7 +82,7 @@ pub(crate) struct Build {
     pub(crate) mounts: CacheMounts,
     /// What images named by `--cache-from` tell.
     pub(crate) inline: Inline,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     pub(crate) lease: Arc<Lease>,
     /// The end of each planned stage, once it is there.
     ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
@@ -449,7 +329,7 @@ impl Build {
         Ok(Point { config: built.config.clone(), layers: built.layers.clone(), key })
     }
 
-    async fn image_point(
+    pub(crate) async fn image_point(
         &self,
         name: String,
         platform: Option<Platform>,
@@ -467,7 +347,7 @@ impl Build {
     }
 
     /// Waits for a stage's end.
-    async fn end_of(&self, index: usize) -> Result<Arc<Point>, Cause> {
+    pub(crate) async fn end_of(&self, index: usize) -> Result<Arc<Point>, Cause> {
         let end = self.ends.get(&index).ok_or(Cause::Elsewhere)?;
         let mut end = end.subscribe();
         let point = end.wait_for(Option::is_some).await.map_err(|_| Cause::Elsewhere)?;
@@ -551,61 +431,6 @@ impl Build {
         }
     }
 
-    /// Keeps what a command that failed has left, as an image without a name.
-    pub(crate) async fn keep_failed(
-        self: &Arc<Self>,
-        snapshot: Prepared,
-        point: &Point,
-        text: &str,
-    ) -> Option<ImageId> {
-        if !self.request.keep_failed {
-            return None;
-        }
-        let mut point = point.clone();
-        if let Some(layer) = self.layer(snapshot, point.chain().as_ref()).await.ok()? {
-            point.config.rootfs.get_or_insert_default().diff_ids.push(layer.diff_id.clone());
-            point.layers.push(layer);
-            point.config.history.push(HistoryEntry {
-                created: Some(self.now()),
-                created_by: format!("{text} # failed"),
-                ..HistoryEntry::default()
-            });
-        }
-        let config = point.config.config.get_or_insert_default();
-        (config.entrypoint, config.healthcheck) = (None, None);
-        config.cmd = Some(
-            config
-                .shell
-                .as_ref()
-                .and_then(|shell| shell.first().cloned())
-                .map_or_else(|| vec!["/bin/sh".to_owned()], |shell| vec![shell]),
-        );
-        config.labels.get_or_insert_default().insert(FAILED_LABEL.to_owned(), text.to_owned());
-        point.config.created = Some(self.now());
-        let build = Arc::clone(self);
-        let made = tokio::task::spawn_blocking(move || {
-            let bytes = serde_json::to_vec(&point.config).ok()?;
-            let options = CreateOptions { built_here: true, ..CreateOptions::default() };
-            let id = build.images.create(&bytes, point.layers.clone(), &options).ok()?;
-            Some((id, build.older_failures()))
-        });
-        let (id, older) = made.await.ok()??;
-        for image in older {
-            self.outside.discard(image).await;
-        }
-        Some(id)
-    }
-
-    /// States of failed steps but the newest: they were kept to be looked at, not to fill the disk.
-    fn older_failures(&self) -> Vec<ImageId> {
-        let labels = Labels::parse([FAILED_LABEL]);
-        let filters = Filters { label: labels, dangling: Some(true), ..Filters::default() };
-        let options = ListOptions { all: true, filters, ..ListOptions::default() };
-        let mut found = self.images.list(&options).unwrap_or_default();
-        found.sort_by_key(|summary| std::cmp::Reverse(summary.created));
-        found.into_iter().skip(FAILED_KEPT).map(|summary| summary.id).collect()
-    }
-
     pub(crate) fn stage(&self, index: usize) -> &Stage {
         &self.file.stages[index]
     }
@@ -654,106 +479,8 @@ impl Build {
         if point.layers.is_empty() && point.config.history.is_empty() {
             return String::new();
         }
-        serde_json::to_vec(&self.config(point))
+        self.document(&self.config(point), point)
             .map_or_else(|_| String::new(), |bytes| Digest::sha256_of(&bytes).short().to_owned())
-    }
-
-    pub(crate) fn context(&self) -> Result<(Root, Ignore), Cause> {
-        let missing = || Cause::Value("this build has no context to copy from".into());
-        let folder = self.request.context.as_ref().ok_or_else(missing)?;
-        let root = Root::open(folder)?;
-        // `<Dockerfile>.dockerignore` wins over `.dockerignore`.
-        let own = format!("{}.dockerignore", self.request.dockerfile_name);
-        let ignore = ignore_of(&root, &[&own, ".dockerignore"])?;
-        Ok((root, ignore))
-    }
-
-    /// The finished root of an earlier stage, to read.
-    pub(crate) async fn stage_root(&self, index: usize) -> Result<Root, Cause> {
-        let point = self.end_of(index).await?;
-        self.root_of(point.chain().as_ref())
-    }
-
-    pub(crate) async fn image_root(&self, name: String, step: StepNumber) -> Result<Root, Cause> {
-        let point = self.image_point(name, self.request.platform.clone(), step).await?;
-        self.root_of(point.chain().as_ref())
-    }
-
-    pub(crate) async fn named_root(&self, name: &str, step: StepNumber) -> Result<(Root, Ignore), Cause> {
-        match self.request.contexts.get(name) {
-            Some(NamedContext::Folder(folder)) => {
-                let root = Root::open(folder)?;
-                let ignore = ignore_of(&root, &[".dockerignore"])?;
-                Ok((root, ignore))
-            }
-            Some(NamedContext::Image(reference)) => {
-                Ok((self.image_root(reference.familiar(), step).await?, Ignore::default()))
-            }
-            Some(NamedContext::Built(built)) => {
-                Ok((self.root_of(built.chain().as_ref())?, Ignore::default()))
-            }
-            None => Err(Cause::Value(format!("no build context is called {name}"))),
-        }
-    }
-
-    fn root_of(&self, chain: Option<&ChainId>) -> Result<Root, Cause> {
-        let chain = chain.ok_or_else(|| Cause::Value("there is nothing in it to copy".into()))?;
-        let rootfs = self.images.snapshots().rootfs(chain.as_str())?;
-        seen(&rootfs)
-    }
-
-    /// The root of an active snapshot, to write.
-    pub(crate) fn snapshot_root(&self, key: &str) -> Result<Root, Cause> {
-        seen(&self.images.snapshots().rootfs(key)?)
-    }
-
-    /// A fresh snapshot on `parent`. One that a process will run in stands on the mount points every container has, so
-    /// that they are no part of the layer.
-    pub(crate) async fn prepare(&self, parent: Option<&ChainId>, process: bool) -> Result<Prepared, Cause> {
-        let (images, parent) = (self.images.clone(), parent.cloned());
-        let made = tokio::task::spawn_blocking(move || {
-            // An id, so that the engine's next start takes it for what a cut-off step has left.
-            let key = ContainerId::random();
-            let below = match process {
-                true => Some(images.init_layer(parent.as_ref())?),
-                false => parent.as_ref().map(ToString::to_string),
-            };
-            images.snapshots().prepare(key.as_str(), below.as_deref())?;
-            Ok(Prepared { key, parent, images, done: false })
-        });
-        made.await.map_err(Cause::ended)?
-    }
-
-    /// Turns what a step wrote into a layer.
-    pub(crate) async fn layer(
-        self: &Arc<Self>,
-        prepared: Prepared,
-        parent: Option<&ChainId>,
-    ) -> Result<Option<Layer>, Cause> {
-        debug_assert_eq!(prepared.parent.as_ref(), parent, "a step's layer goes where its snapshot was made");
-        let build = Arc::clone(self);
-        let parent = parent.cloned();
-        tokio::task::spawn_blocking(move || {
-            let mut prepared = prepared;
-            if let Some(newest) = build.newest() {
-                let folder = build.images.snapshots().layer_dir(prepared.key.as_str())?;
-                crate::files::clamp_times(&Root::open(&folder)?, newest)?;
-            }
-            let layer =
-                build.images.layer_of_snapshot(&build.lease, prepared.key.as_str(), parent.as_ref(), true)?;
-            prepared.done = true;
-            Ok(layer)
-        })
-        .await
-        .map_err(Cause::ended)?
-    }
-
-    /// A folder that goes away with its handle.
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Cause> {
-        let base = self.folder.join("scratch");
-        std::fs::create_dir_all(&base)
-            .and_then(|()| tempfile::tempdir_in(&base))
-            .map_err(|e| FileError::io("scratch")(e).into())
     }
 }
 
@@ -763,24 +490,4 @@ pub(crate) fn has_place(instruction: &Instruction) -> bool {
         instruction,
         Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_)
     )
-}
-
-/// The first of these files that is there, as patterns.
-fn ignore_of(root: &Root, names: &[&str]) -> Result<Ignore, Cause> {
-    for name in names {
-        if root.stat(name, true)?.is_none() {
-            continue;
-        }
-        let mut bytes = Vec::new();
-        root.file(name)?.take(IGNORE_LIMIT).read_to_end(&mut bytes).map_err(FileError::io(name))?;
-        return Ignore::parse(&String::from_utf8_lossy(&bytes))
-            .map_err(|error| Cause::Value(error.to_string()));
-    }
-    Ok(Ignore::default())
-}
-
-fn seen(rootfs: &gantry_snapshots::Rootfs) -> Result<Root, Cause> {
-    let view = RootView::of(rootfs)?;
-    // The descriptor keeps the mount it was opened in.
-    Ok(Root::from(view.root().open_dir(b"").map_err(FileError::io("/"))?))
 }

@@ -9,8 +9,10 @@
 pub mod build;
 pub mod cache;
 pub mod excerpt;
+pub mod failure;
 pub mod files;
 mod inline;
+pub mod kept;
 pub mod key;
 pub mod mounts;
 mod place;
@@ -19,6 +21,7 @@ pub mod progress;
 pub mod prune;
 pub mod remote;
 pub mod request;
+mod roots;
 mod run;
 pub mod scope;
 mod squash;

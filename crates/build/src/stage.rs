@@ -174,6 +174,7 @@ impl StageBuild {
         let key = inputs.key();
         if let Some(point) = self.remembered(&key)? {
             self.point = point;
+            self.build.progress.tell(Event::Cached { step: self.step });
             return Ok(());
         }
         if !self.take_inline(&key, None) {

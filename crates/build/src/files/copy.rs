@@ -264,12 +264,15 @@ fn by_hand(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
 
 /// Extended attributes a layer keeps: capabilities and the user's own.
 fn attributes(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    let mut names = vec![0u8; XATTR_LIMIT];
-    let length = match fs::flistxattr(from, &mut names) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => return Ok(()),
+    // Most files have none: that is asked without a buffer.
+    let none: &mut [u8] = &mut [];
+    match fs::flistxattr(from, none) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(()),
+        Ok(_) => {}
         Err(error) => return Err(error),
-    };
+    }
+    let mut names = vec![0u8; XATTR_LIMIT];
+    let length = fs::flistxattr(from, &mut names)?;
     let mut value = vec![0u8; XATTR_LIMIT];
     for name in names[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
         if name != b"security.capability" && !name.starts_with(b"user.") {

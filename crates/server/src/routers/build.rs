@@ -86,6 +86,8 @@ async fn build(call: Call) -> Answer {
     let dockerfile = asked.dockerfile.clone();
     let (context, name, text) = blocking(move || {
         let (name, text) = context.dockerfile(&dockerfile)?;
+        // Nothing was told yet: a file that is no Dockerfile is a refusal, not a failed build.
+        gantry_dockerfile::parse(&text).map_err(|error| Failure::invalid(error.to_string()))?;
         Ok((context, name, text))
     })
     .await?;
