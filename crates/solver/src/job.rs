@@ -121,6 +121,11 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Its digest.
+    pub(crate) fn digest(&self) -> &str {
+        &self.vertex.digest
+    }
+
     /// A part of it, with how far it is.
     pub(crate) fn part(&self, name: &str, current: u64, total: u64, done: bool) {
         let now = Timestamp::now();

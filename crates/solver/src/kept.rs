@@ -5,17 +5,25 @@
 //! ```
 //!
 //! Two builds of one folder at once get two places: what one build reads, no other changes under it. The number of
-//! places is bounded; those that were used longest ago go.
+//! places, their bytes and their age are bounded; those that were used longest ago go. Beside each stands a file of the
+//! same name with `.bytes` behind it: what its files weigh.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use gantry_names::Digest;
 
 /// Places that are kept.
 const PLACES: usize = 24;
+
+/// Bytes of files that are kept, all places together.
+const BYTES: u64 = 10 << 30;
+
+/// How long a place is kept that nobody uses.
+const AGE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// All places.
 #[derive(Debug)]
@@ -34,6 +42,18 @@ pub(crate) struct Place {
     shelf: Arc<Shelf>,
     /// It belongs to no key: it goes with this.
     passing: bool,
+    /// Bytes of its files, once they are here.
+    weight: AtomicU64,
+}
+
+/// The file that says what a place weighs.
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("bytes")
+}
+
+/// What a place weighs; nothing where nobody has said so.
+fn weight(path: &Path) -> u64 {
+    std::fs::read_to_string(beside(path)).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 impl Shelf {
@@ -47,7 +67,13 @@ impl Shelf {
         if key.is_empty() {
             let path = tempfile::Builder::new().prefix("once-").tempdir_in(&self.base)?.keep();
             self.busy().insert(path.clone());
-            return Ok(Place { taken: path.clone(), path, shelf: Arc::clone(self), passing: true });
+            return Ok(Place {
+                taken: path.clone(),
+                path,
+                shelf: Arc::clone(self),
+                passing: true,
+                weight: AtomicU64::new(0),
+            });
         }
         self.tidy(PLACES - 1);
         let stem = Digest::sha256_of(format!("{key}\0{name}").as_bytes());
@@ -61,7 +87,13 @@ impl Shelf {
             number += 1;
         };
         drop(busy);
-        let place = Place { taken: path.clone(), path, shelf: Arc::clone(self), passing: false };
+        let place = Place {
+            taken: path.clone(),
+            path,
+            shelf: Arc::clone(self),
+            passing: false,
+            weight: AtomicU64::new(0),
+        };
         std::fs::create_dir_all(&place.path)?;
         Ok(place)
     }
@@ -72,19 +104,25 @@ impl Shelf {
         let Ok(entries) = std::fs::read_dir(&self.base) else { return Vec::new() };
         let mut idle: Vec<_> = entries
             .filter_map(Result::ok)
-            .filter(|entry| !busy.contains(&entry.path()))
+            .filter(|entry| !busy.contains(&entry.path()) && entry.path().extension().is_none())
             .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?)))
             .collect();
         idle.sort_by_key(|(_, used)| *used);
         idle
     }
 
-    /// Removes what was used longest ago until `keep` places are left.
+    /// Removes what was used longest ago until `keep` places are left and they are neither too heavy nor too old.
     pub(crate) fn tidy(&self, keep: usize) {
         let idle = self.idle();
-        let surplus = idle.len().saturating_sub(keep);
-        for (path, _) in idle.into_iter().take(surplus) {
-            self.remove(&path);
+        let mut left = idle.len();
+        let mut bytes: u64 = idle.iter().map(|(path, _)| weight(path)).sum();
+        for (path, used) in idle {
+            let old = used.elapsed().is_ok_and(|age| age > AGE);
+            if left > keep || bytes > BYTES || old {
+                left -= 1;
+                bytes -= weight(&path);
+                self.remove(&path);
+            }
         }
     }
 
@@ -96,6 +134,8 @@ impl Shelf {
         if let Err(error) = std::fs::remove_dir_all(path) {
             tracing::warn!(%error, path = %path.display(), "a kept folder cannot be removed");
         }
+        // It may never have been weighed.
+        let _weighed = std::fs::remove_file(beside(path)).is_ok();
         self.busy().remove(path);
     }
 
@@ -105,6 +145,11 @@ impl Shelf {
 }
 
 impl Place {
+    /// Its files are here, and weigh so much.
+    pub(crate) fn weighs(&self, bytes: u64) {
+        self.weight.store(bytes, Ordering::Relaxed);
+    }
+
     /// Only a folder of it is meant.
     pub(crate) fn narrow(&mut self, folder: &str) -> std::io::Result<()> {
         let root = gantry_build::files::Root::open(&self.taken).map_err(std::io::Error::other)?;
@@ -127,6 +172,13 @@ impl Drop for Place {
             && let Err(error) = folder.set_modified(SystemTime::now())
         {
             tracing::debug!(%error, "when a folder was used is not known");
+        }
+        let bytes = self.weight.load(Ordering::Relaxed);
+        if !self.passing
+            && bytes > 0
+            && let Err(error) = std::fs::write(beside(&self.taken), bytes.to_string())
+        {
+            tracing::debug!(%error, "what a folder weighs is not known");
         }
         self.shelf.busy().remove(&self.taken);
     }
@@ -162,5 +214,10 @@ mod tests {
             drop(shelf.take(&format!("k{key}"), "context").unwrap());
         }
         assert!(shelf.idle().len() <= PLACES);
+        let heavy = shelf.take("heavy", "context").unwrap();
+        heavy.weighs(BYTES + 1);
+        drop(heavy);
+        drop(shelf.take("next", "context").unwrap());
+        assert!(shelf.idle().len() <= 1);
     }
 }

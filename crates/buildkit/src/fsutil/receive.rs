@@ -22,6 +22,8 @@ pub struct Received {
     pub fetched: u64,
     /// Bytes on the wire, lists included.
     pub bytes: u64,
+    /// Bytes of all files the sender has.
+    pub total: u64,
 }
 
 /// Makes `folder` as the sender's is. `told` hears of progress; only what changed since the last time travels.
@@ -115,6 +117,7 @@ fn apply(
                 let id = u32::try_from(seen.files)
                     .map_err(|_| TransferError::Protocol("more files than numbers".into()))?;
                 seen.files += 1;
+                seen.total = seen.total.saturating_add(u64::try_from(stat.size).unwrap_or_default());
                 if disk.tell(id, stat)? {
                     seen.fetched += 1;
                     open += 1;

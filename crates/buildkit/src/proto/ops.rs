@@ -9,7 +9,14 @@ pub struct Definition {
     /// Each an [`Op`].
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub def: Vec<Vec<u8>>,
+    /// By an operation's digest.
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub metadata: BTreeMap<String, OpMetadata>,
 }
+
+/// What is said of an operation; nobody here reads it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OpMetadata {}
 
 /// One operation; only sources are looked into.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,6 +1,7 @@
 //! BuildKit's door under the original buildx, unmodified.
 
-use crate::harness::{Engine, PATIENCE, Said};
+use crate::harness::{Engine, PATIENCE, Said, busybox};
+use crate::travel::registry::Registry;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -25,11 +26,15 @@ fn buildx() -> Option<&'static Path> {
 
 /// An engine whose client has the plugin; none, with a sentence, where there is no plugin.
 fn engine() -> Option<Engine> {
+    with_plugin(Engine::start)
+}
+
+fn with_plugin(start: impl FnOnce() -> Engine) -> Option<Engine> {
     let plugin = buildx().or_else(|| {
         eprintln!("skipped: docker-buildx cannot be had here");
         None
     })?;
-    let engine = Engine::start();
+    let engine = start();
     let plugins = engine.path("client/cli-plugins");
     fs::create_dir_all(&plugins).unwrap();
     symlink(plugin, plugins.join("docker-buildx")).unwrap();
@@ -389,6 +394,45 @@ fn contexts_come_by_name_by_standard_input_and_with_limits() {
     engine.docker_with(args, &archive).ok();
     let shown = engine.docker(["buildx", "build", "--call", "targets", &folder]).ok();
     assert!(shown.contains("(default)"), "{shown}");
+    let odd = context(&engine, "odd", &[("Dockerfile", "FROM busybox as small\nRUN true\n")]);
+    let found = engine.docker(["buildx", "build", "--check", &odd]);
+    assert!(found.code != 0 && found.stdout.contains("FromAsCasing"), "{found:?}");
+    assert!(build(&engine, &[&odd]).stderr.contains("FromAsCasing"));
+}
+
+#[test]
+fn a_target_stands_on_another_and_the_result_is_pushed() {
+    let Some(engine) = with_plugin(|| Engine::shared(&[])) else { return };
+    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
+    let registry = Registry::start();
+    let folder = context(&engine, "context", &[("f", "below\n")]);
+    let name = registry.image("team/app:1");
+    let bake = serde_json::json!({ "target": {
+        "base": {
+            "context": folder, "output": ["type=cacheonly"],
+            "dockerfile-inline": "FROM busybox\nCOPY f /base\n",
+        },
+        "app": {
+            "context": folder, "contexts": { "base": "target:base" }, "tags": [name],
+            "output": ["type=image,push=true"], "dockerfile-inline": "FROM base\nCMD cat /base\n",
+        },
+    }});
+    let file = engine.path("bake.json").display().to_string();
+    fs::write(&file, bake.to_string()).unwrap();
+    let mut command = engine.client();
+    command.env("BUILDX_BAKE_ENTITLEMENTS_FS", "0").args([
+        "buildx",
+        "bake",
+        "--progress=plain",
+        "-f",
+        &file,
+        "app",
+    ]);
+    let said = command.output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    engine.docker(["rmi", &name]).ok();
+    engine.docker(["pull", "-q", &name]).ok();
+    assert_eq!(engine.docker(["run", "--rm", "--network", "none", &name]).ok(), "below");
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) async fn receive(
             other => Status::new(Code::Unknown, other.to_string()),
         })?;
     work.part(&part, received.bytes, 0, true);
+    place.weighs(received.total);
     Ok(place)
 }
 

@@ -4,6 +4,7 @@
 
 mod caller;
 mod files;
+mod lint;
 mod options;
 mod question;
 
@@ -14,7 +15,7 @@ use gantry_build::build::Built;
 use gantry_build::progress::Progress;
 use gantry_build::request::{BuildRequest, NamedContext};
 use gantry_buildkit::grpc::{Code, Status};
-use gantry_buildkit::proto::ops::{Definition, Input, Op, SourceOp};
+use gantry_buildkit::proto::ops::{Definition, Input, Op, OpMetadata, SourceOp};
 use gantry_buildkit::session::{Caller, Wanted};
 use gantry_dockerfile::ignore::Ignore;
 use gantry_names::{Digest, Platform};
@@ -49,6 +50,8 @@ struct Source {
     context: Option<Place>,
     /// Patterns of `<Dockerfile>.dockerignore`.
     ignore: Option<String>,
+    /// The line of work that found it.
+    vertex: String,
 }
 
 /// Solves a request for a frontend: `dockerfile.v0`, or an image with a frontend that ours stands for.
@@ -61,9 +64,14 @@ pub(crate) async fn solve(
     let options = Options::read(attrs)?;
     let caller = inner.sessions.get(&job.session).await?;
     let source = dockerfile(inner, job, &caller, &options).await?;
+    let hidden = source.ignore.as_deref().and_then(|text| Ignore::parse(text).ok());
+    if options.question.as_deref() == Some("frontend.lint") {
+        return Ok(Answer::Said(lint::answer(&source.text, &options, hidden.as_ref())));
+    }
     if let Some(question) = &options.question {
         return question::answer(question, &source.text, &options).map(Answer::Said);
     }
+    lint::warn(job, &source.vertex, &source.text, &options, hidden.as_ref())?;
     let context = match source.context {
         Some(place) => place,
         None => context(inner, job, &caller, &options, source.ignore).await?,
@@ -143,21 +151,23 @@ async fn dockerfile(inner: &Inner, job: &Job, caller: &Caller, options: &Options
     let mut context = None;
     if let Some(address) = &options.context {
         let work = job.work("[internal] load remote build context");
+        let vertex = work.digest().to_owned();
         let taken = remote(inner, caller, address, options).await;
         let (place, archive) = work.ended(taken)?;
         if !options.dockerfile_is_local {
             let name = if archive { options.filename.as_str() } else { "Dockerfile" };
             let text = files::text(&place.path, name)?.ok_or_else(|| no_dockerfile(name))?;
             let ignore = files::text(&place.path, &format!("{name}.dockerignore"))?;
-            return Ok(Source { text, context: Some(place), ignore });
+            return Ok(Source { text, context: Some(place), ignore, vertex });
         }
         context = Some(place);
     }
     let name = &options.filename;
     let work = job.work(&format!("[internal] load build definition from {name}"));
+    let vertex = work.digest().to_owned();
     let found = local_dockerfile(inner, &work, caller, options).await;
     let (text, ignore) = work.ended(found)?;
-    Ok(Source { text, context, ignore })
+    Ok(Source { text, context, ignore, vertex })
 }
 
 /// The context at an address: an upload, a repository, an archive or a lone Dockerfile. Whether it is a whole folder.
@@ -344,7 +354,9 @@ pub(crate) fn definition_of(job: &Job, name: &str) -> Definition {
     let op = Op { source: Some(source), ..Op::default() }.encode_to_vec();
     let input = Input { digest: Digest::sha256_of(&op).to_string(), index: 0 };
     let end = Op { inputs: vec![input], ..Op::default() }.encode_to_vec();
-    Definition { def: vec![op, end] }
+    // Clients take a definition without metadata for none at all.
+    let metadata = [&op, &end].map(|op| (Digest::sha256_of(op).to_string(), OpMetadata::default())).into();
+    Definition { def: vec![op, end], metadata }
 }
 
 #[cfg(test)]

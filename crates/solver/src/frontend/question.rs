@@ -73,6 +73,7 @@ fn describe() -> Documents {
     };
     let results = ["result.json", "result.txt"];
     let all = [
+        request("frontend.lint", "Lint a Dockerfile", &["result.json", "result.txt", "result.statuscode"]),
         request("frontend.outline", "List all parameters current build target supports", &results),
         request("frontend.targets", "List all targets current build supports", &results),
         request("frontend.subrequests.describe", "List available subrequest types", &results),

@@ -5,6 +5,6 @@
 
 mod access;
 mod line;
-mod registry;
+pub mod registry;
 mod resume;
 mod trips;
