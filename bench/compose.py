@@ -25,7 +25,7 @@ def sides(folder):
     os.symlink(os.path.abspath(program), link)
     found = [("gantry compose", link)]
     if newer:
-        found.append(("docker compose 2", newer[0]))
+        found.append(("docker compose 2", os.path.abspath(newer[0])))
     older = shutil.which("docker-compose")
     if older:
         version = subprocess.run([older, "version", "--short"], capture_output=True, text=True).stdout

@@ -39,3 +39,17 @@ fn every_flag_of_dockers_is_there() {
     assert!(total > 800, "the list of flags shrank to {total}");
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// Compose's own that we tell as not supported: the verb answers with a sentence, what would be below it is not there.
+const TOLD: &[&str] = &["compose alpha ", "compose bridge "];
+
+#[test]
+fn every_command_of_composes_is_there() {
+    let ours: BTreeSet<String> = gantry_cli::command_paths().into_iter().collect();
+    let listed = include_str!("compose-commands.txt").lines();
+    let listed: Vec<&str> = listed.filter_map(|l| l.trim().strip_prefix("docker ")).collect();
+    assert!(listed.len() > 40, "the list of commands shrank to {}", listed.len());
+    let told = |command: &&&str| TOLD.iter().any(|prefix| command.starts_with(prefix));
+    let missing: Vec<&&str> = listed.iter().filter(|c| !told(c)).filter(|c| !ours.contains(**c)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
