@@ -21,13 +21,20 @@ pub const SHARED_KEY: &str = "x-docker-expose-session-sharedkey";
 /// A method that the client serves; one header each.
 pub const METHOD: &str = "x-docker-expose-session-grpc-method";
 
-const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
-const FILE_SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
-const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
-const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
-const FORWARD_AGENT: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
-const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
-const PULL: &str = "/moby.upload.v1.Upload/Pull";
+/// A folder's files.
+pub const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
+/// An exporter's result.
+pub const FILE_SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
+/// A secret's value.
+pub const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+/// Whether an agent is forwarded.
+pub const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
+/// A conversation with an agent.
+pub const FORWARD_AGENT: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
+/// Who the person is at a registry.
+pub const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
+/// Bytes of the client's standard input.
+pub const PULL: &str = "/moby.upload.v1.Upload/Pull";
 
 /// Which of a folder's files are asked for.
 #[derive(Debug, Clone, Default)]
@@ -198,6 +205,32 @@ fn put(metadata: &mut HeaderMap, name: &str, values: &[String]) {
     }
 }
 
+/// The values of a name, as they were put: if one is not plain ASCII, all are escaped.
+pub fn values(metadata: &HeaderMap, name: &str) -> Vec<String> {
+    let escaped = metadata.contains_key(format!("{name}-encoded"));
+    let texts = metadata.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    texts.map(|text| if escaped { unescape(text) } else { text.to_owned() }).collect()
+}
+
+/// Go's `url.QueryUnescape`; what is no escape stays.
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let code = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match (byte, code.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
+            (b'%', Some(code)) => {
+                out.push(code);
+                at += 2;
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Go's `url.QueryEscape`.
 fn escape(text: &str) -> String {
     let mut out = String::new();
@@ -224,5 +257,6 @@ mod tests {
         let values: Vec<_> = map.get_all("exclude-patterns").iter().collect();
         assert_eq!(values, ["%2A.log", "%C3%BC+b"]);
         assert_eq!(map["exclude-patterns-encoded"], "1");
+        assert_eq!(super::values(&map, "exclude-patterns"), ["*.log", "ü b"]);
     }
 }

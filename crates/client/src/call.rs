@@ -130,7 +130,7 @@ impl<'c> Call<'c> {
 
     /// Sends the request below the given version, or below none: what negotiation itself has to do.
     pub(crate) async fn send_at(self, version: Option<&str>) -> Result<Answer, ClientError> {
-        let (client, request) = self.request(false, version)?;
+        let (client, request) = self.request(None, version)?;
         Ok(Answer(client.exchange(request, true).await?))
     }
 
@@ -178,9 +178,14 @@ impl<'c> Call<'c> {
 
     /// Sends the request and takes the connection over.
     pub async fn hijack(self) -> Result<Hijacked, ClientError> {
+        self.take_over("tcp").await
+    }
+
+    /// Sends the request and takes the connection over for another protocol.
+    pub async fn take_over(self, protocol: &str) -> Result<Hijacked, ClientError> {
         let route = self.path.clone();
         let version = self.client.version().await?;
-        let (client, request) = self.request(true, Some(&version))?;
+        let (client, request) = self.request(Some(protocol), Some(&version))?;
         let answer = Answer(client.exchange(request, false).await?);
         let content_type = answer
             .headers()
@@ -198,7 +203,11 @@ impl<'c> Call<'c> {
         Ok(Hijacked::read_only(answer.stream().into_reader(), content_type))
     }
 
-    fn request(self, upgrade: bool, version: Option<&str>) -> Result<(&'c Client, Outgoing), ClientError> {
+    fn request(
+        self,
+        upgrade: Option<&str>,
+        version: Option<&str>,
+    ) -> Result<(&'c Client, Outgoing), ClientError> {
         let mut target = String::new();
         if let Some(version) = version {
             target.push_str("/v");
@@ -217,8 +226,8 @@ impl<'c> Call<'c> {
         for (name, value) in &self.headers {
             builder = builder.header(*name, value);
         }
-        if upgrade {
-            builder = builder.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
+        if let Some(protocol) = upgrade {
+            builder = builder.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, protocol);
         }
         let body = self.body.unwrap_or_else(Body::empty);
         let request = builder.body(body.0).map_err(|e| ClientError::Protocol(e.to_string()))?;

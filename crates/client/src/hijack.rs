@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Join, ReadBuf, ReadHalf, WriteHalf};
 
 /// A connection after its upgrade: a reader and a writer that can be used at once.
 pub struct Hijacked {
@@ -42,6 +42,13 @@ impl Hijacked {
 
     pub(crate) fn read_only(body: Pin<Box<dyn AsyncRead + Send>>, content_type: String) -> Hijacked {
         Hijacked { reader: HijackedReader(Source::Body(body)), writer: HijackedWriter(None), content_type }
+    }
+}
+
+impl Hijacked {
+    /// Both directions as one stream.
+    pub fn joined(self) -> Join<HijackedReader, HijackedWriter> {
+        tokio::io::join(self.reader, self.writer)
     }
 }
 

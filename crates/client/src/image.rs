@@ -6,6 +6,7 @@ use crate::body::{Body, ByteStream, JsonStream};
 use crate::call::Query;
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::hijack::Hijacked;
 
 type Result<T> = std::result::Result<T, ClientError>;
 
@@ -89,6 +90,18 @@ impl Client {
             .body(context, "application/x-tar")
             .messages()
             .await
+    }
+
+    /// `POST /session`: what we serve to builds. `headers` name the session and its methods.
+    pub async fn build_session(&self, headers: Vec<(&'static str, String)>) -> Result<Hijacked> {
+        let call =
+            headers.into_iter().fold(self.post("/session"), |call, (name, value)| call.header(name, value));
+        call.take_over("h2c").await
+    }
+
+    /// `POST /grpc`: BuildKit's own services.
+    pub async fn buildkit(&self) -> Result<Hijacked> {
+        self.post("/grpc").take_over("h2c").await
     }
 
     /// `POST /{noun}/prune`: `containers`, `images`, `volumes`, `networks` or `build`.

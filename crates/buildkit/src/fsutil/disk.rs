@@ -31,6 +31,8 @@ pub struct Disk {
     open: HashMap<u32, (File, Stat)>,
     /// Hard links, made when the files they name are whole.
     links: Vec<Stat>,
+    /// Whose everything becomes in a folder that keeps what it has besides.
+    added_for: Option<(u32, u32)>,
 }
 
 impl std::fmt::Debug for Disk {
@@ -53,11 +55,22 @@ impl Disk {
             folders: Vec::new(),
             open: HashMap::new(),
             links: Vec::new(),
+            added_for: None,
         })
     }
 
+    /// Keeps what the folder has besides, and gives what is written to this user and group: a person's export.
+    #[must_use]
+    pub fn adding_for(mut self, user: u32, group: u32) -> Self {
+        self.added_for = Some((user, group));
+        self
+    }
+
     /// Takes a told file in. Whether its bytes are wanted.
-    pub fn tell(&mut self, id: u32, stat: Stat) -> Result<bool, TransferError> {
+    pub fn tell(&mut self, id: u32, mut stat: Stat) -> Result<bool, TransferError> {
+        if let Some((user, group)) = self.added_for {
+            (stat.uid, stat.gid) = (user, group);
+        }
         let path = stat.path.clone();
         self.check(&path)?;
         let io = || TransferError::io(&path);
@@ -171,10 +184,11 @@ impl Disk {
             self.link(&link)?;
         }
         self.parent = None;
-        let root =
-            fs::openat(&self.root, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let root = root.map_err(TransferError::io("/"))?;
-        self.sweep(root.as_fd(), "")?;
+        if self.added_for.is_none() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let root = fs::openat(&self.root, ".", flags, Mode::empty()).map_err(TransferError::io("/"))?;
+            self.sweep(root.as_fd(), "")?;
+        }
         for folder in std::mem::take(&mut self.folders).into_iter().rev() {
             let (parent, name) = self.parent(&folder.path)?;
             dress(parent.as_fd(), name, &folder).map_err(TransferError::io(&folder.path))?;
@@ -220,6 +234,15 @@ impl Disk {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A transfer that was cut leaves no half file; what cannot even be removed is swept the next time.
+        for id in self.open.keys() {
+            let _ = fs::unlinkat(&self.root, unfinished(*id), AtFlags::empty());
+        }
     }
 }
 

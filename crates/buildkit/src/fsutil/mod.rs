@@ -12,7 +12,7 @@ mod tree;
 
 pub use disk::Disk;
 pub use mode::Kind;
-pub use receive::{Received, receive};
+pub use receive::{Received, receive, take};
 pub use send::{From, To, send};
 pub use tree::{Filter, Listed, Owners, folder, list, stat};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use prost::Message;
 use tokio::sync::mpsc;
 
-use super::{Disk, TransferError};
+use super::{Disk, From, To, TransferError};
 use crate::grpc::client::Answer;
 use crate::grpc::{Outbound, Status};
 use crate::proto::session::{Packet, PacketKind};
@@ -67,6 +67,40 @@ pub async fn receive(
         // What the sender says is the cause; that the disk then waited in vain is not.
         (Err(cause @ TransferError::Told(_)), _) | (Err(cause @ TransferError::Wire(_)), _) => Err(cause),
         (_, Err(cause)) | (Err(cause), _) => Err(cause),
+    }
+}
+
+/// The same in the serving role, where the sender called us: until it says that it is done. Progress is not told.
+pub async fn take(disk: Disk, to: &mut impl To, from: &mut impl From) -> Result<Received, TransferError> {
+    let (packets, queue) = mpsc::channel(AHEAD);
+    let (replies, mut wanted) = mpsc::unbounded_channel();
+    let writing = tokio::task::spawn_blocking(move || write(disk, queue, &replies));
+    let asking = async {
+        while let Some(packet) = wanted.recv().await {
+            to.send(packet).await?;
+        }
+        Ok::<(), TransferError>(())
+    };
+    let listening = async {
+        while let Some(packet) = from.next().await? {
+            match PacketKind::try_from(packet.kind) {
+                Ok(PacketKind::Error) => {
+                    return Err(TransferError::Told(String::from_utf8_lossy(&packet.data).into_owned()));
+                }
+                Ok(PacketKind::Finish) => break,
+                _ if packets.send(packet).await.is_err() => break,
+                _ => {}
+            }
+        }
+        drop(packets);
+        Ok(())
+    };
+    let talked = tokio::try_join!(listening, asking);
+    let written = writing.await.map_err(|error| TransferError::Protocol(error.to_string()))?;
+    match (talked, written) {
+        (Err(cause @ TransferError::Told(_)), _) => Err(cause),
+        (_, Err(cause)) | (Err(cause), _) => Err(cause),
+        (Ok(_), Ok(written)) => Ok(written),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `build`: the classic builder. The context travels as a tar, the engine builds, we show what it says.
+//! The classic builder: the context travels as a tar, the engine builds, we show what it says.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -9,81 +9,24 @@ use gantry_client::{Body, Query};
 use gantry_dockerfile::ignore::Ignore;
 use serde_json::{Map, Value, json};
 
-use super::{check, progress};
-use crate::command::{Arity, COMMAND, Command, Names, entry};
+use crate::commands::image::progress;
 use crate::config;
 use crate::failure::{Failure, Outcome};
-use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
-use crate::parse::{env, hosts, size, ulimits};
+use crate::flags::Matches;
+use crate::parse::{csv, hosts, size, ulimits};
 use crate::print;
 use crate::session::Session;
 use crate::tarball;
 use crate::terminal;
-use crate::work;
-
-static FLAGS: &[Flag] = &[
-    list("add-host", "Add a line name:ip to the hosts file").check(hosts::check_extra_host),
-    list("build-arg", "Value of a build argument").check(env::validate_env),
-    flag("cache-from", Kind::Strings, "Images to take the cache from"),
-    switch("check", "Check the Dockerfile, and build nothing"),
-    switch("explain", "Say of every step that is not in the cache which of its inputs is new"),
-    text("cgroup-parent", "Cgroup of the containers that build"),
-    switch("compress", "Compress the context"),
-    flag("cpu-period", Kind::Int, "Length of the scheduler's CFS period in microseconds"),
-    flag("cpu-quota", Kind::Int, "CPU time in one CFS period in microseconds"),
-    flag("cpu-shares", Kind::Int, "Share of CPU time, relative to others").short('c'),
-    text("cpuset-cpus", "CPUs to run on (0-3, 0,1)"),
-    text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
-    switch("disable-content-trust", "Skip verification of images").default("true").hidden(),
-    text("file", "Name of the Dockerfile (default is PATH/Dockerfile)").short('f'),
-    switch("force-rm", "Remove the containers that built even after a failure"),
-    text("iidfile", "File to write the image's id to"),
-    text("isolation", "Isolation technology"),
-    list("label", "Label of the image").check(env::validate_label),
-    flag("memory", Kind::Bytes, "Limit of memory").short('m'),
-    flag("memory-swap", Kind::Swap, "Limit of memory and swap together, -1 for unlimited swap"),
-    text("network", "Network of RUN instructions").default("default"),
-    switch("no-cache", "Do not use the cache"),
-    text("platform", "Platform to build for"),
-    text("progress", "How to show progress (auto, plain, quiet)").default("auto"),
-    switch("pull", "Look for newer images of FROM"),
-    switch("quiet", "Only the image's id").short('q'),
-    switch("rm", "Remove the containers that built").default("true"),
-    flag("security-opt", Kind::Strings, "Security option"),
-    flag("shm-size", Kind::Bytes, "Size of /dev/shm"),
-    switch("squash", "Make one layer of the new ones"),
-    list("tag", "Name of the image (name:tag)").short('t').check(check_tag),
-    text("target", "Stage to build"),
-    flag("ulimit", Kind::Named("ulimit"), "Resource limit").default("[]").check(ulimits::check),
-    switch("load", "Accepted: images are always in the engine").hidden(),
-];
-
-pub static BUILD: Command = Command {
-    usage: "[OPTIONS] PATH | URL | -",
-    short: "Build an image from a Dockerfile",
-    aliases: &["image build", "build", "builder build"],
-    flags: &[FLAGS],
-    arity: Arity::Exactly(1),
-    names: Names::Files,
-    below: &[entry(&["check"], &check::CHECK)],
-    work: work!(run),
-    ..COMMAND
-};
-
-fn check_tag(text: &str) -> Result<(), String> {
-    gantry_names::Reference::parse(text).map(drop).map_err(|e| e.to_string())
-}
 
 /// The Dockerfile's name inside a context that has none of its own.
 const OUTSIDE_NAME: &str = ".dockerfile.outside-of-context";
 
-async fn run(s: &Session, m: &Matches) -> Outcome {
-    if m.on("check") {
-        return check::checked(m);
-    }
-    let mut query = query(s, m)?.flag("explain", m.on("explain"));
+/// Builds by `POST /build`.
+pub async fn run(s: &Session, m: &Matches) -> Outcome {
+    let mut query = query(s, m)?;
     let word = m.word(0);
-    let remote = ["http://", "https://", "git://", "git@", "github.com/"].iter().any(|p| word.starts_with(p));
+    let remote = super::is_remote(word);
     let body = if word == "-" {
         if m.text("file") == "-" {
             return Err("invalid argument: can't use stdin for both build context and dockerfile".into());
@@ -147,17 +90,7 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
     for tag in m.all("tag") {
         q = q.with("t", tag);
     }
-    let mut args = Map::new();
-    for (name, value) in s.config().proxies(&s.client()?.endpoint().host()) {
-        args.insert(name, json!(value));
-    }
-    for arg in m.all("build-arg") {
-        match arg.split_once('=') {
-            Some((name, value)) => drop(args.insert(name.to_owned(), json!(value))),
-            // A name alone takes its value from our environment.
-            None => drop(args.insert(arg.clone(), std::env::var(&arg).map_or(Value::Null, Value::from))),
-        }
-    }
+    let args: Map<String, Value> = super::arguments(s, m)?.into_iter().map(|(k, v)| (k, json!(v))).collect();
     q = q
         .flag("q", m.on("quiet"))
         .flag("nocache", m.on("no-cache"))
@@ -165,6 +98,7 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
         .flag("forcerm", m.on("force-rm"))
         .flag("pull", m.on("pull"))
         .flag("squash", m.on("squash"))
+        .flag("explain", m.on("explain"))
         .with("cpusetcpus", m.text("cpuset-cpus"))
         .with("cpusetmems", m.text("cpuset-mems"))
         .with("cpushares", m.int("cpu-shares").to_string())
@@ -178,7 +112,7 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
         .with("target", m.text("target"))
         .with("buildargs", Value::Object(args).to_string())
         .with("labels", Value::Object(m.map("label")).to_string())
-        .with("cachefrom", json!(m.all("cache-from")).to_string())
+        .with("cachefrom", json!(cache_images(m)).to_string())
         .with_some("platform", m.text("platform").to_lowercase())
         .with_some("isolation", m.text("isolation"))
         .with("version", "1");
@@ -191,6 +125,13 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
         q = q.with("securityopt", option);
     }
     Ok(q)
+}
+
+/// Images of `--cache-from`; a type that is no image is BuildKit's.
+fn cache_images(m: &Matches) -> Vec<String> {
+    let fields =
+        m.all("cache-from").iter().flat_map(|one| csv::fields(one).unwrap_or_default()).collect::<Vec<_>>();
+    fields.into_iter().filter(|field| !field.contains('=')).collect()
 }
 
 /// Standard input: a tar of the context, or a Dockerfile alone. Answers the Dockerfile's name for the latter.
