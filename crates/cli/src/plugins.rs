@@ -43,15 +43,7 @@ pub fn run(session: &Session, name: &str, args: &[String]) -> Outcome {
     if let Ok(program) = std::env::current_exe() {
         command.env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", program);
     }
-    let named_context = session.context_name() != "default";
-    match session.endpoint() {
-        Ok(endpoint) if !named_context => {
-            command.env("DOCKER_HOST", endpoint.to_string());
-        }
-        _ => {
-            command.env("DOCKER_CONTEXT", session.context_name());
-        }
-    }
+    command.envs([session.engine_variable()]);
     let err = command.exec();
     Err(Failure::text(1, format!("{}: {}", path.display(), crate::terminal::io_text(&err))))
 }

@@ -156,6 +156,15 @@ impl Session {
         })
     }
 
+    /// The variable by which another program finds the same engine.
+    pub fn engine_variable(&self) -> (&'static str, String) {
+        let name = self.context_name();
+        match self.endpoint() {
+            Ok(endpoint) if name == "default" => ("DOCKER_HOST", endpoint.to_string()),
+            _ => ("DOCKER_CONTEXT", name),
+        }
+    }
+
     /// The engine's client, made once.
     pub fn client(&self) -> Result<&Client, Failure> {
         if let Some(client) = self.client.get() {

@@ -1,5 +1,6 @@
 //! The tree of commands: a noun is a folder, a verb is a file.
 
+mod board;
 mod builder;
 pub mod compose;
 pub mod container;
@@ -104,7 +105,7 @@ pub static ROOT: Command = Command {
         entry(&["stats"], &container::stats::STATS),
         entry(&["stop"], &container::stop::STOP),
         entry(&["tag"], &image::tag::TAG),
-        entry(&["top"], &container::top::TOP),
+        entry(&["top"], &board::TOP),
         entry(&["unpause"], &container::unpause::UNPAUSE),
         entry(&["update"], &container::update::UPDATE),
         entry(&["wait"], &container::wait::WAIT),

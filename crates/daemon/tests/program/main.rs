@@ -18,6 +18,7 @@ mod full;
 mod harness;
 mod image;
 mod network;
+mod own_build;
 mod program;
 mod runtimes;
 mod settings;

@@ -180,18 +180,13 @@ fn row(asked: &str, stats: Option<&Value>, trunc: bool) -> Fields {
     let known = stats.is_some();
     let v = stats.unwrap_or(&null);
     let text = |t: String| if known { t } else { "--".to_owned() };
-    let number = |v: &Value| v.as_f64().unwrap_or(0.0);
     let id = v["id"].as_str().unwrap_or(asked);
     let name = v["name"].as_str().map_or("--", |n| n.trim_start_matches('/'));
-    let memory = used_memory(&v["memory_stats"]);
-    let limit = number(&v["memory_stats"]["limit"]);
+    let Reading { cpu, memory, limit, net, block, pids } = Reading::of(v);
     let percent = if limit > 0.0 { memory / limit * 100.0 } else { 0.0 };
-    let networks = v["networks"].as_object();
-    let net = |key: &str| networks.map_or(0.0, |n| n.values().map(|i| number(&i[key])).sum());
-    let (read, write) = block_io(&v["blkio_stats"]);
     Fields::new("*container.statsContext")
-        .with("BlockIO", "BLOCK I/O", text(pair(read, write)))
-        .with("CPUPerc", "CPU %", text(format!("{:.2}%", cpu_percent(v))))
+        .with("BlockIO", "BLOCK I/O", text(pair(block.0, block.1)))
+        .with("CPUPerc", "CPU %", text(format!("{:.2}%", cpu)))
         .with("Container", "CONTAINER", asked)
         .with("ID", "CONTAINER ID", if trunc { short_id(id) } else { id.to_owned() })
         .with("MemPerc", "MEM %", text(format!("{percent:.2}%")))
@@ -205,11 +200,45 @@ fn row(asked: &str, stats: Option<&Value>, trunc: bool) -> Fields {
             },
         )
         .with("Name", "NAME", name)
-        .with("NetIO", "NET I/O", text(pair(net("rx_bytes"), net("tx_bytes"))))
-        .with("PIDs", "PIDS", text((number(&v["pids_stats"]["current"]) as u64).to_string()))
+        .with("NetIO", "NET I/O", text(pair(net.0, net.1)))
+        .with("PIDs", "PIDS", text((pids as u64).to_string()))
 }
 
-fn pair(a: f64, b: f64) -> String {
+/// What a container uses, in bytes but for the first and last.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reading {
+    /// In percent of one CPU.
+    pub cpu: f64,
+    /// Memory, without what the kernel would give back at once.
+    pub memory: f64,
+    /// Its bound.
+    pub limit: f64,
+    /// By network: received and sent.
+    pub net: (f64, f64),
+    /// By disks: read and written.
+    pub block: (f64, f64),
+    /// Processes.
+    pub pids: f64,
+}
+
+impl Reading {
+    /// The numbers in an answer of the engine.
+    pub fn of(v: &Value) -> Reading {
+        let number = |v: &Value| v.as_f64().unwrap_or(0.0);
+        let net =
+            |key: &str| v["networks"].as_object().map_or(0.0, |n| n.values().map(|i| number(&i[key])).sum());
+        Reading {
+            cpu: cpu_percent(v),
+            memory: used_memory(&v["memory_stats"]),
+            limit: number(&v["memory_stats"]["limit"]),
+            net: (net("rx_bytes"), net("tx_bytes")),
+            block: block_io(&v["blkio_stats"]),
+            pids: number(&v["pids_stats"]["current"]),
+        }
+    }
+}
+
+pub(crate) fn pair(a: f64, b: f64) -> String {
     format!("{} / {}", size::human_precise(a, 3), size::human_precise(b, 3))
 }
 

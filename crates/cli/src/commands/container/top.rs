@@ -21,7 +21,8 @@ pub static TOP: Command = Command {
     ..COMMAND
 };
 
-async fn run(s: &Session, m: &Matches) -> Outcome {
+/// Lists the processes.
+pub async fn run(s: &Session, m: &Matches) -> Outcome {
     let answer = s.client()?.container_top(m.word(0), &m.words[1..].join(" ")).await?;
     let line = |row: &Value| -> String {
         let cells = row.as_array().into_iter().flatten().map(|c| c.as_str().unwrap_or_default());

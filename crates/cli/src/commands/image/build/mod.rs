@@ -88,7 +88,6 @@ const MODERN: [&str; 14] = [
     "cache-to",
     "call",
     "check",
-    "explain",
     "metadata-file",
     "no-cache-filter",
     "output",

@@ -250,7 +250,10 @@ fn finish(m: &Matches, done: &BTreeMap<String, String>) -> Outcome {
         std::fs::rename(&beside, path)?;
     }
     if m.on("quiet") || m.text("progress") == "quiet" {
-        print::line(id.map(String::as_str).unwrap_or_default());
+        // Files and archives have no id.
+        if let Some(id) = id {
+            print::line(id);
+        }
     }
     Ok(())
 }
