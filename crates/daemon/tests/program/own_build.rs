@@ -133,10 +133,16 @@ fn standard_input_brings_a_dockerfile_or_a_context() {
     let archive = engine.path("context.tgz");
     fs::write(&archive, packed).unwrap();
     let file = |path: &std::path::Path| Stdio::from(fs::File::open(path).unwrap());
-    let id = build(&engine, &["-q", "-"], |c| drop(c.stdin(file(&archive)))).ok();
+    let id = build(&engine, &["-q", "-"], |c| {
+        c.stdin(file(&archive));
+    })
+    .ok();
     assert!(id.starts_with("sha256:") && engine.inspect(&id, "{{len .RootFS.Layers}}") == "2", "{id}");
     let own = engine.path("context").join("own");
-    let id = build(&engine, &["-q", "-f", "-", &context], |c| drop(c.stdin(file(&own)))).ok();
+    let id = build(&engine, &["-q", "-f", "-", &context], |c| {
+        c.stdin(file(&own));
+    })
+    .ok();
     assert_eq!(engine.inspect(&id, "{{len .RootFS.Layers}}"), "1");
 }
 
@@ -144,7 +150,11 @@ fn standard_input_brings_a_dockerfile_or_a_context() {
 fn without_buildkit_the_classic_builder_builds_and_says_what_it_cannot() {
     let engine = Engine::start();
     let context = folder(&engine, "context", &[("Dockerfile", "FROM busybox\nRUN true\n")]);
-    let classic = |args: &[&str]| build(&engine, args, |c| drop(c.env("DOCKER_BUILDKIT", "0")));
+    let classic = |args: &[&str]| {
+        build(&engine, args, |c| {
+            c.env("DOCKER_BUILDKIT", "0");
+        })
+    };
     assert!(classic(&[&context]).ok().contains("Step 2/2 : RUN true"));
     assert_eq!(
         classic(&["--secret", "id=s,env=HOME", &context]).failed(),
