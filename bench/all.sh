@@ -15,6 +15,7 @@ python3 bench/engine.py "$programs/gantry" "$images/busybox.tar" "$images/debian
 python3 bench/build.py "$programs/gantry" "$images/busybox.tar"
 command -v docker-compose >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null || true
 python3 bench/compose.py "$programs/gantry" "$images/busybox.tar" "$(tests/compose-v2.sh "$images")"
+python3 bench/buildkit.py "$programs/gantry" "$images/busybox.tar"
 bash bench/runtime.sh
 bash bench/network.sh
 python3 bench/network.py "$programs/gantry"
