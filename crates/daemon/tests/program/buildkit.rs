@@ -192,11 +192,7 @@ fn secrets_agents_and_caches_are_there_for_a_step_and_gone_after_it() {
     let secret = format!("id=token,src={}", secret.display());
     build(&engine, &["--secret", &secret, "-t", "one", &folder]).ok();
     let sum = engine.docker(["run", "--rm", "--network", "none", "one", "cat", "/sum", "/lines"]).ok();
-    assert!(
-        sum.starts_with("1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0")
-            || sum.contains("  -"),
-        "{sum}"
-    );
+    assert_eq!(sum, "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0  -\n1");
     let other = format!("{folder}/other");
     build(&engine, &["-f", &other, "-t", "two", &folder]).ok();
     assert_eq!(engine.docker(["run", "--rm", "--network", "none", "two"]).ok(), "2");
@@ -392,6 +388,10 @@ fn contexts_come_by_name_by_standard_input_and_with_limits() {
         "-",
     ];
     engine.docker_with(args, &archive).ok();
+    // Older plugins have no questions.
+    if !engine.docker(["buildx", "build", "--help"]).stdout.contains("--call") {
+        return;
+    }
     let shown = engine.docker(["buildx", "build", "--call", "targets", &folder]).ok();
     assert!(shown.contains("(default)"), "{shown}");
     let odd = context(&engine, "odd", &[("Dockerfile", "FROM busybox as small\nRUN true\n")]);
