@@ -177,7 +177,9 @@ impl StageBuild {
             self.build.progress.tell(Event::Cached { step: self.step });
             return Ok(());
         }
-        if !self.take_inline(&key, None) {
+        if self.take_inline(&key, None) {
+            self.build.progress.tell(Event::Cached { step: self.step });
+        } else {
             self.history(text, true);
         }
         self.point.key = Some(key.clone());
