@@ -177,9 +177,7 @@ impl StageBuild {
             self.build.progress.tell(Event::Cached { step: self.step });
             return Ok(());
         }
-        if self.take_inline(&key, None) {
-            self.build.progress.tell(Event::Cached { step: self.step });
-        } else {
+        if !self.take_inline(&key, None) {
             self.history(text, true);
         }
         self.point.key = Some(key.clone());

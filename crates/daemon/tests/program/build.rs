@@ -242,12 +242,7 @@ fn the_cache_survives_restarts_and_is_pruned() {
     // What an image shares stays without `--all`.
     let kept = site.engine.docker(["builder", "prune", "-f"]).ok();
     assert!(kept.ends_with("Total:\t0B") || kept.ends_with("Total reclaimed space: 0B"), "{kept}");
-    // What is no longer in the cache comes from an image that knows its steps.
-    site.build(&["-q", "-t", "source"]).ok();
-    site.engine.docker(["builder", "prune", "-a", "-f"]).ok();
-    let from = site.build(&["--cache-from", "source"]).ok();
-    assert_eq!(from.matches("Using cache").count(), 2, "{from}");
-    site.engine.docker(["rmi", "source"]).ok();
+    site.engine.docker(["rmi", &id]).ok();
     let usage = site.engine.docker(["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"]).ok();
     assert!(usage.contains("Build Cache 2 100kB"), "{usage}");
     let gone = site.engine.docker(["builder", "prune", "-a", "-f"]).ok();
