@@ -66,8 +66,6 @@ if __name__ == "__main__":
         missing(title, "dockerd")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-buildkit-"))
     try:
-        for engine in running:
-            engine.launch()
         main(buildx, docker, running, folder)
     finally:
         for engine in running:
