@@ -6,6 +6,7 @@ use std::pin::Pin;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Asked, Flag, FlagError, Matches};
 use crate::session::Session;
+use crate::suggest;
 
 /// A command's work.
 pub type Work = for<'a> fn(&'a Session, &'a Matches) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
@@ -160,7 +161,14 @@ impl Command {
     /// A mistake in the flags: exit code 125.
     pub fn flag_failure(&self, path: &str, text: &str) -> Failure {
         let line = self.use_line(path);
-        Failure::text(125, format!("{text}\n\nUsage:  {line}\n\nRun '{path} --help' for more information"))
+        let typed = text.strip_prefix("unknown flag: --");
+        let names = self.flags.iter().flat_map(|table| table.iter()).filter(|f| !f.hidden).map(|f| f.long);
+        let meant = typed.and_then(|typed| suggest::nearest(typed, names));
+        let meant = meant.map_or_else(String::new, |meant| format!("\n\nDid you mean --{meant}?"));
+        Failure::text(
+            125,
+            format!("{text}{meant}\n\nUsage:  {line}\n\nRun '{path} --help' for more information"),
+        )
     }
 
     fn check_arity(&self, path: &str, got: usize) -> Result<(), Failure> {

@@ -10,12 +10,27 @@ use crate::flags::Kind;
 use crate::print;
 use crate::session::Session;
 
+/// Bash cuts words at `:` and `=`, we do not: what stands before the last of them is taken off the answers.
+const BASH: &str = r#"# bash completion for PROGRAM
+_PROGRAM() {
+    local line=${COMP_LINE:0:COMP_POINT} IFS=$' \t\n'
+    local -a words
+    read -ra words <<<"$line"
+    [[ $line == *[[:space:]] ]] && words+=('')
+    local current=${words[${#words[@]}-1]}
+    IFS=$'\n'
+    COMPREPLY=($("${words[0]}" __complete "${words[@]:1}" 2>/dev/null))
+    local cut=${current%"${current##*[:=]}"}
+    [[ -n $cut ]] && COMPREPLY=("${COMPREPLY[@]#"$cut"}")
+    return 0
+}
+complete -o default -F _PROGRAM PROGRAM
+"#;
+
 /// The script for a shell: it asks us for every word.
 pub fn script(shell: &str, program: &str) -> Result<String, Failure> {
     match shell {
-        "bash" => Ok(format!(
-            "# bash completion for {program}\n_{program}() {{\n    local IFS=$'\\n'\n    COMPREPLY=($(\"${{COMP_WORDS[0]}}\" __complete \"${{COMP_WORDS[@]:1:COMP_CWORD}}\" 2>/dev/null))\n}}\ncomplete -o default -F _{program} {program}\n"
-        )),
+        "bash" => Ok(BASH.replace("PROGRAM", program)),
         "zsh" => Ok(format!(
             "#compdef {program}\n_{program}() {{\n    local -a found\n    found=(${{(f)\"$(\"${{words[1]}}\" __complete \"${{(@)words[2,CURRENT]}}\" 2>/dev/null)\"}})\n    if (( ${{#found}} )); then compadd -- $found; else _files; fi\n}}\ncompdef _{program} {program}\n"
         )),
@@ -34,7 +49,13 @@ pub async fn complete(session: &Session, words: &[String]) -> Outcome {
     };
     let (command, rest) = locate(before);
     let mut found: Vec<String> = Vec::new();
-    if last.starts_with('-') {
+    let inline = last.split_once('=').filter(|_| last.starts_with('-'));
+    if let Some((name, _)) = inline {
+        if let Some(flag) = flag_of(command, name) {
+            let values = flag_values(session, flag.long).await;
+            found = values.into_iter().map(|value| format!("{name}={value}")).collect();
+        }
+    } else if last.starts_with('-') {
         for flag in command.flags.iter().flat_map(|t| t.iter()).filter(|f| !f.hidden) {
             found.push(format!("--{}", flag.long));
         }

@@ -22,6 +22,7 @@ mod help;
 mod parse;
 mod plugins;
 mod print;
+mod reference;
 mod session;
 mod suggest;
 mod tarball;
@@ -40,13 +41,23 @@ use session::Session;
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     let mut words = argv.into_iter().map(|w| w.to_string_lossy().into_owned());
     let called = words.next().unwrap_or_default();
-    let program = match Path::new(&called).file_name().and_then(|n| n.to_str()) {
+    let mut program = match Path::new(&called).file_name().and_then(|n| n.to_str()) {
         Some("docker") => "docker",
         Some("docker-compose") => "docker-compose",
         Some("fig") => "fig",
         _ => "gantry",
     };
     let mut args: Vec<String> = words.collect();
+    if Path::new(&called).file_name().is_some_and(|name| name == plugins::OWN_NAME) {
+        match plugins::called(&mut args) {
+            Some(metadata) => {
+                print::line(&metadata);
+                return ExitCode::SUCCESS;
+            }
+            // Docker's person means Docker's engine.
+            None => program = "docker gantry",
+        }
+    }
     if Path::new(&called).file_name().is_some_and(|name| name == "pipework") {
         args.splice(0..0, ["network".to_owned(), "plumb".to_owned()]);
     }
@@ -140,6 +151,10 @@ fn compose(program: &str, args: &[String]) -> Outcome {
 fn descend(session: &Session, root: &'static Command, program: &str, words: &[String]) -> Outcome {
     let (mut command, mut path, mut at) = (root, program.to_owned(), 0);
     while let Some(word) = words.get(at) {
+        // Its plugin has more verbs than we.
+        if at == 0 && word == "buildx" && plugins::find(session, word).is_some() {
+            return plugins::run(session, word, words);
+        }
         match command.find(word) {
             Some(entry) => {
                 command = entry.command;

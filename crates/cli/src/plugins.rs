@@ -7,6 +7,27 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 
+/// Our name as a plugin of Docker's client.
+pub const OWN_NAME: &str = "docker-gantry";
+
+/// What Docker's client asks every plugin first, answered; otherwise `args` loses the word that names us.
+pub fn called(args: &mut Vec<String>) -> Option<String> {
+    if args.first().is_some_and(|word| word == "docker-cli-plugin-metadata") {
+        let metadata = serde_json::json!({
+            "SchemaVersion": "0.1.0",
+            "Vendor": "Gantry",
+            "Version": env!("CARGO_PKG_VERSION"),
+            "ShortDescription": "Everything of Gantry's client, on Docker's engine",
+        });
+        return Some(metadata.to_string());
+    }
+    // Flags of Docker's own come before it.
+    if let Some(at) = args.iter().position(|word| word == "gantry") {
+        args.remove(at);
+    }
+    None
+}
+
 /// Where distributions put plugins.
 const SYSTEM_DIRS: [&str; 4] = [
     "/usr/local/lib/docker/cli-plugins",
@@ -22,9 +43,7 @@ pub fn find(session: &Session, name: &str) -> Option<PathBuf> {
         return None;
     }
     let mut dirs = vec![session.config_dir().join("cli-plugins")];
-    if let Some(extra) = session.config().object("cliPluginsExtraDirs") {
-        dirs.extend(extra.values().filter_map(|v| v.as_str()).map(PathBuf::from));
-    }
+    dirs.extend(session.config().list("cliPluginsExtraDirs").into_iter().map(PathBuf::from));
     dirs.extend(SYSTEM_DIRS.iter().map(PathBuf::from));
     dirs.iter().map(|dir| dir.join(format!("docker-{name}"))).find(|path| is_program(path))
 }

@@ -19,6 +19,7 @@ mod harness;
 mod image;
 mod network;
 mod own_build;
+mod own_client;
 mod program;
 mod runtimes;
 mod settings;

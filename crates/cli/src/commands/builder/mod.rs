@@ -4,9 +4,21 @@ mod prune;
 
 use crate::command::{COMMAND, Command, entry};
 use crate::commands::image::build;
+use crate::commands::manifest::imagetools;
 
 pub static BUILDER: Command = Command {
     short: "Manage builds",
     below: &[entry(&["build"], &build::BUILD), entry(&["prune"], &prune::PRUNE)],
+    ..COMMAND
+};
+
+/// The same under buildx's name; where Docker's plugin is installed, that is run instead.
+pub static BUILDX: Command = Command {
+    short: "Build with BuildKit, as the plugin of this name does",
+    below: &[
+        entry(&["build", "b"], &build::BUILD),
+        entry(&["imagetools"], &imagetools::IMAGETOOLS),
+        entry(&["prune"], &prune::PRUNE),
+    ],
     ..COMMAND
 };

@@ -3,8 +3,10 @@
 pub mod completion;
 mod df;
 mod dial_stdio;
+pub mod docs;
 pub mod events;
 pub mod info;
+pub mod install_plugin;
 mod prune;
 pub mod version;
 

@@ -1,0 +1,37 @@
+//! A page in Markdown.
+
+use super::{Page, flag_text};
+
+/// The page.
+pub(super) fn page(page: &Page) -> String {
+    let mut out = format!("# {}\n\n{}\n\n```\n{}\n```\n", page.called(), page.description(), page.synopsis());
+    let flags = page.flags();
+    if !flags.is_empty() {
+        out.push_str("\n## Options\n\n| option | default | what it does |\n|---|---|---|\n");
+    }
+    for flag in flags {
+        let default = match flag.default {
+            "" | "false" | "0" => String::new(),
+            default => format!("`{default}`"),
+        };
+        out.push_str(&format!("| `{}` | {default} | {} |\n", cell(&flag_text(flag)), cell(flag.help)));
+    }
+    let below = page.below();
+    if !below.is_empty() {
+        out.push_str("\n## Commands\n\n| command | what it does |\n|---|---|\n");
+    }
+    for (name, short) in below {
+        out.push_str(&format!("| [`{name}`]({}-{name}.md) | {} |\n", page.file(), cell(short)));
+    }
+    if page.command.aliases.len() > 1 {
+        let names: Vec<String> =
+            page.command.aliases.iter().map(|alias| format!("`gantry {alias}`")).collect();
+        out.push_str(&format!("\nAlso: {}\n", names.join(", ")));
+    }
+    out
+}
+
+/// A bar would end the cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;")
+}
