@@ -14,3 +14,8 @@ export PATH="$PATH:$(tests/providers.sh "$target/providers")"
 
 cargo build --locked -p gantry
 cargo test --locked --workspace --no-fail-fast
+
+# The tests inside other people's clients: what passed once must pass. The suites and their images are kept in the target folder.
+for suite in docker-py aiodocker bollard; do
+    PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
+done

@@ -29,6 +29,8 @@ if [ "${1:-build}" = test ]; then
     want openssl openssl
     want jq jq
     want python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) # other people's test suites
+    want mmdebstrap mmdebstrap # an image with a Python, for aiodocker's suite
     want xz xz-utils
     [ -x /bin/busybox ] && file -L /bin/busybox 2>/dev/null | grep -q static || missing+=(busybox-static file)
     command -v docker >/dev/null 2>&1 || missing+=(docker.io)

@@ -49,9 +49,8 @@ pub(crate) fn engine_config(config: &Config) -> Result<EngineConfig> {
     }
     match config.default_runtime.as_str() {
         "" => {}
-        // Docker's word for the runtime that comes with the engine, unless somebody gave it a meaning.
-        "runc" if !config.runtimes.contains_key("runc") => {}
-        name if name == engine.default_runtime || config.runtimes.contains_key(name) => {
+        // Docker's word for the runtime that comes with the engine is as good as ours.
+        name if engine.runs_itself(name) || config.runtimes.contains_key(name) => {
             engine.default_runtime = name.to_owned();
         }
         name => return Err(anyhow!("specified default runtime '{name}' does not exist")),

@@ -216,9 +216,13 @@ impl Default for Config {
     }
 }
 
-/// Docker's own places, for `--drop-in` and when called `dockerd`.
-const DROP_IN: [(&str, &str); 3] =
-    [("pidfile", "/var/run/docker.pid"), ("data-root", "/var/lib/docker"), ("exec-root", "/var/run/docker")];
+/// Docker's own places and names, for `--drop-in` and when called `dockerd`.
+const DROP_IN: [(&str, &str); 4] = [
+    ("pidfile", "/var/run/docker.pid"),
+    ("data-root", "/var/lib/docker"),
+    ("exec-root", "/var/run/docker"),
+    ("default-runtime", "runc"),
+];
 
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]

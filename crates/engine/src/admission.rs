@@ -107,11 +107,11 @@ pub fn admit(verb: Verb, state: &State, id: &str, name: &str) -> Verdict {
             Running(_) | Paused(_) => Verdict::Yes,
             // As Docker: killing a container that waits for its restart ends the waiting.
             Restarting { .. } => Verdict::Yes,
-            _ => conflict(format!("cannot kill container: {id}: container {id} is not running")),
+            _ => conflict(format!("container {id} is not running")),
         },
         Verb::Pause => match state {
             Running(_) => Verdict::Yes,
-            Paused(_) => conflict(format!("container {id} is already paused")),
+            Paused(_) => conflict(format!("Container {id} is already paused")),
             Restarting { .. } => {
                 conflict(format!("container {id} is restarting, wait until the container is running"))
             }
@@ -119,14 +119,14 @@ pub fn admit(verb: Verb, state: &State, id: &str, name: &str) -> Verdict {
         },
         Verb::Unpause => match state {
             Paused(_) => Verdict::Yes,
-            _ => conflict(format!("container {id} is not paused")),
+            _ => conflict(format!("Container {id} is not paused")),
         },
         Verb::Remove { force } => match state {
             Running(_) | Paused(_) | Restarting { .. } if !force => conflict(if matches!(state, Paused(_)) {
-                format!("cannot remove container \"/{name}\": container is paused and must be unpaused first")
+                format!("cannot remove container \"{name}\": container is paused and must be unpaused first")
             } else {
                 format!(
-                    "cannot remove container \"/{name}\": container is {status}: stop the container before removing or \
+                    "cannot remove container \"{name}\": container is {status}: stop the container before removing or \
                      force remove"
                 )
             }),
@@ -252,9 +252,9 @@ mod tests {
         );
         assert_eq!(
             words(Verb::Remove { force: false }, &states[2]),
-            "cannot remove container \"/web\": container is running: stop the container before removing or force remove"
+            "cannot remove container \"web\": container is running: stop the container before removing or force remove"
         );
         assert_eq!(words(Verb::Start, &states[3]), "cannot start a paused container, try unpause instead");
-        assert_eq!(words(Verb::Kill, &states[5]), "cannot kill container: abc: container abc is not running");
+        assert_eq!(words(Verb::Kill, &states[5]), "container abc is not running");
     }
 }

@@ -101,7 +101,15 @@ pub struct InfoFacts {
 /// The name of our own runtime.
 pub const OWN_RUNTIME: &str = "gantry";
 
+/// Docker's names for the runtime that comes with its engine: they mean ours, unless the configuration gives them a meaning.
+pub const DOCKERS_NAMES: &[&str] = &["runc", "io.containerd.runc.v2"];
+
 impl EngineConfig {
+    /// Whether a runtime of this name is our own.
+    pub fn runs_itself(&self, runtime: &str) -> bool {
+        runtime == OWN_RUNTIME || DOCKERS_NAMES.contains(&runtime) && !self.runtimes.contains_key(runtime)
+    }
+
     /// Defaults, for these folders and this shim.
     pub fn new(data_root: PathBuf, exec_root: PathBuf, shim: PathBuf) -> EngineConfig {
         EngineConfig {

@@ -15,8 +15,8 @@ pub enum Error {
     NetworkAmbiguous(String, usize),
     #[error("network with name {0} already exists")]
     NetworkExists(String),
-    #[error("invalid network name: {0:?}")]
-    NetworkName(String),
+    #[error("invalid name: name is empty")]
+    NetworkName,
     #[error("{0} is a pre-defined network and cannot be removed")]
     Predefined(String),
     #[error("operation is not permitted on predefined {0} network")]
@@ -137,7 +137,7 @@ impl Classified for Error {
             | Error::HostMode
             | Error::NoneMode => Class::Forbidden,
             Error::NetworkAmbiguous(..)
-            | Error::NetworkName(_)
+            | Error::NetworkName
             | Error::InvalidNetwork(_)
             | Error::InvalidOption { .. }
             | Error::OptionValue { .. }

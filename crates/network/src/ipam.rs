@@ -100,8 +100,14 @@ pub fn validate(spec: &PoolSpec) -> Result<(), String> {
 
 /// The gateway of a pool when none was asked for: the first address of the range, else of the subnet.
 pub fn default_gateway(subnet: Prefix, range: Option<Prefix>, aux: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    let pool =
-        Pool { subnet, ip_range: range, gateway: None, aux_addresses: Default::default(), configured: false };
+    let pool = Pool {
+        subnet,
+        ip_range: range,
+        gateway: None,
+        gateway_ours: true,
+        aux_addresses: Default::default(),
+        configured: false,
+    };
     choose_address(&pool, aux)
 }
 
@@ -155,6 +161,7 @@ mod tests {
             subnet: p(subnet),
             ip_range: range.map(p),
             gateway: Some(gateway.parse().unwrap()),
+            gateway_ours: false,
             aux_addresses: Default::default(),
             configured: true,
         }
@@ -250,6 +257,7 @@ mod tests {
                 subnet: Prefix::new("10.1.2.0".parse().unwrap(), length).unwrap(),
                 ip_range: None,
                 gateway: Some("10.1.2.1".parse().unwrap()),
+                gateway_ours: false,
                 aux_addresses: Default::default(),
                 configured: true,
             };

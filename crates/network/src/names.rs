@@ -87,18 +87,15 @@ fn in_sandbox(state: &State, container: &ContainerId, name: &str) -> Option<Vec<
     let own = |network: &NetworkId| state.of(container).find(|held| held.record.network == *network);
     let lookup = |network: &NetworkId, name: &str| -> Vec<IpAddr> {
         // A link is a private name for another container.
-        let linked = own(network).and_then(|held| {
-            held.record
-                .links
-                .iter()
-                .find(|link| link.alias.eq_ignore_ascii_case(name))
-                .map(|link| &link.container)
-        });
+        let linked = own(network)
+            .and_then(|held| held.record.links.iter().find(|link| link.alias.eq_ignore_ascii_case(name)));
         state
             .on(network)
             .filter(|held| held.live)
             .filter(|held| match linked {
-                Some(target) => held.record.container == *target,
+                Some(link) => {
+                    link.container.as_ref() == Some(&held.record.container) || is_named(held, &link.name)
+                }
                 None => is_named(held, name),
             })
             .flat_map(|held| held.record.addresses().collect::<Vec<_>>())

@@ -52,6 +52,9 @@ pub struct Pool {
     pub ip_range: Option<Prefix>,
     /// The gateway (on a bridge: the bridge's own address).
     pub gateway: Option<IpAddr>,
+    /// Nobody asked for this gateway: it was chosen here.
+    #[serde(default)]
+    pub gateway_ours: bool,
     /// Addresses in use by others.
     pub aux_addresses: BTreeMap<String, IpAddr>,
     /// Whether the user chose the subnet (static addresses are allowed only then).
@@ -74,7 +77,7 @@ pub struct Network {
     /// `default` or `null`.
     pub ipam_driver: String,
     /// Options of the address driver.
-    pub ipam_options: BTreeMap<String, String>,
+    pub ipam_options: Option<BTreeMap<String, String>>,
     /// Host-local without a way out.
     pub internal: bool,
     /// Kept and shown.

@@ -40,8 +40,8 @@ pub struct NetworkSpec {
 pub struct IpamSpec {
     /// `default` (also when empty) or `null`.
     pub driver: String,
-    /// Options of the address driver, kept and shown.
-    pub options: BTreeMap<String, String>,
+    /// Options of the address driver, kept and shown; none is not the same as no options.
+    pub options: Option<BTreeMap<String, String>>,
     /// Pools asked for, of either family.
     pub pools: Vec<PoolSpec>,
 }
@@ -143,8 +143,11 @@ pub struct EndpointSpec {
 /// A link to another container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The other container.
-    pub container: ContainerId,
+    /// The other container; on a user network it may come later, and counts by its name until then.
+    pub container: Option<ContainerId>,
+    /// The other container's name, as the link was asked for.
+    #[serde(default)]
+    pub name: String,
     /// The name it has for us.
     pub alias: String,
     /// Ports the other exposes: opened by the link on a network without `icc`.

@@ -123,7 +123,8 @@ impl State {
     fn openings(&self, endpoint: &Endpoint) -> Vec<(IpAddr, Port)> {
         let mut out = Vec::new();
         for link in &endpoint.links {
-            let target = self.of(&link.container).find(|held| held.record.network == endpoint.network);
+            let Some(other) = &link.container else { continue };
+            let target = self.of(other).find(|held| held.record.network == endpoint.network);
             for address in target.into_iter().flat_map(|held| held.record.addresses()) {
                 out.extend(link.exposed.iter().map(|port| (address, *port)));
             }

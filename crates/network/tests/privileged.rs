@@ -123,7 +123,12 @@ fn without_icc_only_links_open_and_only_what_is_exposed() {
                 let plain = world.run("plain", "bridge", vec![]);
                 assert!(plain.call(db.address(), 5432).is_err());
                 let exposed = vec![Port { number: 5432, protocol: Protocol::Tcp }];
-                let link = Link { container: db.id.clone(), alias: "database".into(), exposed };
+                let link = Link {
+                    container: Some(db.id.clone()),
+                    name: "db".into(),
+                    alias: "database".into(),
+                    exposed,
+                };
                 let linked = EndpointSpec { links: vec![link], ..endpoint("bridge") };
                 let web = world.try_run("web", &[linked], vec![]).unwrap();
                 web.call(db.address(), 5432).expect("the link opens it");

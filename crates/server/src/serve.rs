@@ -5,7 +5,7 @@ use crate::body::RequestBody;
 use crate::call::Call;
 use crate::coverage;
 use crate::failure::Failure;
-use crate::listen::{Connection, Listener};
+use crate::listen::{Connection, Lenient, Listener};
 use crate::query::{self, Query};
 use crate::reply::{self, Answer, Reply};
 use crate::route::{Handler, matched};
@@ -89,7 +89,7 @@ async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToke
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(Lenient::new(io)), service)
         .with_upgrades();
     let mut conversation = std::pin::pin!(conversation);
     let ended = tokio::select! {

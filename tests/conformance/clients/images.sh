@@ -18,13 +18,13 @@ image() { # image FILE CMD-AS-JSON LAYER NAME...
 }
 
 busybox_root() {
-	mkdir -p "$work/root"/{bin,etc,proc,sys,tmp,dev,usr/bin,usr/sbin,sbin,www,root}
+	mkdir -p "$work/root"/{bin,etc,proc,sys,tmp,dev,usr/bin,usr/sbin,sbin,www,root,var/opt}
 	chmod 755 "$work/root"
 	install -m 755 /bin/busybox "$work/root/bin/busybox"
 	local name
 	for name in $(/bin/busybox --list); do [ "$name" = busybox ] || ln "$work/root/bin/busybox" "$work/root/bin/$name"; done
-	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$work/root/etc/passwd"
-	printf 'root:x:0:\nnogroup:x:65534:\n' >"$work/root/etc/group"
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\npostgres:x:70:70:postgres:/:/bin/sh\n' >"$work/root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\npostgres:x:70:\n' >"$work/root/etc/group"
 	printf '#!/bin/sh\nexec httpd "$@"\n' >"$work/root/usr/sbin/run_uhttpd"
 	printf '#!/bin/sh\necho; echo "Hello from Docker!"\n' >"$work/root/hello"
 	chmod 755 "$work/root/usr/sbin/run_uhttpd" "$work/root/hello"
@@ -40,6 +40,11 @@ bollard)
 	image alpine '["/bin/sh"]' "$work/busybox.layer" alpine:latest library/alpine:latest
 	image uhttpd '["/bin/sh"]' "$work/busybox.layer" fussybeaver/uhttpd:latest
 	image hello '["/hello"]' "$work/busybox.layer" hello-world:linux library/hello-world:linux library/hello-world:latest
+	;;
+docker-py)
+	busybox_root
+	image alpine '["/bin/sh"]' "$work/busybox.layer" library/alpine:3.10 library/alpine:latest library/busybox:latest
+	image hello '["/hello"]' "$work/busybox.layer" library/hello-world:latest
 	;;
 aiodocker)
 	busybox_root

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests that other people wrote for their Docker clients, against our engine or against Docker's.
 #
-#   run.sh bollard|aiodocker          against Gantry
+#   run.sh bollard|aiodocker|docker-py against Gantry
 #   ENGINE=docker run.sh ...          against the machine's dockerd: how a suite is proven before it judges us
 #   PROGRAM=target/fast/gantry        which Gantry
 #   ONLY=name                         only tests whose name holds this
@@ -11,7 +11,7 @@
 # Prints what passed and failed; a test that passed once and fails now (see the .passing lists beside this file) makes the run fail.
 set -euo pipefail
 
-suite=${1:?bollard or aiodocker}
+suite=${1:?bollard, aiodocker or docker-py}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 cache=${CLIENT_SUITES:-${CARGO_TARGET_DIR:-$root/target}/client-suites}
@@ -66,7 +66,7 @@ done
 # Some tests insist on the usual socket; and a reference engine's containerd must not be the host's.
 mount -t tmpfs tmpfs /run
 socket=/run/docker.sock
-common=(-H "unix://$socket" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/engine.pid" --registry-mirror http://127.0.0.1:5000)
+common=(--default-runtime runc -H "unix://$socket" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/engine.pid" --registry-mirror http://127.0.0.1:5000)
 case $engine in
 gantry)
 	GANTRY_SHIM=${GANTRY_SHIM:-$(dirname "$PROGRAM")/../$(uname -m)-unknown-linux-gnu/small/gantry-shim} "$PROGRAM" daemon "${common[@]}" >"$work/engine.log" 2>&1 &

@@ -11,6 +11,7 @@ mod certificates;
 mod compose;
 mod container;
 mod crash;
+mod dockerd;
 mod door;
 mod exec;
 mod files;

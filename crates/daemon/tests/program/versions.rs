@@ -20,6 +20,80 @@ fn the_client_speaks_any_version() {
     assert!(String::from_utf8_lossy(&old.stderr).contains("client version 1.12 is too old."), "{old:?}");
 }
 
+/// Every version there is: a container's whole life by hand, and what the engine says of itself.
+#[test]
+fn every_version_lives() {
+    let engine = Engine::start();
+    let (_, of_itself) = engine.http("GET", "/version", "");
+    assert_eq!((&of_itself["MinAPIVersion"], &of_itself["ApiVersion"]), (&"1.24".into(), &"1.51".into()));
+    for minor in 24..=51 {
+        let ask =
+            |method: &str, path: &str, body: &str| engine.http(method, &format!("/v1.{minor}{path}"), body);
+        let expect = |wanted: u16, method: &str, path: &str, body: &str| {
+            let (status, answer) = ask(method, path, body);
+            assert_eq!(status, wanted, "1.{minor} {method} {path}: {answer}");
+            answer
+        };
+        // Fields that newer versions know, or have forgotten, are no mistake.
+        let body = r#"{"Image": "busybox", "Cmd": ["sleep", "100"], "StdinOnce": false, "Future": 1,
+            "HostConfig": {"NetworkMode": "none", "KernelMemory": 0, "ConsoleSize": [1, 2], "Annotations": {"a": "b"}}}"#;
+        let made = expect(201, "POST", "/containers/create?name=box", body);
+        // One without warnings has an empty list, never null: old clients go through it.
+        assert!(made["Id"].is_string() && made["Warnings"].is_array(), "1.{minor}: {made}");
+        expect(204, "POST", "/containers/box/start", "");
+        expect(304, "POST", "/containers/box/start", "");
+        let inspected = expect(200, "GET", "/containers/box/json", "");
+        assert_eq!(inspected["State"]["Status"], "running", "1.{minor}");
+        assert_eq!(inspected["HostConfig"].get("Annotations").is_some(), minor >= 43, "1.{minor}");
+        let listed = expect(200, "GET", "/containers/json", "");
+        assert_eq!(listed[0]["Names"], serde_json::json!(["/box"]), "1.{minor}");
+        let exec = expect(201, "POST", "/containers/box/exec", r#"{"Cmd": ["true"]}"#);
+        let id = exec["Id"].as_str().unwrap();
+        expect(200, "POST", &format!("/exec/{id}/start"), r#"{"Detach": true}"#);
+        expect(204, "DELETE", "/containers/box?force=1", "");
+        expect(404, "GET", "/containers/box/json", "");
+    }
+    for (path, words) in
+        [("/v1.23/info", "is too old"), ("/v1.52/info", "is too new"), ("/v1/info", "is too old")]
+    {
+        let (status, answer) = engine.http("GET", path, "");
+        assert_eq!(status, 400, "{path}");
+        assert!(answer["message"].as_str().is_some_and(|text| text.contains(words)), "{path}: {answer}");
+    }
+    // Without a version in front it is the newest; the ping needs none and tells it.
+    assert_eq!(engine.http("GET", "/containers/json", "").0, 200);
+}
+
+/// `curl -g` sends quotes as they are typed, and Docker's engine takes them.
+#[test]
+fn quotes_in_a_query_need_no_escape() {
+    let engine = Engine::start();
+    engine.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
+    let (status, listed) = engine.http("GET", r#"/containers/json?all=1&filters={"name":["box"]}"#, "");
+    assert_eq!((status, &listed[0]["Names"][0]), (200, &"/box".into()), "{listed}");
+    let (status, none) = engine.http("GET", r#"/containers/json?all=1&filters={"name":["other"]}"#, "");
+    assert_eq!((status, none), (200, serde_json::json!([])));
+}
+
+/// What was left out is `null`, what was given empty is `[]`, and a port is shown as it was written.
+#[test]
+fn what_was_asked_is_shown_as_it_was_asked() {
+    let engine = Engine::start();
+    let body = r#"{"Image": "busybox", "ExposedPorts": {"8080": {}, "90/tcp": {}}, "HostConfig": {"NetworkMode": "none", "Dns": [], "CapAdd": null}}"#;
+    assert_eq!(engine.http("POST", "/containers/create?name=box", body).0, 201);
+    let (_, box_) = engine.http("GET", "/containers/box/json", "");
+    assert_eq!(box_["Config"]["ExposedPorts"], serde_json::json!({"8080": {}, "90/tcp": {}}));
+    let host = &box_["HostConfig"];
+    assert!(host["Dns"].is_array() && host["DnsSearch"].is_null() && host["CapAdd"].is_null(), "{host}");
+    let body = r#"{"Name": "a b", "IPAM": {"Config": [{"Subnet": "10.99.0.0/24"}]}}"#;
+    assert_eq!(engine.http("POST", "/networks/create", body).0, 201);
+    let (_, network) = engine.http("GET", "/networks/a%20b", "");
+    assert_eq!(
+        network["IPAM"],
+        serde_json::json!({"Driver": "default", "Options": null, "Config": [{"Subnet": "10.99.0.0/24"}]})
+    );
+}
+
 #[test]
 fn fields_come_and_go() {
     let engine = Engine::start();

@@ -58,7 +58,7 @@ impl Engine {
         let made = blocking(move || images.commit(&asked)).await;
         // It is thawed whatever became of the commit.
         if let Some(shim) = &frozen {
-            shim.resume().await?;
+            shim.resume().await.or_else(ended)?;
         }
         drop(gate);
         let id = made?;
@@ -78,9 +78,15 @@ async fn freeze(shim: Option<Shim>) -> Result<Option<Shim>> {
     let Some(shim) = shim else { return Ok(None) };
     match shim.pause().await {
         Ok(()) => Ok(Some(shim)),
-        // It has ended a moment ago, and stands still for good.
-        Err(ShimError::Failed(failure)) if failure.class == Class::Conflict => Ok(None),
-        Err(other) => Err(other.into()),
+        Err(err) => ended(err).map(|()| None),
+    }
+}
+
+/// What has ended a moment ago, and its cgroup with it, stands still for good.
+fn ended(err: ShimError) -> Result<()> {
+    match err {
+        ShimError::Failed(failure) if matches!(failure.class, Class::Conflict | Class::NotFound) => Ok(()),
+        other => Err(other.into()),
     }
 }
 

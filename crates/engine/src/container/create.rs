@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::{Container, validate};
 use crate::bundle::apparmor::AppArmor;
 use crate::bundle::security::Security;
-use crate::config::OWN_RUNTIME;
 use crate::engine::{CONTAINERS, Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, State};
@@ -153,14 +152,14 @@ impl Engine {
         }
         if !matches!(spec.log.driver.as_str(), "json-file" | "local" | "none") {
             return Err(Error::Invalid(format!(
-                "logger: no log driver named '{}' is registered",
-                spec.log.driver
+                "error looking up logging plugin {name}: plugin \"{name}\" not found",
+                name = spec.log.driver
             )));
         }
         if spec.runtime.is_empty() {
             spec.runtime.clone_from(&config.default_runtime);
         }
-        if spec.runtime != OWN_RUNTIME && !config.runtimes.contains_key(&spec.runtime) {
+        if !config.runs_itself(&spec.runtime) && !config.runtimes.contains_key(&spec.runtime) {
             return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", spec.runtime)));
         }
         if !spec.privileged && spec.masked_paths.is_none() {

@@ -259,7 +259,7 @@ impl Engine {
             .map_err(bundle::BundleError::from)?;
         let caps: Vec<String> = caps.into_iter().collect();
         let security = Security::parse(&spec.security_opts).map_err(bundle::BundleError::from)?;
-        let mut env = bundle::environment(spec, &[], &user.home);
+        let mut env = bundle::environment(spec, &self.link_environment(record), &user.home);
         if request.tty && !env.iter().any(|word| word.starts_with("TERM=")) {
             env.push("TERM=xterm".to_owned());
         }
@@ -398,7 +398,7 @@ impl Engine {
         let mine = all.values().filter(|session| {
             session.container == *container
                 && !session.silent
-                && matches!(session.phase(), Phase::Running { .. })
+                && !matches!(session.phase(), Phase::Ended { .. })
         });
         mine.map(|session| session.id.clone()).collect()
     }

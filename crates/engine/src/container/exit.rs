@@ -119,9 +119,9 @@ impl Engine {
         self.end_execs(container);
         let execution = length.as_secs();
         let more = [("exitCode", exit.code.to_string()), ("execDuration", execution.to_string())];
-        self.container_event(&before, "die", &more);
         // Before anybody is told: who waited for the end may want the port or the address at once.
         self.give_back(container).await;
+        self.container_event(&before, "die", &more);
         container.tell(|moment| {
             moment.exits += 1;
             moment.code = exit.code;

@@ -11,7 +11,7 @@ impl Engine {
     pub async fn container_kill(&self, name: &str, signal: &str) -> Result<()> {
         let number = match signal {
             "" => SIGKILL,
-            text => signal::parse(text).ok_or_else(|| Error::Invalid(format!("Invalid signal: {text}")))?,
+            text => signal::parse(text).ok_or_else(|| Error::Invalid(format!("invalid signal: {text}")))?,
         };
         let container = self.find(name)?;
         {

@@ -29,7 +29,7 @@ impl Engine {
         let record = container.admit(Verb::Remove { force })?;
         if record.state.is_alive() {
             return Err(Error::Conflict(format!(
-                "cannot remove container \"/{}\": it was started meanwhile",
+                "cannot remove container \"{}\": it was started meanwhile",
                 record.name
             )));
         }

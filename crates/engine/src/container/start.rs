@@ -16,7 +16,6 @@ use super::root::{self, Access};
 use super::{Container, attach};
 use crate::admission::Verb;
 use crate::bundle::{self, Device, Inputs, NodeKind, apparmor};
-use crate::config::OWN_RUNTIME;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, MountPointKind, Process, StartFailure, State};
@@ -231,7 +230,7 @@ impl Engine {
     fn runtime_spec(&self, record: &ContainerRecord) -> Result<RuntimeSpec> {
         let config = self.config();
         let root = config.exec_root.join("runtime").join(&record.spec.runtime);
-        if record.spec.runtime == OWN_RUNTIME {
+        if config.runs_itself(&record.spec.runtime) {
             return Ok(RuntimeSpec::Own { root });
         }
         let known = config.runtimes.get(&record.spec.runtime);

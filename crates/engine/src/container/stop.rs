@@ -159,7 +159,7 @@ impl Engine {
 /// The signal a stop sends: the caller's, the container's, or SIGTERM.
 fn chosen_signal(record: &ContainerRecord, asked: Option<&str>) -> Result<i32> {
     match asked.filter(|asked| !asked.is_empty()) {
-        Some(asked) => signal::parse(asked).ok_or_else(|| Error::Invalid(format!("Invalid signal: {asked}"))),
+        Some(asked) => signal::parse(asked).ok_or_else(|| Error::Invalid(format!("invalid signal: {asked}"))),
         None => Ok(signal::parse(&record.spec.stop_signal).unwrap_or(SIGTERM)),
     }
 }

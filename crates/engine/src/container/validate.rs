@@ -20,7 +20,7 @@ pub(super) fn spec(spec: &ContainerSpec, cpus: usize) -> Result<()> {
         return invalid(format!("invalid environment variable: {word}"));
     }
     if !spec.stop_signal.is_empty() && signal::parse(&spec.stop_signal).is_none() {
-        return invalid(format!("Invalid signal: {}", spec.stop_signal));
+        return invalid(format!("invalid signal: {}", spec.stop_signal));
     }
     if spec.auto_remove && spec.restart != RestartPolicy::No {
         return invalid("can't create 'AutoRemove' container with restart policy".to_owned());
@@ -264,7 +264,7 @@ mod tests {
             "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
         );
         assert_eq!(told(|s| s.resources.cpuset_cpus = "x".into()), "Invalid value x for cpuset cpus");
-        assert_eq!(told(|s| s.stop_signal = "SIGNOPE".into()), "Invalid signal: SIGNOPE");
+        assert_eq!(told(|s| s.stop_signal = "SIGNOPE".into()), "invalid signal: SIGNOPE");
         assert_eq!(
             told(|s| s.working_dir = "rel".into()),
             "the working directory 'rel' is invalid, it needs to be an absolute path"

@@ -8,7 +8,7 @@ use crate::error::Result;
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitCondition {
-    /// It does not run: at once if it does not run now.
+    /// It does not run: at once if it does not run now. An exit after which it is restarted counts, as in Docker.
     NotRunning,
     /// Its next exit, even if it does not run yet.
     NextExit,
@@ -40,7 +40,7 @@ impl Engine {
             let met = moment.wait_for(|moment| {
                 moment.removed
                     || match condition {
-                        WaitCondition::NotRunning => !moment.alive,
+                        WaitCondition::NotRunning => !moment.alive || moment.exits > exits,
                         WaitCondition::NextExit => moment.exits > exits,
                         WaitCondition::Removed => false,
                     }

@@ -134,15 +134,34 @@ pub(super) fn link_environment(record: &ContainerRecord, links: &[Linked]) -> Ve
     each.flatten().collect()
 }
 
+/// The two names of a link: the other's, and what it is called here.
+fn names(text: &str) -> (&str, &str) {
+    let (who, alias) = text.rsplit_once(':').unwrap_or((text, text));
+    (who, alias.rsplit('/').next().unwrap_or(alias))
+}
+
+/// A link to whoever has the name.
+fn named(text: &str) -> Link {
+    let (who, alias) = names(text);
+    let name = who.trim_start_matches('/').to_owned();
+    Link { container: None, name, alias: alias.to_owned(), exposed: Vec::new() }
+}
+
 impl Engine {
     /// The containers that `--link` names; each must run.
     pub(super) fn links(&self, record: &ContainerRecord) -> Result<Vec<Linked>> {
         record.spec.links.iter().map(|text| self.link(record, text)).collect()
     }
 
+    /// The environment that the links which work at this moment give to a further process.
+    pub(crate) fn link_environment(&self, record: &ContainerRecord) -> Vec<String> {
+        let links = &record.spec.links;
+        let working: Vec<Linked> = links.iter().filter_map(|text| self.link(record, text).ok()).collect();
+        link_environment(record, &working)
+    }
+
     fn link(&self, record: &ContainerRecord, text: &str) -> Result<Linked> {
-        let (who, alias) = text.rsplit_once(':').unwrap_or((text, text));
-        let alias = alias.rsplit('/').next().unwrap_or(alias);
+        let (who, alias) = names(text);
         let missing = |err| Error::Invalid(format!("could not get container for {who}: {err}"));
         let other = self.find(who).map_err(missing)?.record();
         if !other.state.is_alive() {
@@ -156,7 +175,8 @@ impl Engine {
         let networks = self.inner.network.owner()?;
         let address =
             networks.endpoints_of(&other.id).first().and_then(|endpoint| endpoint.addresses().next());
-        let link = Link { container: other.id.clone(), alias: alias.to_owned(), exposed };
+        let container = Some(other.id.clone());
+        let link = Link { container, name: other.name.to_string(), alias: alias.to_owned(), exposed };
         Ok(Linked { link, address, environment: other.spec.env.clone() })
     }
 
@@ -175,9 +195,7 @@ impl Engine {
             }
             for text in &asked.links {
                 // On a user network a link is only another name: its container may come later.
-                if let Ok(linked) = self.link(record, text) {
-                    own.push(linked.link);
-                }
+                own.push(self.link(record, text).map_or_else(|_| named(text), |linked| linked.link));
             }
             all.push(endpoint(name, asked, own)?);
         }

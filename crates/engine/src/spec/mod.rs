@@ -71,6 +71,8 @@ pub struct ContainerSpec {
     pub shell: Option<Vec<String>>,
     /// Ports the container listens on.
     pub exposed_ports: BTreeSet<PortSpec>,
+    /// How ports were written where it was not `80/tcp` (`80`, `80/TCP`): they are shown so.
+    pub port_words: BTreeMap<PortSpec, String>,
     /// Anonymous volumes by their place in the container (`-v /data`, and the image's VOLUME).
     pub volumes: BTreeSet<String>,
     /// `docker create --network-disabled` of old: no network at all.
@@ -79,6 +81,9 @@ pub struct ContainerSpec {
     pub mac_address: String,
     /// The image's build triggers, for `inspect`.
     pub on_build: Vec<String>,
+
+    /// Lists of the wire's host part that were given, and empty: shown as `[]`, where those left out are `null`.
+    pub empty_lists: BTreeSet<String>,
 
     /// `-v` in its short form.
     pub binds: Vec<BindRequest>,

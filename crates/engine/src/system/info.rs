@@ -8,7 +8,7 @@ use gantry_names::ContainerId;
 use gantry_store::Table;
 
 use crate::bundle::apparmor::AppArmor;
-use crate::config::OWN_RUNTIME;
+use crate::config::{DOCKERS_NAMES, OWN_RUNTIME};
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -97,7 +97,9 @@ impl Engine {
             limits: self.inner.host.limits,
             ..Info::default()
         };
-        info.runtimes.insert(OWN_RUNTIME.to_owned(), config.shim.clone());
+        info.runtimes.extend(
+            [OWN_RUNTIME].iter().chain(DOCKERS_NAMES).map(|name| ((*name).to_owned(), config.shim.clone())),
+        );
         info.runtimes
             .extend(config.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.path.clone())));
         for container in self.registry().all() {

@@ -94,7 +94,8 @@ fn check(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
         return if all.is_empty() { Ok(()) } else { Err(wrong(all.join("\n"))) };
     }
     options::endpoint_sysctls(&spec.driver_options, "eth0")?;
-    for address in asked {
+    // As Docker: an IPv6 address on a network without IPv6 is left aside.
+    for address in asked.filter(|address| network.ipv6 || !address.is_ipv6()) {
         let family = |pool: &&Pool| pool.subnet.is_ipv6() == address.is_ipv6();
         if !network.pools.iter().filter(family).any(|pool| pool.configured) {
             return Err(wrong(STATIC_NEEDS_SUBNET.to_owned()));

@@ -59,10 +59,9 @@ fn check_name(name: &str) -> Result<(), Error> {
     if PREDEFINED.contains(&name) {
         return Err(Error::PredefinedName(name.to_owned()));
     }
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) {
-        return Err(Error::NetworkName(name.to_owned()));
+    // Anything but nothing is a name, as in Docker: a space, a slash. It never becomes a path or an interface's name.
+    if name.trim().is_empty() {
+        return Err(Error::NetworkName);
     }
     Ok(())
 }
@@ -112,8 +111,10 @@ impl Shared {
         routes: &[Prefix],
     ) -> Result<Network, Error> {
         let (ipv4, ipv6) = (spec.ipv4.unwrap_or(true), spec.ipv6.unwrap_or(false));
+        // As Docker: IPv6 pools of a network without IPv6 mean nothing, however they are written.
+        let counts = |pool: &&PoolSpec| ipv6 || !pool.subnet.is_some_and(|subnet| subnet.is_ipv6());
         let problems: Vec<String> =
-            spec.ipam.pools.iter().filter_map(|pool| ipam::validate(pool).err()).collect();
+            spec.ipam.pools.iter().filter(counts).filter_map(|pool| ipam::validate(pool).err()).collect();
         if !problems.is_empty() {
             return Err(Error::InvalidNetwork(problems.join("\n")));
         }
@@ -256,7 +257,8 @@ pub(super) fn finish(subnet: Prefix, asked: &PoolSpec, configured: bool) -> Resu
         Some(gateway) => Some(gateway),
         None => ipam::default_gateway(subnet, asked.ip_range, &taken),
     };
-    Ok(Pool { subnet, ip_range: asked.ip_range, gateway, aux_addresses: aux, configured })
+    let gateway_ours = asked.gateway.is_none();
+    Ok(Pool { subnet, ip_range: asked.ip_range, gateway, gateway_ours, aux_addresses: aux, configured })
 }
 
 /// A bridge network needs a host that forwards.

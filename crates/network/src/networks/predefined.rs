@@ -255,7 +255,7 @@ fn blank(name: &str, driver: Driver) -> Network {
         created_ns: now_ns(),
         pools: Vec::new(),
         ipam_driver: "default".to_owned(),
-        ipam_options: BTreeMap::new(),
+        ipam_options: None,
         internal: false,
         attachable: false,
         ipv4: true,

@@ -114,10 +114,11 @@ impl Shared {
             return out;
         }
         for link in &endpoint.links {
-            let target = state.of(&link.container).find(|held| held.record.network == endpoint.network);
+            let Some(other) = &link.container else { continue };
+            let target = state.of(other).find(|held| held.record.network == endpoint.network);
             if let Some(held) = target {
                 let hostname =
-                    state.sandboxes.get(&link.container).map_or("", |sandbox| sandbox.spec.hostname.as_str());
+                    state.sandboxes.get(other).map_or("", |sandbox| sandbox.spec.hostname.as_str());
                 let mut names = vec![link.alias.as_str()];
                 names.extend(
                     [hostname, held.record.name.as_str()]

@@ -2,7 +2,7 @@
 
 use gantry_api::Empty;
 use gantry_api::container::{Config, Healthcheck};
-use gantry_engine::spec::ContainerSpec;
+use gantry_engine::spec::{ContainerSpec, PortSpec};
 
 /// `Config`. Docker prints `null` for a command, environment or entrypoint that was never given.
 pub(crate) fn config(spec: &ContainerSpec) -> Config {
@@ -15,7 +15,7 @@ pub(crate) fn config(spec: &ContainerSpec) -> Config {
         attach_stdin: spec.attach_stdin,
         attach_stdout: spec.attach_stdout,
         attach_stderr: spec.attach_stderr,
-        exposed_ports: spec.exposed_ports.iter().map(|port| (port.to_string(), Empty {})).collect(),
+        exposed_ports: spec.exposed_ports.iter().map(|port| (port_word(spec, port), Empty {})).collect(),
         tty: spec.tty,
         open_stdin: spec.open_stdin,
         stdin_once: spec.stdin_once,
@@ -35,6 +35,11 @@ pub(crate) fn config(spec: &ContainerSpec) -> Config {
         stop_timeout: spec.stop_timeout,
         shell: spec.shell.clone(),
     }
+}
+
+/// A port as it was written.
+pub(crate) fn port_word(spec: &ContainerSpec, port: &PortSpec) -> String {
+    spec.port_words.get(port).cloned().unwrap_or_else(|| port.to_string())
 }
 
 fn healthcheck(check: &gantry_engine::spec::Healthcheck) -> Healthcheck {

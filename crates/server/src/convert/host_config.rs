@@ -1,7 +1,6 @@
 //! A spec's host part as inspect prints it.
 //!
-//! What a client left out comes back as Docker's own client would have sent it: `null` for some lists, `[]` for
-//! others. Programs compare these.
+//! A list that a client left out comes back as `null`, one that it sent empty as `[]`. Programs compare these.
 
 use gantry_api::container::{
     DeviceMapping, DeviceRequest, HostConfig, LogConfig, PortBinding, PortMap, RestartPolicy, ThrottleDevice,
@@ -11,23 +10,32 @@ use gantry_api::mount::{BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeDr
 use gantry_engine::spec::{
     self, BindRequest, BindSource, ContainerSpec, HostBinding, MountKind, MountRequest, PortSpec, ReadOnly,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `null` for an empty list.
 fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
     Some(list.to_vec()).filter(|list| !list.is_empty())
 }
 
-/// `[]` for an empty list.
-fn all<A, B>(list: &[A], convert: impl Fn(&A) -> B) -> Option<Vec<B>> {
-    Some(list.iter().map(convert).collect())
+/// Empty lists are `[]` where they were given so, and `null` where they were left out.
+struct Shown<'a>(&'a BTreeSet<String>);
+
+impl Shown<'_> {
+    fn list<T>(&self, key: &str, list: Vec<T>) -> Option<Vec<T>> {
+        (!list.is_empty() || self.0.contains(key)).then_some(list)
+    }
+
+    fn each<A, B>(&self, key: &str, list: &[A], convert: impl Fn(&A) -> B) -> Option<Vec<B>> {
+        self.list(key, list.iter().map(convert).collect())
+    }
 }
 
 /// `HostConfig`.
 pub(crate) fn host_config(spec: &ContainerSpec) -> HostConfig {
     let r = &spec.resources;
+    let shown = Shown(&spec.empty_lists);
     HostConfig {
-        binds: some(&spec.binds.iter().map(bind).collect::<Vec<_>>()),
+        binds: shown.list("Binds", spec.binds.iter().map(bind).collect::<Vec<_>>()),
         container_id_file: spec.container_id_file.clone(),
         log_config: LogConfig { r#type: spec.log.driver.clone(), config: Some(spec.log.options.clone()) },
         network_mode: spec.network_mode.to_string(),
@@ -41,26 +49,27 @@ pub(crate) fn host_config(spec: &ContainerSpec) -> HostConfig {
         },
         auto_remove: spec.auto_remove,
         volume_driver: spec.volume_driver.clone(),
-        volumes_from: some(&spec.volumes_from.iter().map(volumes_from).collect::<Vec<_>>()),
+        volumes_from: shown
+            .list("VolumesFrom", spec.volumes_from.iter().map(volumes_from).collect::<Vec<_>>()),
         console_size: spec.console_size,
         annotations: spec.annotations.clone(),
-        cap_add: some(&spec.cap_add),
-        cap_drop: some(&spec.cap_drop),
+        cap_add: shown.list("CapAdd", spec.cap_add.clone()),
+        cap_drop: shown.list("CapDrop", spec.cap_drop.clone()),
         cgroupns_mode: spec.cgroupns_mode.to_string(),
-        dns: Some(spec.dns.clone()),
-        dns_options: Some(spec.dns_options.clone()),
-        dns_search: Some(spec.dns_search.clone()),
-        extra_hosts: some(&spec.extra_hosts),
-        group_add: some(&spec.group_add),
+        dns: shown.list("Dns", spec.dns.clone()),
+        dns_options: shown.list("DnsOptions", spec.dns_options.clone()),
+        dns_search: shown.list("DnsSearch", spec.dns_search.clone()),
+        extra_hosts: shown.list("ExtraHosts", spec.extra_hosts.clone()),
+        group_add: shown.list("GroupAdd", spec.group_add.clone()),
         ipc_mode: spec.ipc_mode.to_string(),
         cgroup: String::new(),
-        links: some(&spec.links),
+        links: shown.list("Links", spec.links.clone()),
         oom_score_adj: spec.oom_score_adj.into(),
         pid_mode: spec.pid_mode.to_string(),
         privileged: spec.privileged,
         publish_all_ports: spec.publish_all_ports,
         readonly_rootfs: spec.read_only_rootfs,
-        security_opt: some(&spec.security_opts),
+        security_opt: shown.list("SecurityOpt", spec.security_opts.clone()),
         storage_opt: spec.storage_opts.clone(),
         tmpfs: spec.tmpfs.clone(),
         uts_mode: spec.uts_mode.to_string(),
@@ -75,27 +84,27 @@ pub(crate) fn host_config(spec: &ContainerSpec) -> HostConfig {
         nano_cpus: r.nano_cpus,
         cgroup_parent: spec.cgroup_parent.clone(),
         blkio_weight: r.blkio_weight,
-        blkio_weight_device: all(&r.blkio_weight_device, |d| WeightDevice {
+        blkio_weight_device: shown.each("BlkioWeightDevice", &r.blkio_weight_device, |d| WeightDevice {
             path: d.path.clone(),
             weight: d.weight,
         }),
-        blkio_device_read_bps: all(&r.blkio_read_bps, throttle),
-        blkio_device_write_bps: all(&r.blkio_write_bps, throttle),
-        blkio_device_read_iops: all(&r.blkio_read_iops, throttle),
-        blkio_device_write_iops: all(&r.blkio_write_iops, throttle),
+        blkio_device_read_bps: shown.each("BlkioDeviceReadBps", &r.blkio_read_bps, throttle),
+        blkio_device_write_bps: shown.each("BlkioDeviceWriteBps", &r.blkio_write_bps, throttle),
+        blkio_device_read_iops: shown.each("BlkioDeviceReadIOps", &r.blkio_read_iops, throttle),
+        blkio_device_write_iops: shown.each("BlkioDeviceWriteIOps", &r.blkio_write_iops, throttle),
         cpu_period: r.cpu_period,
         cpu_quota: r.cpu_quota,
         cpu_realtime_period: r.cpu_realtime_period,
         cpu_realtime_runtime: r.cpu_realtime_runtime,
         cpuset_cpus: r.cpuset_cpus.clone(),
         cpuset_mems: r.cpuset_mems.clone(),
-        devices: all(&r.devices, |d| DeviceMapping {
+        devices: shown.each("Devices", &r.devices, |d| DeviceMapping {
             path_on_host: d.host.clone(),
             path_in_container: d.container.clone(),
             cgroup_permissions: d.permissions.clone(),
         }),
-        device_cgroup_rules: some(&r.device_cgroup_rules),
-        device_requests: all(&r.device_requests, device_request).filter(|list| !list.is_empty()),
+        device_cgroup_rules: shown.list("DeviceCgroupRules", r.device_cgroup_rules.clone()),
+        device_requests: shown.each("DeviceRequests", &r.device_requests, device_request),
         kernel_memory: r.kernel_memory,
         kernel_memory_tcp: r.kernel_memory_tcp,
         memory_reservation: r.memory_reservation,
@@ -103,7 +112,11 @@ pub(crate) fn host_config(spec: &ContainerSpec) -> HostConfig {
         memory_swappiness: r.memory_swappiness,
         oom_kill_disable: r.oom_kill_disable,
         pids_limit: r.pids_limit,
-        ulimits: all(&r.ulimits, |u| Ulimit { name: u.name.clone(), hard: u.hard, soft: u.soft }),
+        ulimits: shown.each("Ulimits", &r.ulimits, |u| Ulimit {
+            name: u.name.clone(),
+            hard: u.hard,
+            soft: u.soft,
+        }),
         cpu_count: 0,
         cpu_percent: 0,
         io_maximum_iops: 0,

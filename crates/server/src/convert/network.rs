@@ -21,8 +21,9 @@ pub(crate) fn network(network: &gantry_network::Network, endpoints: Option<&[End
         enable_ipv6: network.ipv6,
         ipam: Ipam {
             driver: network.ipam_driver.clone(),
-            options: Some(network.ipam_options.clone()).filter(|o| !o.is_empty() || !network.predefined),
-            config: Some(network.pools.iter().map(pool).collect()),
+            options: network.ipam_options.clone(),
+            config: Some(network.pools.iter().map(|own| pool(own, network.predefined)).collect())
+                .filter(|pools: &Vec<_>| !(pools.is_empty() && network.predefined)),
         },
         internal: network.internal,
         attachable: network.attachable,
@@ -33,11 +34,13 @@ pub(crate) fn network(network: &gantry_network::Network, endpoints: Option<&[End
     }
 }
 
-fn pool(pool: &gantry_network::Pool) -> IpamConfig {
+/// A subnet that was asked for is shown as it was asked for: without the gateway that it got.
+fn pool(pool: &gantry_network::Pool, predefined: bool) -> IpamConfig {
+    let gateway = pool.gateway.filter(|_| predefined || !(pool.configured && pool.gateway_ours));
     IpamConfig {
         subnet: pool.subnet.to_string(),
         ip_range: pool.ip_range.map(|range| range.to_string()).unwrap_or_default(),
-        gateway: pool.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
         aux_addresses: pool.aux_addresses.iter().map(|(name, ip)| (name.clone(), ip.to_string())).collect(),
     }
 }
@@ -83,7 +86,7 @@ pub(crate) fn spec(create: NetworkCreate) -> Result<NetworkSpec, Failure> {
     Ok(NetworkSpec {
         name: create.name,
         driver: create.driver,
-        ipam: IpamSpec { driver: ipam.driver, options: ipam.options.unwrap_or_default(), pools },
+        ipam: IpamSpec { driver: ipam.driver, options: ipam.options, pools },
         internal: create.internal,
         attachable: create.attachable,
         ipv4: create.enable_ipv4,

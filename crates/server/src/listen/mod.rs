@@ -2,11 +2,13 @@
 
 mod activation;
 mod address;
+mod lenient;
 mod peer;
 mod tls;
 mod unix;
 
 pub use address::{Address, AddressError};
+pub(crate) use lenient::Lenient;
 pub(crate) use peer::Peer;
 pub use tls::{TlsError, TlsFiles};
 

@@ -68,7 +68,8 @@ async fn start(mut call: Call) -> Answer {
         keys if keys.is_empty() => detach::keys("")?,
         keys => keys,
     };
-    let tty = state.request.tty;
+    // The start's own word says how the stream is written, whatever terminal the session was made with.
+    let tty = start.tty;
     // A session that cannot start now is refused; what fails later is told in the stream, and by the exit code.
     app.engine.exec_can_start(&id)?;
     let door = Door::after_body(upgrade, headers, version, tty).after_head(client);

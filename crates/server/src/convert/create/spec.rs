@@ -20,6 +20,7 @@ pub(super) fn spec(
     networking: NetworkingConfig,
 ) -> Result<ContainerSpec, Failure> {
     let mut spec = run_config(config)?;
+    spec.empty_lists = empty_lists(&host);
     spec.resources = resources(&host);
     spec.port_bindings = port_bindings(host.port_bindings.unwrap_or_default())?;
     for raw in host.binds.unwrap_or_default() {
@@ -111,7 +112,9 @@ pub(crate) fn run_config(config: Config) -> Result<ContainerSpec, Failure> {
         stop_timeout,
         shell,
     } = config;
+    let port_words = port_words(exposed_ports.keys());
     Ok(ContainerSpec {
+        port_words,
         image,
         // An empty list in JSON is "not given": Go cannot tell either.
         command: cmd.filter(|cmd| !cmd.is_empty()),
@@ -241,6 +244,22 @@ fn port(text: &str) -> Result<PortSpec, Failure> {
         let number = text.split_once('/').map_or(text, |(number, _)| number);
         Failure::invalid(format!("invalid port specification: {number:?}"))
     })
+}
+
+/// The lists that were given, and empty.
+fn empty_lists(host: &HostConfig) -> BTreeSet<String> {
+    let written = serde_json::to_value(host).unwrap_or_default();
+    let fields = written.as_object().into_iter().flatten();
+    fields
+        .filter(|(_, value)| value.as_array().is_some_and(Vec::is_empty))
+        .map(|(key, _)| key.clone())
+        .collect()
+}
+
+/// The ones that are not written as we would.
+fn port_words<'a>(written: impl Iterator<Item = &'a String>) -> BTreeMap<PortSpec, String> {
+    let read = written.filter_map(|word| Some((word.parse::<PortSpec>().ok()?, word)));
+    read.filter(|(port, word)| port.to_string() != **word).map(|(port, word)| (port, word.clone())).collect()
 }
 
 fn port_bindings(map: PortMap) -> Result<BTreeMap<PortSpec, Vec<HostBinding>>, Failure> {
