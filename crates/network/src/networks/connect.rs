@@ -95,7 +95,7 @@ fn check(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
     }
     options::endpoint_sysctls(&spec.driver_options, "eth0")?;
     // As Docker: an IPv6 address on a network without IPv6 is left aside.
-    for address in asked.filter(|address| network.ipv6 || !address.is_ipv6()) {
+    for address in asked.into_iter().filter(|address| network.ipv6 || !address.is_ipv6()) {
         let family = |pool: &&Pool| pool.subnet.is_ipv6() == address.is_ipv6();
         if !network.pools.iter().filter(family).any(|pool| pool.configured) {
             return Err(wrong(STATIC_NEEDS_SUBNET.to_owned()));
