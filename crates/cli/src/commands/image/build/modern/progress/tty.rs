@@ -125,11 +125,11 @@ mod tests {
         };
         story.take(&StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() });
         let mut tty = Tty::default();
-        let first = tty.draw(&story, 30, false);
+        let first = tty.draw(&story, 80, false);
         assert!(
             first.contains("(1/1)") && first.contains(" => RUN[2Jx") && first.contains("2.0s"),
             "{first:?}"
         );
-        assert!(tty.draw(&story, 30, true).starts_with("\x1b[2A\r\x1b[J"));
+        assert!(tty.draw(&story, 80, true).starts_with("\x1b[2A\r\x1b[J"));
     }
 }
