@@ -81,7 +81,9 @@ impl ImageStore {
             let taken = self.take_blob(&mut input, &mut to_unpack);
             match &taken {
                 Ok(_) => drop(to_unpack.finish()),
-                Err(_) => to_unpack.fail(io::Error::other("the layer's stream broke off")),
+                Err(_) => {
+                    to_unpack.fail(io::Error::other("the layer's stream broke off"));
+                }
             }
             let unpacked = join(unpacking);
             // The first cause is the one to tell: a stream that broke off also fails to unpack.
@@ -138,7 +140,9 @@ impl ImageStore {
             };
             match &read {
                 Ok(_) => drop(to_unpack.finish()),
-                Err(error) => to_unpack.fail(error.kind().into()),
+                Err(error) => {
+                    to_unpack.fail(error.kind().into());
+                }
             }
             (read, join(unpacking))
         });
@@ -175,17 +179,17 @@ impl ImageStore {
             let (mut writer, reader) = pipe();
             let layer = std::thread::scope(|scope| {
                 let packing = scope.spawn(move || match self.inner.snapshots.diff_tar(key, &mut writer) {
-                    Ok(()) => writer.finish().map_err(Error::from),
+                    // A reader that is gone has the cause itself.
+                    Ok(()) => writer.finish().map_err(|error| (false, Error::from(error))),
                     Err(error) => {
-                        writer.fail(io::Error::other("packing the changes failed"));
-                        Err(error.into())
+                        let heard = writer.fail(io::Error::other("packing the changes failed"));
+                        Err((heard, Error::from(error)))
                     }
                 });
                 let layer = self.ingest_layer(lease, parent, None, reader);
                 match (layer, join(packing)) {
-                    (Ok(layer), packed) => packed.map(|()| Some(layer)),
-                    // Whoever failed first has the cause; the other only saw the pipe break.
-                    (Err(_), Err(cause)) if !broke_off(&cause) => Err(cause),
+                    (Ok(layer), Ok(())) => Ok(Some(layer)),
+                    (Ok(_), Err((_, cause))) | (Err(_), Err((true, cause))) => Err(cause),
                     (Err(cause), _) => Err(cause),
                 }
             });
@@ -374,14 +378,6 @@ impl ImageStore {
     pub(crate) fn discard(&self, key: &str) {
         let _swept_later = self.inner.snapshots.remove(key);
     }
-}
-
-/// Whether an error only says that the other end of a pipe is gone.
-fn broke_off(error: &(dyn std::error::Error + 'static)) -> bool {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The result of a scoped thread; its panic goes on here.

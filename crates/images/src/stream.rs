@@ -41,10 +41,10 @@ impl PipeWriter {
         self.hand_over()
     }
 
-    /// Ends the stream with an error instead of an end, so that half a stream is never taken for a whole one.
-    pub(crate) fn fail(self, error: io::Error) {
-        // A reader that is gone already needs no telling.
-        let _gone = self.send.send(Err(error));
+    /// Ends the stream with an error instead of an end, so that half a stream is never taken for a whole one. `false` where
+    /// the reader is gone already: then it gave up first, and has the cause.
+    pub(crate) fn fail(self, error: io::Error) -> bool {
+        self.send.send(Err(error)).is_ok()
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
@@ -120,7 +120,9 @@ pub(crate) fn read_ahead(mut input: impl Read + Send + 'static) -> PipeReader {
     std::thread::spawn(move || match io::copy(&mut input, &mut writer) {
         // Where the reader is gone nobody waits for the rest.
         Ok(_) => drop(writer.finish()),
-        Err(error) => writer.fail(error),
+        Err(error) => {
+            writer.fail(error);
+        }
     });
     reader
 }

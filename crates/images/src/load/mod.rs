@@ -223,7 +223,9 @@ impl Archive<'_> {
             let filled = store.fill_blob(&mut watched, Some(&mut writer));
             match &filled {
                 Ok(_) => drop(writer.finish()),
-                Err(_) => writer.fail(std::io::Error::other("the archive broke off")),
+                Err(_) => {
+                    writer.fail(std::io::Error::other("the archive broke off"));
+                }
             }
             let ingest = match filled {
                 Ok(ingest) => ingest,

@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -198,10 +198,30 @@ impl Connection {
             Connection::Unix(stream) => Ok(Box::new(stream)),
             Connection::Tcp(stream, _, None) => Ok(Box::new(stream)),
             Connection::Tcp(stream, _, Some(TlsConfig(acceptor))) => {
+                let mut first = [0];
+                if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
+                    return Err(refuse_plain(stream).await);
+                }
                 Ok(Box::new(acceptor.accept(stream).await?))
             }
         }
     }
+}
+
+/// The first byte of every TLS conversation (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+/// What a client that speaks plainly to a TLS port hears from Docker's engine.
+const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Tells a client that speaks no TLS so. What it sent is read first: closing over unread bytes would take the answer back.
+async fn refuse_plain(mut stream: TcpStream) -> io::Error {
+    let told = async {
+        let mut head = [0; 4096];
+        stream.read(&mut head).await?;
+        stream.write_all(PLAIN).await?;
+        stream.shutdown().await
+    };
+    told.await.err().unwrap_or_else(|| io::Error::other("the client speaks no TLS"))
 }
 
 /// Any two-way stream.
