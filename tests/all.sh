@@ -19,3 +19,6 @@ cargo test --locked --workspace --no-fail-fast
 for suite in docker-py aiodocker bollard; do
     PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
 done
+
+# The engine killed at random moments, and a reckoning: nothing acknowledged is lost, nothing is left.
+PROGRAM="$target/debug/gantry" python3 tests/reliability/kill.py --kills 8
