@@ -20,5 +20,7 @@ for suite in docker-py aiodocker bollard; do
     PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
 done
 
-# The engine killed at random moments, and a reckoning: nothing acknowledged is lost, nothing is left.
-PROGRAM="$target/debug/gantry" python3 tests/reliability/kill.py --kills 8
+# Bad days, short; see docs/reliability.md for the long ones.
+tests/reliability/kill.py --kills 8
+tests/reliability/flip.py --flips 10
+tests/reliability/starve.py

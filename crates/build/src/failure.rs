@@ -37,6 +37,9 @@ pub enum Cause {
     /// A value, once expanded, means nothing.
     #[error("{0}")]
     Value(String),
+    /// An instruction needs what the caller has not granted.
+    #[error("{0} is not allowed")]
+    Denied(String),
     /// Files of an instruction.
     #[error("{instruction} failed: {error}")]
     File {
@@ -109,6 +112,7 @@ impl Classified for BuildError {
     fn class(&self) -> Class {
         match &*self.cause {
             Cause::Syntax(_) | Cause::Value(_) | Cause::Exit(_) | Cause::Remote(_) => Class::InvalidArgument,
+            Cause::Denied(_) => Class::Forbidden,
             Cause::File { error, .. } => error.class(),
             Cause::Outside(refusal) => refusal.class,
             Cause::Image(error) => error.class(),

@@ -1,6 +1,6 @@
 //! What a caller asks of a build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct BuildRequest {
     pub rewrite_timestamp: bool,
     /// Note in the image which step made which layer, so that it can be named by `--cache-from` elsewhere.
     pub inline_cache: bool,
+    /// What the caller has granted (`--allow`): `security.insecure`, `network.host`. A Dockerfile alone grants nothing.
+    pub granted: BTreeSet<String>,
     /// How steps run.
     pub limits: StepLimits,
 }

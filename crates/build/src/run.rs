@@ -48,6 +48,12 @@ impl StageBuild {
             _ => self.build.request.limits.network.clone(),
         };
         let insecure = run.security.as_deref() == Some("insecure");
+        if insecure {
+            self.needs("security.insecure")?;
+        }
+        if network == "host" && self.build.request.limits.network != "host" {
+            self.needs("network.host")?;
+        }
         let mut inputs =
             self.inputs(&located.original).with("command", args.join("\0")).with("network", &network);
         for arg in &run_args {
@@ -109,6 +115,14 @@ impl StageBuild {
         // Folders made for mounts stay until the step is done.
         drop(kept);
         Ok(())
+    }
+
+    /// Refuses what only the caller may grant, and has not (CVE-2024-23653).
+    fn needs(&self, entitlement: &str) -> Result<()> {
+        match self.build.request.granted.contains(entitlement) {
+            true => Ok(()),
+            false => Err(Cause::Denied(entitlement.to_owned())),
+        }
     }
 
     async fn mount(&self, mount: &mount::RunMount, located: &Located) -> Result<Ready> {

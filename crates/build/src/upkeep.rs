@@ -1,6 +1,7 @@
 //! The builder's own order: what its cache holds, what goes, and by default how much may stay.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use gantry_names::Digest;
 use gantry_store::StoreError;
@@ -128,7 +129,7 @@ impl Builder {
             }
         }
         self.cache.forget(&steps)?;
-        self.images.sweep(|_| false)?;
+        self.images.sweep(Duration::ZERO)?;
         Ok(pruned)
     }
 

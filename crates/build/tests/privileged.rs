@@ -141,6 +141,7 @@ impl House {
             epoch: None,
             rewrite_timestamp: false,
             inline_cache: false,
+            granted: Default::default(),
             limits: StepLimits::default(),
         }
     }

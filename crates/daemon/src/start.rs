@@ -52,6 +52,17 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
     let mut signals = Signals::listen().context("listening to signals")?;
     private_dir(&config.data_root, 0o710)?;
     private_dir(&config.exec_root, 0o700)?;
+    // Docker's modes. The data root keeps everybody out; these do so where somebody opens it up (CVE-2021-41103).
+    for (name, mode) in [
+        ("containers", 0o710),
+        ("content", 0o700),
+        ("snapshots", 0o710),
+        ("volumes", 0o701),
+        ("build", 0o710),
+        ("events", 0o700),
+    ] {
+        private_dir(&config.data_root.join(name), mode)?;
+    }
     let _pidfile = if config.pidfile.as_os_str().is_empty() {
         None
     } else {

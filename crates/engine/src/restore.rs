@@ -51,6 +51,10 @@ impl Engine {
         self.remove_orphans().await;
         self.inner.restored.send_replace(true);
         self.start_by_policy().await;
+        let freed = self.sweep(crate::images::SPARED_AT_START).await;
+        if freed > 0 {
+            tracing::info!(bytes = freed, "freed what no image needs");
+        }
         Ok(())
     }
 

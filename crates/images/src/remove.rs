@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use gantry_names::{ChainId, ImageId, Reference};
 
@@ -250,9 +251,10 @@ impl ImageStore {
         Ok(wanted)
     }
 
-    /// Removes layers and blobs that no image on record needs and nothing stands on: after a container of a removed image
-    /// is gone, and once at start. `also` names blobs others still need (a build cache). Gives the bytes that came free.
-    pub fn sweep(&self, also: impl Fn(&gantry_names::Digest) -> bool) -> Result<u64> {
+    /// Removes layers and blobs that no image on record needs and nothing stands on, and downloads nobody goes on with:
+    /// after a prune, and once at start. Spared is what a keeper names (a build cache), and what came in less than
+    /// `spare` ago: a pull that was given up goes on with it. Gives the bytes that came free.
+    pub fn sweep(&self, spare: Duration) -> Result<u64> {
         let wanted = self.wanted_chains()?;
         let mut freed = 0;
         loop {
@@ -274,12 +276,21 @@ impl ImageStore {
             }
         }
         let blobs = self.wanted_blobs()?;
-        freed += self
-            .inner
-            .content
-            .collect(|digest| blobs.contains(digest) || self.is_kept(digest) || also(digest))?
-            .bytes;
+        let content = &self.inner.content;
+        let unwanted = |digest: &gantry_names::Digest| !blobs.contains(digest) && !self.is_kept(digest);
+        freed += content.collect(|digest| !unwanted(digest) || self.is_younger(digest, spare))?.bytes;
+        freed += content.forget_ingests(spare)?;
         Ok(freed)
+    }
+
+    fn is_younger(&self, blob: &gantry_names::Digest, than: Duration) -> bool {
+        // A time in the future is a clock that was set back: young.
+        !than.is_zero()
+            && self
+                .inner
+                .content
+                .stat(blob)
+                .is_ok_and(|info| info.modified.elapsed().map_or(true, |age| age < than))
     }
 }
 

@@ -189,8 +189,8 @@ impl Newborn<'_> {
             None
         };
         let (process, oom) = (spec.process.as_ref(), birth.process.oom_score_adj);
-        let (pid, pidfd) = time::in_new(new & namespaces::TIME != 0, &linux.time_offsets, || {
-            spawn(birth, birthplace.as_ref().map(AsFd::as_fd), &line)
+        let (pid, pidfd, line) = time::in_new(new & namespaces::TIME != 0, &linux.time_offsets, || {
+            spawn(birth, birthplace.as_ref().map(AsFd::as_fd), line)
         })?;
         let pidfd = self.process.insert(pidfd).try_clone().step(|| "keeping the process's descriptor")?;
         if new & namespaces::USER != 0 {
@@ -283,21 +283,26 @@ pub(crate) fn oom_score(pid: &str, adjust: i32) -> Result<()> {
         .step(|| format!("write /proc/self/oom_score_adj {adjust}"))
 }
 
-/// The child is born by us, or by a process between that joins namespaces first and gives it to us.
-fn spawn(birth: Birth<'_>, cgroup: Option<BorrowedFd<'_>>, line: &Line) -> Result<(i32, OwnedFd)> {
+/// The child is born by us, or by a process between that joins namespaces first and gives it to us. It closes its copy
+/// of our end of the line: with that open it would never hear that we are gone, and wait for us for ever.
+fn spawn(birth: Birth<'_>, cgroup: Option<BorrowedFd<'_>>, line: Line) -> Result<(i32, OwnedFd, Line)> {
     const CLONE_PARENT: u64 = 0x8000;
     // The cgroup namespace is made by the child itself, once it is in its cgroup; time is the spawner's.
     let flags = u64::from(birth.namespaces.new & !(namespaces::CGROUP | namespaces::TIME));
     let doing = || "clone3 for the container process";
     if !birth.namespaces.needs_between() {
         return match clone3(Clone { flags, cgroup }).step(doing)? {
-            Cloned::Child => init::run(birth),
-            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
+            Cloned::Child => {
+                drop(line);
+                init::run(birth)
+            }
+            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd, line)),
         };
     }
     let (from_between, to_parent) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step(doing)?;
     match clone3(Clone { flags: 0, cgroup: None }).step(doing)? {
         Cloned::Child => {
+            drop(line);
             let born = birth
                 .namespaces
                 .enter()
@@ -330,7 +335,7 @@ fn spawn(birth: Birth<'_>, cgroup: Option<BorrowedFd<'_>>, line: &Line) -> Resul
             let pid = i32::from_le_bytes(number);
             let child =
                 Pid::from_raw(pid).ok_or_else(|| Error::setup(doing(), std::io::Error::other("no pid")))?;
-            Ok((pid, pidfd_open(child, PidfdFlags::empty()).step(doing)?))
+            Ok((pid, pidfd_open(child, PidfdFlags::empty()).step(doing)?, line))
         }
     }
 }

@@ -78,7 +78,13 @@ impl Line {
     /// The next message; `None` when the other side has gone. A `Failed` is this call's error.
     pub(crate) fn hear(&self) -> Result<Option<(Kind, Option<OwnedFd>)>> {
         let mut buffer = [0u8; LONGEST];
+        // Whoever ends with something of ours unread resets the connection, and the kernel tells that before the last
+        // words, which are there all the same.
         let (got, mut fds) = fds::recv(self.0.as_fd(), &mut buffer)
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::ConnectionReset => fds::recv(self.0.as_fd(), &mut buffer),
+                _ => Err(error),
+            })
             .step(|| "hearing from the other side of the init socket pair")?;
         let Some((kind, rest)) = buffer[..got].split_first() else { return Ok(None) };
         match ALL.into_iter().find(|k| *k as u8 == *kind) {
@@ -171,5 +177,14 @@ mod tests {
             Error::setup("stat /x", io::Error::from_raw_os_error(2)).to_string(),
             "stat /x: no such file or directory"
         );
+    }
+
+    #[test]
+    fn last_words_are_heard_also_when_ours_were_not() {
+        let (ours, theirs) = Line::pair().unwrap();
+        ours.tell(Kind::Go, None).unwrap();
+        theirs.tell_failed(&Error::InvalidSpec("why".into())).unwrap();
+        drop(theirs);
+        assert_eq!(ours.hear().unwrap_err().to_string(), Error::InvalidSpec("why".into()).to_string());
     }
 }

@@ -1,6 +1,6 @@
 //! A build under way: its progress, its results, and the word of the frontend that a client runs itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +28,11 @@ pub(crate) struct Outcome {
     pub(crate) built: Arc<Built>,
 }
 
-/// What its exports want of the stages.
-#[derive(Debug, Clone, Copy, Default)]
+/// What its client grants, and what its exports want of the stages.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wishes {
+    /// What a step may do beyond the everyday: `security.insecure`, `network.host`.
+    pub(crate) granted: BTreeSet<String>,
     /// The image tells which step made which layer.
     pub(crate) inline_cache: bool,
     /// No file of a new layer is newer than `SOURCE_DATE_EPOCH`.

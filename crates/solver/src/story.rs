@@ -180,7 +180,9 @@ impl<'a> Story<'a> {
     pub(crate) fn failed(&self, error: &BuildError, dockerfile: &str) -> Status {
         // A step that ended badly is nobody's wrong argument: clients show any other code in front of the text.
         let code = match &*error.cause {
-            Cause::Exit(_) | Cause::Syntax(_) | Cause::Value(_) | Cause::File { .. } => Code::Unknown,
+            Cause::Exit(_) | Cause::Syntax(_) | Cause::Value(_) | Cause::Denied(_) | Cause::File { .. } => {
+                Code::Unknown
+            }
             _ => code(error.class()),
         };
         let status = Status::new(code, sentence(&error.cause));

@@ -68,6 +68,9 @@ impl Store {
             Err(err) if err.is_full_disk() && ballast.drop_it() => open_database(path)?,
             other => other?,
         };
+        // Environments and labels hold secrets; a file of another's making keeps nobody's mode.
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .map_err(StoreError::Io)?;
         ballast.refill();
         Ok(Store { inner: Arc::new(Inner { path: path.to_owned(), ballast, db: RwLock::new(Some(db)) }) })
     }
@@ -155,7 +158,17 @@ impl Store {
     fn reopen(&self) -> Result<(), StoreError> {
         let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
         drop(guard.take());
-        *guard = Some(open_database(&self.inner.path)?);
+        let again = match open_database(&self.inner.path) {
+            // Opening repairs, which takes room: reading must go on also where there is none left. What is left of it is
+            // held back again, for removals and not for what is new.
+            Err(err) if err.is_full_disk() && self.inner.ballast.drop_it() => {
+                let again = open_database(&self.inner.path);
+                self.inner.ballast.refill();
+                again
+            }
+            other => other,
+        };
+        *guard = Some(again?);
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod container;
 mod crash;
 mod dockerd;
 mod door;
+mod escapes;
 mod exec;
 mod files;
 mod full;

@@ -31,21 +31,21 @@ fn both_clients_know_each_others_contexts() {
     let theirs = |args: &[&str]| client(program, &engine, args);
     let host = format!("host={}", engine.host());
     let version = engine.docker(["version", "-f", "{{.Server.Version}}"]).ok();
-    ours(&["context", "create", "a", "--description", "made by us", "--docker", &host]).ok();
-    theirs(&["context", "create", "b", "--docker", &host]).ok();
-    theirs(&["context", "use", "a"]).ok();
-    assert_eq!(ours(&["context", "show"]).ok(), "a");
+    ours(&["context", "create", "aa", "--description", "made by us", "--docker", &host]).ok();
+    theirs(&["context", "create", "bb", "--docker", &host]).ok();
+    theirs(&["context", "use", "aa"]).ok();
+    assert_eq!(ours(&["context", "show"]).ok(), "aa");
     assert_eq!(ours(&["version", "-f", "{{.Server.Version}}"]).ok(), version);
     assert_eq!(theirs(&["version", "-f", "{{.Server.Version}}"]).ok(), version);
-    ours(&["context", "use", "b"]).ok();
-    assert_eq!(theirs(&["context", "show"]).ok(), "b");
-    for name in ["a", "b"] {
+    ours(&["context", "use", "bb"]).ok();
+    assert_eq!(theirs(&["context", "show"]).ok(), "bb");
+    for name in ["aa", "bb"] {
         assert_eq!(ours(&["context", "inspect", name]).ok(), theirs(&["context", "inspect", name]).ok());
     }
-    theirs(&["context", "export", "a", "a.tar"]).ok();
-    ours(&["context", "import", "a2", "a.tar"]).ok();
-    ours(&["context", "export", "b", "b.tar"]).ok();
-    theirs(&["context", "import", "b2", "b.tar"]).ok();
+    theirs(&["context", "export", "aa", "aa.tar"]).ok();
+    ours(&["context", "import", "a2", "aa.tar"]).ok();
+    ours(&["context", "export", "bb", "bb.tar"]).ok();
+    theirs(&["context", "import", "b2", "bb.tar"]).ok();
     ours(&["context", "update", "a2", "--description", "changed"]).ok();
     let format = "{{.Name}}|{{.Description}}|{{.DockerEndpoint}}|{{.Current}}";
     let list = theirs(&["context", "ls", "--format", format]).ok();
@@ -53,10 +53,10 @@ fn both_clients_know_each_others_contexts() {
     let without_default = |text: String| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     let own_list = ours(&["context", "ls", "--format", format]).ok();
     assert_eq!(without_default(own_list), without_default(list));
-    assert!(ours(&["context", "rm", "b"]).failed().contains("in use"));
+    assert!(ours(&["context", "rm", "bb"]).failed().contains("in use"));
     ours(&["context", "use", "default"]).ok();
-    theirs(&["context", "rm", "a", "a2"]).ok();
-    ours(&["context", "rm", "b", "b2"]).ok();
+    theirs(&["context", "rm", "aa", "a2"]).ok();
+    ours(&["context", "rm", "bb", "b2"]).ok();
     assert_eq!(theirs(&["context", "ls", "-q"]).ok(), "default");
 }
 

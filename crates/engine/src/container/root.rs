@@ -4,12 +4,12 @@
 //! in any namespace, only a descriptor, and is gone with it, whatever happens to us.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 pub(crate) use gantry_snapshots::Access;
 use gantry_snapshots::Rootfs;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 
 use crate::error::{Error, Result};
 
@@ -43,13 +43,21 @@ pub(crate) fn open_inside(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> io
     }
 }
 
-/// Reads a small file inside a root; an absent one is empty.
+/// Reads a small file inside a root; an absent one is empty, and so is what is no file: an image may have a pipe or one
+/// of the host's devices in its place.
 pub(crate) fn read_inside(root: BorrowedFd<'_>, path: &str, most: u64) -> io::Result<String> {
     use std::io::Read;
-    match open_inside(root, path, OFlags::RDONLY | OFlags::NONBLOCK) {
-        Ok(file) => {
+    let looked = open_inside(root, path, OFlags::PATH).and_then(|found| {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+        if kind == FileType::RegularFile { Ok(Some(found)) } else { Ok(None) }
+    });
+    match looked {
+        Ok(None) => Ok(String::new()),
+        Ok(Some(found)) => {
             let mut text = Vec::new();
-            std::fs::File::from(file).take(most).read_to_end(&mut text)?;
+            // The very file that was looked at, whatever the path leads to by now.
+            let same = format!("/proc/self/fd/{}", found.as_raw_fd());
+            std::fs::File::open(same)?.take(most).read_to_end(&mut text)?;
             Ok(String::from_utf8_lossy(&text).into_owned())
         }
         Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -14,7 +14,9 @@ pub use push::PushRequest;
 pub(crate) use registries::Registries;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use gantry_errdefs::chain;
 use gantry_events::Kind;
 use gantry_images::{
     HistoryItem, Image, Labels, ListOptions, PruneOptions, RemoveOptions, Removed, Summary, Use,
@@ -25,6 +27,11 @@ use crate::container::graph;
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
 use crate::filters::{self, Filters};
+
+/// What came in less than so long ago outlives an image prune: somebody may be pulling it again.
+const SPARED_BY_PRUNE: Duration = Duration::from_secs(3600);
+/// The same at the engine's start: a pull may go on where it was cut off the day before.
+pub(crate) const SPARED_AT_START: Duration = Duration::from_secs(24 * 3600);
 
 /// One message of a JSON stream.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -139,12 +146,25 @@ impl Engine {
         filters::check(&filters, &["dangling", "label", "label!", "until"])?;
         let options = PruneOptions { filters: image_filters(&filters)? };
         let engine = self.clone();
-        let pruned =
+        let mut pruned =
             blocking(move || engine.inner.images.prune(&options, &|image| engine.uses(image))).await?;
+        pruned.reclaimed += self.sweep(SPARED_BY_PRUNE).await;
         self.removal_events(&pruned.removed);
         let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
         self.publish(Kind::Image, "prune", "", attributes);
         Ok(ImagesPruned { removed: pruned.removed, reclaimed: pruned.reclaimed })
+    }
+
+    /// Frees what no image needs: what given-up pulls left, and the layers of images whose last container is gone.
+    pub(crate) async fn sweep(&self, spare: Duration) -> u64 {
+        let images = self.inner.images.clone();
+        match blocking(move || images.sweep(spare)).await {
+            Ok(freed) => freed,
+            Err(err) => {
+                tracing::warn!(err = chain(&err), "free what no image needs");
+                0
+            }
+        }
     }
 
     pub(crate) fn image_event(&self, id: &str, action: &str, name: &str) {

@@ -2,13 +2,13 @@
 //! descriptors, folder, rights, seccomp, the gate, execve.
 
 use std::ffi::CString;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use gantry_sys::clone::exit_now;
 use gantry_sys::exec::{Strings, execve};
 use gantry_sys::{caps, fds, ids, sched, seccomp};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
 
 use crate::error::Step;
 use crate::gate::Waiting;
@@ -236,11 +236,26 @@ fn write_label(lsm: Lsm, label: &str) -> Result<()> {
 
 /// The user's folder by the container's own list of users.
 fn home_of(uid: u32) -> String {
-    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let list = list_of_users().unwrap_or_default();
     let uid = uid.to_string();
     let home = list.lines().find_map(|line| {
         let mut fields = line.split(':').skip(2);
         (fields.next()? == uid).then(|| fields.nth(2).map(str::to_owned)).flatten()
     });
     home.filter(|h| !h.is_empty()).unwrap_or_else(|| "/".to_owned())
+}
+
+/// No list of users is longer.
+const LONGEST_LIST: u64 = 1 << 20;
+
+/// The image's `/etc/passwd`. A pipe in its place would have us wait for ever, a device read for ever: only a file
+/// counts.
+fn list_of_users() -> std::io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open("/etc/passwd", flags, Mode::empty())?;
+    let mut text = Vec::new();
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile {
+        std::fs::File::from(file).take(LONGEST_LIST).read_to_end(&mut text)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

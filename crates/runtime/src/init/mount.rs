@@ -35,6 +35,7 @@ pub(crate) fn attach(inside: &Inside<'_>, planned: &Planned<'_>, label: Option<&
     };
     let target = target(inside, destination, is_folder).step(|| doing(planned))?;
     let is_proc = matches!(&planned.source, Source::New { kind } if kind == "proc");
+    refuse_other_proc(&planned.source, destination)?;
     refuse_cover_of_proc(&target, destination, is_proc)?;
     if matches!(&planned.source, Source::New { kind } if kind == "proc" || kind == "sysfs") {
         // These decide what "/proc/..." means to everything that follows: no link may lead them elsewhere
@@ -102,6 +103,21 @@ fn refuse_cover_of_proc(target: &OwnedFd, destination: &Path, is_proc: bool) -> 
             "\"{0}\" cannot be mounted because it is inside /proc",
             destination.display()
         )));
+    }
+    Ok(())
+}
+
+/// `/proc` itself is a procfs or nothing: what stands in its place could claim anything of a process (CVE-2019-16884).
+fn refuse_other_proc(source: &Source, destination: &Path) -> Result<()> {
+    let other = match source {
+        Source::Tree { tree, .. } => {
+            inside::magic(tree).step(|| "looking at a mount's source")? != inside::PROC
+        }
+        Source::New { kind } => kind != "proc",
+        Source::Cgroup => true,
+    };
+    if other && destination == Path::new("/proc") {
+        return Err(Error::InvalidSpec("\"/proc\" cannot be mounted because it is not of type proc".into()));
     }
     Ok(())
 }

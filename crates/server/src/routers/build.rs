@@ -153,6 +153,7 @@ fn request(asked: &Asked, context: &Context, name: String, text: String) -> Buil
         epoch: asked.epoch,
         rewrite_timestamp: asked.epoch.is_some(),
         inline_cache: true,
+        granted: Default::default(),
         limits: asked.limits.clone(),
     }
 }

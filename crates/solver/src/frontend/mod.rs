@@ -97,6 +97,7 @@ pub(crate) async fn solve(
         epoch: options.epoch,
         rewrite_timestamp: job.wishes.rewrite_timestamp,
         inline_cache: options.inline_cache || job.wishes.inline_cache,
+        granted: job.wishes.granted.clone(),
         limits: options.limits,
     };
     let outcomes = platforms(inner, job, request, &options.platforms).await;

@@ -77,10 +77,11 @@ pub(crate) async fn solve(inner: &Inner, request: SolveRequest) -> Result<BTreeM
     outcome
 }
 
-/// What the exports want of the stages.
+/// What the client grants, and what the exports want of the stages.
 fn wishes(request: &SolveRequest) -> Wishes {
     let cache = request.cache.as_ref().map(|cache| cache.exports.as_slice()).unwrap_or_default();
     Wishes {
+        granted: request.entitlements.iter().cloned().collect(),
         inline_cache: cache.iter().any(|export| export.kind == "inline"),
         rewrite_timestamp: exporters(request).iter().any(|one| export::says_yes(one, "rewrite-timestamp")),
     }
