@@ -16,8 +16,10 @@ cargo build --locked -p gantry
 cargo test --locked --workspace --no-fail-fast
 
 # The tests inside other people's clients: what passed once must pass. The suites and their images are kept in the target folder.
+# They wait by the clock in places: where one of their tests falls, the suite is asked once more.
 for suite in docker-py aiodocker bollard; do
-    PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
+    PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite" ||
+        PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
 done
 
 # Bad days, short; see docs/reliability.md for the long ones.
