@@ -217,7 +217,7 @@ const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP reque
 async fn refuse_plain(mut stream: TcpStream) -> io::Error {
     let told = async {
         let mut head = [0; 4096];
-        stream.read(&mut head).await?;
+        let _what_it_wanted = stream.read(&mut head).await?;
         stream.write_all(PLAIN).await?;
         stream.shutdown().await
     };
