@@ -6,7 +6,7 @@
 #   PROGRAM=target/fast/gantry        which Gantry
 #   ONLY=name                         only tests whose name holds this
 #
-# The suites come with the clients' own packages (crates.io, PyPI), pinned below. They need images that no registry here has, so a registry of
+# The suites come with the clients' own packages, pinned in the scripts beside this one. They need images that no registry here has, so a registry of
 # ours serves images of the same names made from the distribution's packages, and the engine has it as its mirror.
 # Prints what passed and failed; a test that passed once and fails now (see the .passing lists beside this file) makes the run fail.
 set -euo pipefail
