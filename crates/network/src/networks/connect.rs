@@ -176,9 +176,13 @@ impl Shared {
         inside::configure(&sandbox, &network, endpoint, gateway)?;
         match endpoint.host_interface.as_str() {
             "" => Ok(()),
-            // On a socket of its own: who waits must not make others wait.
+            // On a socket of its own: who waits must not make others wait. A bridge has no carrier before its first
+            // end does, and drops what the host sends until the kernel has seen both.
             end => Socket::open(Service::Route)
-                .and_then(|mut socket| socket.await_link(end))
+                .and_then(|mut socket| {
+                    socket.await_link(end)?;
+                    socket.await_link(&network.interface)
+                })
                 .map_err(kernel("endpoint")),
         }
     }
