@@ -1,6 +1,6 @@
 //! `ps`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use gantry_names::{ContainerId, ImageId, Reference};
@@ -83,7 +83,8 @@ impl Engine {
     fn list(&self, request: &ListRequest) -> Result<Vec<Listed>> {
         let wanted = self.wanted(request)?;
         let mut all: Vec<Arc<Container>> = self.registry().all();
-        all.sort_by_key(|container| std::cmp::Reverse(container.record().created));
+        let links = Links::of(&all);
+        all.sort_by_cached_key(|container| std::cmp::Reverse(container.record().created));
         // A filter on the state or the exit is about those that do not run, too.
         let any_state = request.all
             || request.limit > 0
@@ -112,7 +113,7 @@ impl Engine {
             };
             rows.push(Listed {
                 image: shown_image(&record, &names),
-                names: self.link_names(&record),
+                names: links.names_of(&record),
                 record,
                 size,
             });
@@ -133,21 +134,6 @@ impl Engine {
             }
         }
         Ok(names)
-    }
-
-    fn link_names(&self, record: &ContainerRecord) -> Vec<String> {
-        let mut names = Vec::new();
-        for container in self.registry().all() {
-            let other = container.record();
-            for link in &other.spec.links {
-                let (target, alias) = link.split_once(':').unwrap_or((link, link));
-                let target = target.trim_start_matches('/');
-                if target == record.name.as_str() || target == record.id.as_str() {
-                    names.push(format!("/{}/{}", other.name, alias.rsplit('/').next().unwrap_or(alias)));
-                }
-            }
-        }
-        names
     }
 
     fn wanted<'a>(&self, request: &'a ListRequest) -> Result<Wanted<'a>> {
@@ -224,6 +210,31 @@ fn shown_image(record: &ContainerRecord, names: &BTreeMap<String, ImageId>) -> S
             asked.clone()
         }
         _ => record.image.to_string(),
+    }
+}
+
+/// The further names that links give: `/OTHER/ALIAS`, by what the link calls its target.
+struct Links(HashMap<String, Vec<String>>);
+
+impl Links {
+    /// Read once for a whole list: each container may link to any other.
+    fn of(all: &[Arc<Container>]) -> Links {
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for container in all {
+            let other = container.record();
+            for link in &other.spec.links {
+                let (target, alias) = link.split_once(':').unwrap_or((link, link));
+                let alias = alias.rsplit('/').next().unwrap_or(alias);
+                let target = target.trim_start_matches('/').to_owned();
+                names.entry(target).or_default().push(format!("/{}/{alias}", other.name));
+            }
+        }
+        Links(names)
+    }
+
+    fn names_of(&self, record: &ContainerRecord) -> Vec<String> {
+        let called = [record.name.as_str(), record.id.as_str()];
+        called.iter().filter_map(|name| self.0.get(*name)).flatten().cloned().collect()
     }
 }
 
