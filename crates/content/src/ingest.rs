@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,8 @@ use crate::{Error, Result};
 
 /// The file an ingest's bytes go to.
 pub(crate) const DATA: &str = "data";
+/// So many bytes are handed to the disk at once while more come in: the sync at the end finds little left.
+const STRIDE: u64 = 8 << 20;
 
 /// The ingest directories somebody writes to right now.
 pub(crate) type Writers = Arc<Mutex<HashSet<PathBuf>>>;
@@ -26,6 +29,8 @@ pub struct Ingest {
     file: File,
     hasher: Option<Hasher>,
     offset: u64,
+    /// How far the disk has been asked to write.
+    asked: u64,
     keep: bool,
     _claim: Claim,
 }
@@ -52,7 +57,16 @@ impl Ingest {
             .map_err(Error::io("opening ingest", &path))?;
         let mut hasher = Hasher::new();
         let offset = rehash(&mut file, &mut hasher).map_err(Error::io("reading ingest", &path))?;
-        Ok(Ingest { store, dir, file, hasher: Some(hasher), offset, keep: key.is_some(), _claim: claim })
+        Ok(Ingest {
+            store,
+            dir,
+            file,
+            hasher: Some(hasher),
+            offset,
+            asked: offset,
+            keep: key.is_some(),
+            _claim: claim,
+        })
     }
 
     /// How many bytes are here already; a resumed download asks for what comes after.
@@ -73,7 +87,7 @@ impl Ingest {
         self.file.set_len(0).map_err(Error::io("truncating", &path))?;
         self.file.seek(SeekFrom::Start(0)).map_err(Error::io("rewinding", &path))?;
         self.hasher = Some(Hasher::new());
-        self.offset = 0;
+        (self.offset, self.asked) = (0, 0);
         Ok(())
     }
 
@@ -98,6 +112,14 @@ impl Ingest {
         Ok(found)
     }
 
+    /// The disk works while the bytes come; a file system that cannot be asked is asked in vain.
+    fn write_behind(&mut self) {
+        if self.offset >= self.asked + STRIDE {
+            let _ = gantry_sys::writeback::begin(self.file.as_fd(), self.asked, self.offset - self.asked);
+            self.asked = self.offset;
+        }
+    }
+
     /// Throws the ingest away.
     pub fn abort(mut self) {
         self.keep = false;
@@ -111,6 +133,7 @@ impl Write for Ingest {
             hasher.update(&bytes[..n]);
         }
         self.offset += n as u64;
+        self.write_behind();
         Ok(n)
     }
 

@@ -22,6 +22,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod signals;
 pub mod terminal;
+pub mod writeback;
 
 use std::io;
 
