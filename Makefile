@@ -15,7 +15,7 @@ PROFILE ?= release
 PROGRAM := $(TARGET)/$(PROFILE)
 PREFIX ?= /usr/local
 
-.PHONY: run test guest build helpers needs needs-run lint bench install clean
+.PHONY: run test guest build helpers needs needs-run lint bench docs install clean
 
 ## Build Gantry, start its engine, run a container from a real image, and show how to go on.
 run: needs-run build
@@ -54,6 +54,15 @@ bench: needs build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PROGRAM)/gantry $(PROGRAM)/gantry-shim $(PROGRAM)/gantry-runtime $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 packaging/gantry.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/gantry.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/gantry.service
+
+## Manual pages and the reference in Markdown, written from the tables that the parser reads.
+docs: build
+	install -d $(TARGET)/docs
+	$(PROGRAM)/gantry docs man $(TARGET)/docs/man1
+	$(PROGRAM)/gantry docs markdown $(TARGET)/docs/reference
 
 clean:
 	$(CARGO) clean
