@@ -22,6 +22,9 @@ for suite in docker-py aiodocker bollard; do
         PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
 done
 
+# The registry against its specification's suite; it needs Go to be built, once.
+REGISTRY="$target/debug/gantry registry" tests/conformance/registry.sh "$target/providers" || [ $? -eq 77 ]
+
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10
