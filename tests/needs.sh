@@ -24,6 +24,9 @@ if [ "${1:-build}" = test ]; then
     want nft nftables       # reads back what we wrote
     want iptables iptables
     want skopeo skopeo      # an original client for registries and archives
+    want docker-registry docker-registry # the registry to compare ours with
+    want sshd openssh-server # images travel between engines by it
+    want ssh openssh-client
     want curl curl
     want htpasswd apache2-utils
     want openssl openssl

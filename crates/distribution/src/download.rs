@@ -6,7 +6,7 @@ use http::header::LOCATION;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 
-use crate::http::{Client, Proxies, Tls, empty};
+use crate::http::{Client, Proxies, Tls, Trust, empty};
 
 /// As many as Go's client follows.
 const REDIRECTS_MAX: usize = 10;
@@ -40,7 +40,8 @@ pub fn url(source: &str) -> Result<Uri, DownloadError> {
 
 /// Asks for it, and gives back the answer.
 pub async fn get(url: &Uri) -> Result<Response<Incoming>, DownloadError> {
-    let tls = Arc::new(Tls::open(None, false).map_err(|error| DownloadError::Tls(error.to_string()))?);
+    let tls =
+        Arc::new(Tls::open(&Trust::default(), false).map_err(|error| DownloadError::Tls(error.to_string()))?);
     let client = Client::new(Proxies::from_environment());
     let mut at = url.clone();
     for _ in 0..=REDIRECTS_MAX {

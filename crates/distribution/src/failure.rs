@@ -183,7 +183,12 @@ impl RegistryError {
 
     /// Whether another address of the same registry should be asked: this one may simply not be it.
     pub(crate) fn elsewhere(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Schema1(_) | Self::BlobDigest(_))
+        !matches!(self, Self::Store(_) | Self::Schema1(_))
+    }
+
+    /// Whether somebody was there, whatever they said.
+    pub(crate) fn answered(&self) -> bool {
+        !matches!(self, Self::Request { .. } | Self::Tls(_))
     }
 
     /// The registry's code, if it gave one.

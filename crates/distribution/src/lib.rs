@@ -13,6 +13,7 @@ pub mod event;
 pub mod failure;
 mod fetch;
 pub mod folder;
+mod hosts;
 pub mod http;
 pub mod manifest;
 pub mod pull;

@@ -13,6 +13,7 @@ use crate::failure::RegistryError;
 use crate::fetch::Observer;
 use crate::manifest::{self, ACCEPT, Descriptor, Document, Image, MANIFEST_MAX, Manifest};
 use crate::registry::Registry;
+use crate::resolve::Standing;
 use crate::session::{Call, Session, read};
 use crate::sink::Blobs;
 
@@ -68,10 +69,28 @@ impl Registry {
         let reference = pull.reference;
         let id = reference.digest().map(ToString::to_string).or(reference.tag().map(str::to_owned));
         (pull.observer)(Event::Status { id, text: format!("Pulling from {}", short_name(reference)) });
-        let found = self.find(reference, pull.credentials).await?;
+        let mut failures = Failures::of(reference);
+        for (session, named) in self.addresses(reference, pull.credentials).await? {
+            match self.pull_from(pull, session, &named).await {
+                Ok(pulled) => return Ok(pulled),
+                // What has come stays: the next address brings the rest.
+                Err(err) => failures.add(err)?,
+            }
+        }
+        Err(failures.told())
+    }
+
+    async fn pull_from(
+        &self,
+        pull: &Pull<'_>,
+        session: Session,
+        named: &Reference,
+    ) -> Result<Pulled, RegistryError> {
+        let manifest = fetch_manifest(&session, named).await?;
+        let found = Found { manifest, session };
         let (manifest, image) = self.for_platform(pull, &found).await?;
         let session = &found.session;
-        let path = reference.path();
+        let path = pull.reference.path();
         // The configuration is small and tells early what is wrong.
         self.small(session, path, &image.config, &pull.blobs).await?;
         let known = self.layers(pull, session, &image).await?;
@@ -80,26 +99,49 @@ impl Registry {
         Ok(Pulled { top: found.manifest, manifest, image, known })
     }
 
+    /// Every address that may bring a reference, each with the reference to ask it for: one that serves content but may not
+    /// say what a tag names is asked by digest, once another has said it.
+    async fn addresses(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Vec<(Session, Reference)>, RegistryError> {
+        let sessions = self.sessions(reference, credentials).await?;
+        let both = |session: &Session| session.endpoint.can.resolve && session.endpoint.can.pull;
+        let mut named = reference.clone();
+        if reference.digest().is_none() && !sessions.iter().all(both) {
+            let mut failures = Failures::of(reference);
+            for session in sessions.iter().filter(|session| session.endpoint.can.resolve) {
+                match fetch_manifest(session, reference).await {
+                    Ok(manifest) => {
+                        named = reference.with_digest(manifest.digest);
+                        break;
+                    }
+                    Err(err) => failures.add(err)?,
+                }
+            }
+            if named.digest().is_none() {
+                return Err(failures.told());
+            }
+        }
+        let sessions = sessions.into_iter().filter(|session| session.endpoint.can.pull);
+        Ok(sessions.map(|session| (session, named.clone())).collect())
+    }
+
     /// Asks every address of the registry for the manifest; the registry's own answer is the one that is told.
     pub(crate) async fn find(
         &self,
         reference: &Reference,
         credentials: &Credentials,
     ) -> Result<Found, RegistryError> {
-        let (familiar, name) = (reference.familiar(), reference.familiar_name());
-        let mut last = None;
-        for session in self.sessions(reference, credentials, "pull").await? {
-            match fetch_manifest(&session, reference).await {
+        let mut failures = Failures::of(reference);
+        for (session, named) in self.addresses(reference, credentials).await? {
+            match fetch_manifest(&session, &named).await {
                 Ok(manifest) => return Ok(Found { manifest, session }),
-                Err(err) if err.elsewhere() => {
-                    tracing::debug!(error = %err, endpoint = session.endpoint.base, "the next address is asked");
-                    // "Speaks no TLS" says less than what plain HTTP says after it, and the other way round.
-                    last = Some(more_telling(last, err));
-                }
-                Err(err) => return Err(err.of_pull(&familiar, &name)),
+                Err(err) => failures.add(err)?,
             }
         }
-        Err(last.map_or(RegistryError::Status(StatusCode::NOT_FOUND), |err| err.of_pull(&familiar, &name)))
+        Err(failures.told())
     }
 
     async fn for_platform(&self, pull: &Pull<'_>, found: &Found) -> Result<(Manifest, Image), RegistryError> {
@@ -183,7 +225,7 @@ impl Registry {
         credentials: &Credentials,
     ) -> Result<Digest, RegistryError> {
         let (familiar, name) = (reference.familiar(), reference.familiar_name());
-        let session = self.reachable(reference, credentials, "pull").await?;
+        let session = self.reachable(reference, credentials).await?;
         let call = manifest_call(Method::HEAD, reference);
         let response = session.call(call).await.map_err(|err| match err.status() {
             // An answer to HEAD says no more than its status.
@@ -205,7 +247,7 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Result<u64, RegistryError> {
-        let session = self.reachable(reference, credentials, "pull").await?;
+        let session = self.reachable(reference, credentials).await?;
         let call = Call::new(Method::HEAD, format!("/v2/{}/blobs/{digest}", reference.path()));
         let response = session.call(call).await?;
         let length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -221,8 +263,14 @@ impl Registry {
         blobs: &Arc<dyn Blobs>,
         observer: &Observer,
     ) -> Result<(), RegistryError> {
-        let session = self.reachable(reference, credentials, "pull").await?;
-        self.flights().fetch(&session, reference.path(), blob, blobs, observer).await
+        let mut failures = Failures::of(reference);
+        for session in self.sessions(reference, credentials).await? {
+            match self.flights().fetch(&session, reference.path(), blob, blobs, observer).await {
+                Ok(()) => return Ok(()),
+                Err(err) => failures.add(err)?,
+            }
+        }
+        Err(failures.told())
     }
 
     /// A manifest by reference, as it is.
@@ -273,11 +321,43 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Of two failures the one a person can do something with: what the registry itself said, else the later one, but
+/// How asking one address after the other went so far.
+struct Failures<'a> {
+    reference: &'a Reference,
+    last: Option<RegistryError>,
+}
+
+impl<'a> Failures<'a> {
+    fn of(reference: &'a Reference) -> Self {
+        Self { reference, last: None }
+    }
+
+    /// One more. An error that no other address can mend is the end.
+    fn add(&mut self, err: RegistryError) -> Result<(), RegistryError> {
+        if !err.elsewhere() {
+            self.last = Some(err);
+            return Err(self.told());
+        }
+        tracing::debug!(error = %err, "the next address is asked");
+        // "Speaks no TLS" says less than what plain HTTP says after it, and the other way round.
+        self.last = Some(more_telling(self.last.take(), err));
+        Ok(())
+    }
+
+    /// What is told in the end.
+    fn told(&mut self) -> RegistryError {
+        let (familiar, name) = (self.reference.familiar(), self.reference.familiar_name());
+        let last = self.last.take().unwrap_or(RegistryError::Status(StatusCode::NOT_FOUND));
+        last.of_pull(&familiar, &name)
+    }
+}
+
+/// Of two failures the one a person can do something with: what a registry said or sent, else the later one, but
 /// never "no TLS" after a sentence about certificates.
 fn more_telling(before: Option<RegistryError>, now: RegistryError) -> RegistryError {
     match before {
         Some(before) if before.code().is_some() && now.code().is_none() => before,
+        Some(before) if before.answered() && !now.answered() => before,
         _ => now,
     }
 }
@@ -295,7 +375,10 @@ pub(crate) async fn fetch_manifest(
 ) -> Result<Manifest, RegistryError> {
     let response = session.call(manifest_call(Method::GET, reference)).await?;
     let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let foreign = session.endpoint.mirror_of.as_deref().filter(|domain| *domain != crate::resolve::HUB);
+    let foreign = match &session.endpoint.standing {
+        Standing::Mirror(domain) if domain != crate::resolve::HUB => Some(domain.as_str()),
+        _ => None,
+    };
     if foreign.is_some() && reference.digest().is_none() && header(NAMESPACE) != foreign {
         // A mirror of Docker Hub that never heard of `ns` would answer with another image of the same name.
         return Err(RegistryError::Status(StatusCode::MISDIRECTED_REQUEST));

@@ -61,13 +61,13 @@ pub struct Pushed {
 impl Registry {
     /// Whether the registry is there and speaks with us, before much is made ready for it.
     pub async fn greet(&self, reference: &Reference, credentials: &Credentials) -> Result<(), RegistryError> {
-        self.reachable(reference, credentials, "pull,push").await.map(drop)
+        self.writable(reference, credentials).await.map(drop)
     }
 
     /// Pushes a manifest and everything below it.
     pub async fn push(&self, push: &Push<'_>) -> Result<Pushed, RegistryError> {
         (push.observer)(Event::status(format!("The push refers to repository [{}]", push.reference.name())));
-        let session = self.reachable(push.reference, push.credentials, "pull,push").await?;
+        let session = self.writable(push.reference, push.credentials).await?;
         let top = load(push, push.manifest).await?;
         let children = match &top.document {
             Document::Image(_) => Vec::new(),
@@ -169,7 +169,7 @@ impl Registry {
         manifest: &Manifest,
         credentials: &Credentials,
     ) -> Result<(), RegistryError> {
-        let session = self.reachable(reference, credentials, "pull,push").await?;
+        let session = self.writable(reference, credentials).await?;
         let name = reference.tag().map_or_else(|| manifest.digest.to_string(), str::to_owned);
         put_manifest(&session, reference.path(), &name, manifest).await
     }

@@ -12,7 +12,7 @@ use crate::failure::RegistryError;
 use crate::fetch::Flights;
 use crate::http::Client;
 use crate::manifest::{Descriptor, Document, MANIFEST_MAX, Manifest, OCI_INDEX, WirePlatform};
-use crate::resolve::{HUB, Resolver, Settings};
+use crate::resolve::{Endpoint, HUB, Resolver, Settings};
 use crate::session::{Call, Manners, Session, encode, read};
 
 /// A list's length: tags of a large repository fit.
@@ -121,9 +121,8 @@ impl Registry {
         &self,
         reference: &Reference,
         credentials: &Credentials,
-        actions: &str,
     ) -> Result<Vec<Session>, RegistryError> {
-        let scope = format!("repository:{}:{actions}", reference.path());
+        let scope = format!("repository:{}:pull", reference.path());
         let endpoints = self.resolver.pull_endpoints(reference.domain()).await?;
         let session =
             |endpoint| Session::new(&self.manners, endpoint, credentials.clone(), vec![scope.clone()]);
@@ -135,20 +134,30 @@ impl Registry {
         &self,
         reference: &Reference,
         credentials: &Credentials,
-        actions: &str,
     ) -> Result<Session, RegistryError> {
-        let scopes = vec![format!("repository:{}:{actions}", reference.path())];
-        self.answering(reference.domain(), credentials, scopes).await
+        let scopes = vec![format!("repository:{}:pull", reference.path())];
+        self.answering(self.resolver.own_endpoints(reference.domain()).await?, credentials, scopes).await
     }
 
+    /// A conversation with whoever takes what is pushed.
+    pub(crate) async fn writable(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Session, RegistryError> {
+        let scopes = vec![format!("repository:{}:pull,push", reference.path())];
+        self.answering(self.resolver.push_endpoints(reference.domain()).await?, credentials, scopes).await
+    }
+
+    /// The first of these addresses that answers as a registry.
     async fn answering(
         &self,
-        domain: &str,
+        endpoints: Vec<Endpoint>,
         credentials: &Credentials,
         scopes: Vec<String>,
     ) -> Result<Session, RegistryError> {
         let mut last = None;
-        for endpoint in self.resolver.push_endpoints(domain).await? {
+        for endpoint in endpoints {
             let session = Session::new(&self.manners, endpoint, credentials.clone(), scopes.clone());
             match session.once(&Call::new(Method::GET, "/v2/")).await {
                 Ok(_) => return Ok(session),
@@ -168,7 +177,8 @@ impl Registry {
         domain: &str,
         credentials: &Credentials,
     ) -> Result<Option<String>, RegistryError> {
-        let session = self.answering(domain, &Credentials::default(), Vec::new()).await?;
+        let endpoints = self.resolver.own_endpoints(domain).await?;
+        let session = self.answering(endpoints, &Credentials::default(), Vec::new()).await?;
         Session::new(&self.manners, session.endpoint, credentials.clone(), Vec::new()).login().await
     }
 
@@ -179,7 +189,7 @@ impl Registry {
         credentials: &Credentials,
     ) -> Result<Vec<String>, RegistryError> {
         let mut last = None;
-        for session in self.sessions(reference, credentials, "pull").await? {
+        for session in self.sessions(reference, credentials).await? {
             match list_tags(&session, reference.path()).await {
                 Ok(tags) => return Ok(tags),
                 Err(err) => last = Some(err),
@@ -220,7 +230,7 @@ impl Registry {
         subject: &Digest,
         credentials: &Credentials,
     ) -> Result<Vec<Descriptor>, RegistryError> {
-        let session = self.reachable(reference, credentials, "pull").await?;
+        let session = self.reachable(reference, credentials).await?;
         let path = reference.path();
         let call = Call::new(Method::GET, format!("/v2/{path}/referrers/{subject}"))
             .header(header::ACCEPT, OCI_INDEX);
@@ -254,11 +264,12 @@ impl Registry {
         let query = |term: &str| format!("/v1/search?q={}&n={limit}", encode(term));
         let (session, target) = match host {
             Some((host, rest)) if host != HUB => {
-                (self.answering(host, credentials, Vec::new()).await?, query(rest))
+                let endpoints = self.resolver.own_endpoints(host).await?;
+                (self.answering(endpoints, credentials, Vec::new()).await?, query(rest))
             }
             _ => {
                 let term = host.map_or(term, |(_, rest)| rest);
-                let mut endpoint = self.resolver.push_endpoints(HUB).await?.remove(0);
+                let mut endpoint = self.resolver.own_endpoints(HUB).await?.remove(0);
                 HUB_SEARCH.clone_into(&mut endpoint.base);
                 let session = Session::new(&self.manners, endpoint, credentials.clone(), Vec::new());
                 (session, query(term.trim_start_matches("library/")))

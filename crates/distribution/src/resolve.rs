@@ -1,5 +1,5 @@
-//! From a registry's name to the addresses where it may answer: mirrors first, then itself; with TLS, and where it is
-//! allowed, without.
+//! From a registry's name to the addresses where it may answer: those appointed and mirrors first, then itself; with TLS,
+//! and where it is allowed, without.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::http::{Proxies, Tls, TlsError};
+use http::HeaderMap;
+
+use crate::hosts::{API, Can, Host, Hosts, folders};
+use crate::http::{Proxies, Tls, TlsError, Trust};
 
 /// Docker Hub's name in references.
 pub const HUB: &str = "docker.io";
@@ -54,28 +57,45 @@ impl Default for Settings {
     }
 }
 
+/// For whom an address answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the registry.
+    Itself,
+    /// It mirrors whatever registry it is asked for, if it knows of more than one: it has to say which it answers for.
+    Mirror(String),
+    /// `hosts.toml` says that it answers for this registry.
+    Appointed(String),
+}
+
 /// One address of a registry.
 #[derive(Clone)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// `https://host:port`, without a slash at the end.
     pub base: String,
+    /// The path of its API, `/v2` as a rule.
+    pub api: String,
     /// Its TLS settings.
     pub tls: Arc<Tls>,
-    /// Whose content is asked for, when this is a mirror.
-    pub mirror_of: Option<String>,
+    /// For whom it answers.
+    pub standing: Standing,
+    /// Sent with every request.
+    pub headers: HeaderMap,
+    /// What it may be asked.
+    pub can: Can,
 }
 
 /// Settings, and TLS settings per host once they were needed.
-pub struct Resolver {
+pub(crate) struct Resolver {
     settings: Settings,
-    tls: Mutex<HashMap<(String, bool), Opened>>,
+    tls: Mutex<HashMap<(Trust, bool), Opened>>,
 }
 
 /// TLS settings, and the files they were made of.
 type Opened = (Files, Arc<Tls>);
 
-/// The certificates of a host as they lay in its directory: path, size, time.
-type Files = Vec<(PathBuf, u64, Option<SystemTime>)>;
+/// Certificates as they lay there: size and time of each.
+type Files = Vec<(u64, Option<SystemTime>)>;
 
 impl Resolver {
     /// A resolver with these settings.
@@ -83,40 +103,72 @@ impl Resolver {
         Self { settings, tls: Mutex::new(HashMap::new()) }
     }
 
-    /// The settings.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// Where to pull from: mirrors, then the registry.
+    /// Where to pull from: those that `hosts.toml` appoints, mirrors, then the registry.
     pub async fn pull_endpoints(&self, domain: &str) -> Result<Vec<Endpoint>, TlsError> {
-        let mut endpoints = Vec::new();
+        let hosts = Hosts::find(&self.settings.certificates, domain)?;
+        let mut endpoints = self.appointed(domain, hosts.as_ref(), |can| can.pull || can.resolve).await?;
         for mirror in &self.settings.mirrors {
             let base = mirror.trim_end_matches('/');
             let base = if base.contains("://") { base.to_owned() } else { format!("https://{base}") };
             let host = base.split_once("://").map_or("", |(_, host)| host);
-            let insecure = self.insecure(host).await;
-            endpoints.push(Endpoint {
-                tls: self.tls(host, insecure)?,
-                mirror_of: Some(domain.to_owned()),
-                base,
-            });
+            let tls = self.tls(self.trust(host)?, self.insecure(host).await)?;
+            let (api, standing) = (API.to_owned(), Standing::Mirror(domain.to_owned()));
+            endpoints.push(Endpoint { base, api, tls, standing, headers: HeaderMap::new(), can: Can::READ });
         }
-        endpoints.extend(self.push_endpoints(domain).await?);
+        endpoints.extend(self.own(domain, hosts.map(|hosts| hosts.server)).await?);
         Ok(endpoints)
     }
 
-    /// Where to push to: only the registry itself.
+    /// Where to push to: those that are appointed for it, then the registry.
     pub async fn push_endpoints(&self, domain: &str) -> Result<Vec<Endpoint>, TlsError> {
-        let host = if domain == HUB { HUB_HOST } else { domain };
-        let insecure = domain != HUB && self.insecure(host).await;
-        let tls = self.tls(host, insecure)?;
-        let with = |scheme: &str| Endpoint {
-            base: format!("{scheme}://{host}"),
-            tls: Arc::clone(&tls),
-            mirror_of: None,
+        let hosts = Hosts::find(&self.settings.certificates, domain)?;
+        let mut endpoints = self.appointed(domain, hosts.as_ref(), |can| can.push).await?;
+        endpoints.extend(self.own(domain, hosts.map(|hosts| hosts.server)).await?);
+        Ok(endpoints)
+    }
+
+    /// The registry itself.
+    pub async fn own_endpoints(&self, domain: &str) -> Result<Vec<Endpoint>, TlsError> {
+        let hosts = Hosts::find(&self.settings.certificates, domain)?;
+        self.own(domain, hosts.map(|hosts| hosts.server)).await
+    }
+
+    async fn appointed(
+        &self,
+        domain: &str,
+        hosts: Option<&Hosts>,
+        fits: impl Fn(Can) -> bool,
+    ) -> Result<Vec<Endpoint>, TlsError> {
+        let mut endpoints = Vec::new();
+        for host in hosts.iter().flat_map(|hosts| &hosts.before).filter(|host| fits(host.can)) {
+            let Some(base) = host.base.clone() else { continue };
+            endpoints.push(self.endpoint(host, base, Standing::Appointed(domain.to_owned())).await?);
+        }
+        Ok(endpoints)
+    }
+
+    async fn own(&self, domain: &str, server: Option<Host>) -> Result<Vec<Endpoint>, TlsError> {
+        let name = if domain == HUB { HUB_HOST } else { domain };
+        let server = server.unwrap_or_else(Host::itself);
+        if let Some(base) = server.base.clone() {
+            return Ok(vec![self.endpoint(&server, base, Standing::Itself).await?]);
+        }
+        let secure = self.endpoint(&server, format!("https://{name}"), Standing::Itself).await?;
+        // Docker Hub is spoken to by TLS alone.
+        let plain = domain != HUB && self.insecure(name).await;
+        let plain = plain.then(|| Endpoint { base: format!("http://{name}"), ..secure.clone() });
+        Ok([secure].into_iter().chain(plain).collect())
+    }
+
+    async fn endpoint(&self, host: &Host, base: String, standing: Standing) -> Result<Endpoint, TlsError> {
+        let name = base.split_once("://").map_or("", |(_, name)| name);
+        let unverified = match host.unverified {
+            Some(told) => told,
+            None => name != HUB_HOST && self.insecure(name).await,
         };
-        Ok(if insecure { vec![with("https"), with("http")] } else { vec![with("https")] })
+        let tls = self.tls(host.trust.clone().and(self.trust(name)?), unverified)?;
+        let (api, headers) = (host.api.clone(), host.headers.clone());
+        Ok(Endpoint { base, api, tls, standing, headers, can: host.can })
     }
 
     /// Whether a host may be spoken to without verified TLS. Its name is looked up only when a network is configured
@@ -143,32 +195,33 @@ impl Resolver {
         addresses.iter().any(|address| rules.iter().any(|rule| in_network(rule, *address)))
     }
 
-    /// The TLS settings of a host.
-    pub fn tls(&self, host: &str, insecure: bool) -> Result<Arc<Tls>, TlsError> {
-        let directory =
-            self.settings.certificates.iter().map(|all| all.join(host)).find(|path| path.is_dir());
-        let now = directory.as_deref().map(files).unwrap_or_default();
+    /// The certificates that lie in a host's folder.
+    fn trust(&self, host: &str) -> Result<Trust, TlsError> {
+        let mut named = self.settings.certificates.iter().flat_map(|root| folders(root, host));
+        Ok(named
+            .find(|path| path.is_dir())
+            .map(|path| Trust::of_folder(&path))
+            .transpose()?
+            .unwrap_or_default())
+    }
+
+    /// TLS settings with these certificates. One that was changed meanwhile counts from now on.
+    fn tls(&self, trust: Trust, unverified: bool) -> Result<Arc<Tls>, TlsError> {
+        let now: Files = trust.files().map(|path| stamp(path)).collect();
         let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        // A certificate that was put there meanwhile counts from now on.
-        if let Some((_, tls)) = known.get(&(host.to_owned(), insecure)).filter(|(before, _)| *before == now) {
+        let key = (trust, unverified);
+        if let Some((_, tls)) = known.get(&key).filter(|(before, _)| *before == now) {
             return Ok(Arc::clone(tls));
         }
-        let tls = Arc::new(Tls::open(directory.as_deref(), insecure)?);
-        known.insert((host.to_owned(), insecure), (now, Arc::clone(&tls)));
+        let tls = Arc::new(Tls::open(&key.0, unverified)?);
+        known.insert(key, (now, Arc::clone(&tls)));
         Ok(tls)
     }
 }
 
-fn files(directory: &Path) -> Files {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut found: Files = entries
-        .filter_map(|entry| {
-            let meta = std::fs::metadata(entry.path()).ok()?;
-            Some((entry.path(), meta.len(), meta.modified().ok()))
-        })
-        .collect();
-    found.sort();
-    found
+/// A file that is not there has no size; that it cannot be read is told when it is.
+fn stamp(path: &Path) -> (u64, Option<SystemTime>) {
+    std::fs::metadata(path).map_or((0, None), |meta| (meta.len(), meta.modified().ok()))
 }
 
 /// Whether an address lies in `network/bits` (or is that address).

@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 
 use crate::auth::{Challenge, Credentials, Token, TokenAnswer};
 use crate::failure::{self, RegistryError};
+use crate::hosts::API;
 use crate::http::{Body, Client, HttpError, empty, full};
-use crate::resolve::Endpoint;
+use crate::resolve::{Endpoint, Standing};
 
 /// A registry's "no" is never longer.
 const REFUSAL_MAX: usize = 64 << 10;
@@ -82,8 +83,15 @@ pub(crate) struct Manners {
 
 impl Session {
     pub fn new(manners: &Manners, endpoint: Endpoint, credentials: Credentials, scopes: Vec<String>) -> Self {
-        // What is shown to a registry is not shown to its mirrors.
-        let credentials = if endpoint.mirror_of.is_some() { Credentials::default() } else { credentials };
+        // What is shown to a registry is not shown to others that answer for it.
+        let shown = match &endpoint.standing {
+            Standing::Itself => true,
+            Standing::Mirror(_) => false,
+            Standing::Appointed(domain) => {
+                endpoint.base.split_once("://").is_some_and(|(_, host)| host == domain)
+            }
+        };
+        let credentials = if shown { credentials } else { Credentials::default() };
         Self {
             client: manners.client.clone(),
             endpoint,
@@ -107,14 +115,19 @@ impl Session {
         if target.contains("://") {
             return target.to_owned();
         }
-        let url = format!("{}{target}", self.endpoint.base);
-        match &self.endpoint.mirror_of {
-            // A mirror of several registries must know which one is meant.
-            Some(domain) if domain != crate::resolve::HUB => {
+        let Endpoint { base, api, standing, .. } = &self.endpoint;
+        let url = match target.strip_prefix(API) {
+            Some(below) => format!("{base}{api}{below}"),
+            None => format!("{base}{target}"),
+        };
+        match standing {
+            // Who answers for several registries must know which one is meant.
+            Standing::Mirror(domain) if domain == crate::resolve::HUB => url,
+            Standing::Mirror(domain) | Standing::Appointed(domain) => {
                 let joint = if url.contains('?') { '&' } else { '?' };
                 format!("{url}{joint}ns={domain}")
             }
-            _ => url,
+            Standing::Itself => url,
         }
     }
 
@@ -196,9 +209,7 @@ impl Session {
         for _ in 0..REDIRECTS {
             let body = call.body.clone().map_or_else(empty, full);
             let mut request = self.request(call, &url, body)?;
-            if same_host(&url, &self.endpoint.base) {
-                self.authorize(&mut request, &url).await?;
-            }
+            self.authorize(&mut request, &url).await?;
             let sent = self.client.send(&self.endpoint.tls, request).await;
             let response = sent.map_err(|cause| RegistryError::request(&call.method, &url, cause))?;
             let reading = matches!(call.method, Method::GET | Method::HEAD);
@@ -213,13 +224,17 @@ impl Session {
         Err(RegistryError::Status(StatusCode::LOOP_DETECTED))
     }
 
+    /// Adds what is only for the registry's own ears: who asks, and the headers of its settings.
     async fn authorize(&self, request: &mut Request<Body>, url: &str) -> Result<(), RegistryError> {
+        if !same_host(url, &self.endpoint.base) {
+            return Ok(());
+        }
+        request.headers_mut().extend(self.endpoint.headers.clone());
         let challenge = {
             let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
             learned.challenge.clone()
         };
         let value = match challenge {
-            _ if !same_host(url, &self.endpoint.base) => None,
             _ if !self.credentials.registry_token.is_empty() => {
                 Some(format!("Bearer {}", self.credentials.registry_token))
             }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_distribution::http::{Client, Proxies, Tls};
+use gantry_distribution::http::{Client, Proxies, Tls, Trust};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
@@ -80,7 +80,8 @@ impl Settings<'_> {
     }
 
     fn connector(&self) -> Result<Connector, SettingsError> {
-        let tls = Tls::open(None, self.flag("skipverify", false)).map_err(|err| self.wrong(err))?;
+        let tls =
+            Tls::open(&Trust::default(), self.flag("skipverify", false)).map_err(|err| self.wrong(err))?;
         let client = Client::new(Proxies::from_environment());
         Ok(Connector { client, tls: Arc::new(tls), anonymous: self.flag("anonymous", false) })
     }

@@ -96,6 +96,12 @@ impl Proxy {
             .map_err(|_| format!("proxy.remoteurl {} is no registry", config.remoteurl))
     }
 
+    /// Whether this is a cache of the registry that images name so.
+    pub fn speaks_for(&self, domain: &str) -> bool {
+        let hub = domain == "docker.io" && self.host == "registry-1.docker.io:443";
+        hub || domain == self.host || self.host.strip_suffix(":443") == Some(domain)
+    }
+
     fn reference(&self, name: &RepositoryName) -> Result<Reference, Refusal> {
         Reference::parse(&format!("{}/{name}", self.host)).map_err(|_| Refusal::new(Code::NameInvalid))
     }

@@ -24,6 +24,9 @@ use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 use crate::store::upload::Uploads;
 
+/// Which registry a mirror answers for.
+const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+
 /// The settings endpoints ask for.
 #[derive(Default)]
 pub struct Rules {
@@ -45,8 +48,10 @@ pub struct Rules {
     pub quotas: Vec<(Pattern, u64)>,
     /// Added to every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What stands before every location; nothing for relative ones.
+    /// What stands before every location; the prefix alone for relative ones.
     pub base_url: String,
+    /// What stands before every path, `/images`; nothing as a rule.
+    pub prefix: String,
     /// `/metrics` is answered on the operators' listener only.
     pub metrics_apart: bool,
     /// One line per request.
@@ -130,7 +135,12 @@ impl Server {
         let address = peer.address;
         let agent = request.headers().get(header::USER_AGENT).cloned();
         let _under_way = self.metrics.begin();
-        let route = Route::parse(&path);
+        // Operators come by a listener of their own, which has no prefix.
+        let prefix = if peer.operator { "" } else { self.rules.prefix.as_str() };
+        let route = match path.strip_prefix(prefix) {
+            Some(below) => Route::parse(below),
+            None => Ok(Route::Nowhere),
+        };
         let label = route.as_ref().map_or("other", Route::label);
         let (mut answer, user) = match route {
             Ok(route) => self.routed(route, peer, request).await,
@@ -182,6 +192,7 @@ impl Server {
     ) -> (Result<Answer, Refusal>, Option<String>) {
         let (head, body) = request.into_parts();
         let query = Query::parse(head.uri.query());
+        let (route, namespace) = self.meant(route, &head.method, &query);
         let scopes = match self.scopes(&route, &head.method, &query) {
             Ok(scopes) => scopes,
             Err(refusal) => return (Err(refusal), None),
@@ -192,7 +203,32 @@ impl Server {
         };
         let user = who.name.clone();
         let request = Request { method: head.method, headers: head.headers, query, body, peer, who };
-        (api::dispatch(self, route, request).await, user)
+        let mut answer = api::dispatch(self, route, request).await;
+        if let (Ok(answer), Some(namespace)) = (&mut answer, namespace) {
+            put(answer, NAMESPACE, &namespace);
+        }
+        (answer, user)
+    }
+
+    /// What is read of a mirror: `?ns=ghcr.io` of `a/b` means `ghcr.io/a/b` here, if there is such a repository. A cache
+    /// speaks for its upstream. In both cases the answer says so; a client that asks for another registry's image must not
+    /// get ours of the same name.
+    fn meant(&self, mut route: Route, method: &Method, query: &Query) -> (Route, Option<String>) {
+        let reading = matches!(*method, Method::GET | Method::HEAD);
+        let Some(namespace) = query.get("ns").filter(|_| reading) else { return (route, None) };
+        if let Some(proxy) = &self.proxy {
+            return (route, proxy.speaks_for(namespace).then(|| namespace.to_owned()));
+        }
+        let Some(name) = route.repository_mut() else { return (route, None) };
+        // A port's colon has no place in a name.
+        let below = RepositoryName::parse(&format!("{}/{name}", namespace.replace(':', "_")));
+        match below.filter(|below| self.store.knows(below)) {
+            Some(below) => {
+                *name = below;
+                (route, Some(namespace.to_owned()))
+            }
+            None => (route, None),
+        }
     }
 
     /// What rights a request needs.

@@ -20,7 +20,7 @@ use hyper::client::conn::http1::SendRequest;
 
 pub use connect::DialError;
 pub use proxy::Proxies;
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, Trust};
 
 /// A request's body.
 pub type Body = BoxBody<Bytes, io::Error>;

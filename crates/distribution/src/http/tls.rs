@@ -40,30 +40,68 @@ pub enum TlsError {
     Io(#[from] io::Error),
 }
 
+/// Files of one host: whom to trust beside the system's authorities, and who we are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Trust {
+    /// Certificates of authorities.
+    pub authorities: Vec<PathBuf>,
+    /// A certificate with its key each; the first is shown.
+    pub identities: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Trust {
+    /// What lies in a folder in Docker's shape: `*.crt` are authorities, `x.cert` with `x.key` is what is shown.
+    pub fn of_folder(folder: &Path) -> io::Result<Trust> {
+        let mut trust = Trust::default();
+        if !folder.is_dir() {
+            return Ok(trust);
+        }
+        let files: io::Result<Vec<PathBuf>> =
+            std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut files = files?;
+        files.sort();
+        for file in files {
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("crt") => trust.authorities.push(file),
+                Some("cert") => {
+                    let key = file.with_extension("key");
+                    trust.identities.push((file, key));
+                }
+                _ => {}
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Both together; what `self` says comes first.
+    pub fn and(mut self, other: Trust) -> Trust {
+        self.authorities.extend(other.authorities);
+        self.identities.extend(other.identities);
+        self
+    }
+
+    /// Every file that is named.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.authorities
+            .iter()
+            .chain(self.identities.iter().flat_map(|(certificate, key)| [certificate, key]))
+    }
+}
+
 /// TLS settings. Made once per host and shared.
 pub struct Tls {
     config: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// Trusts the system's authorities, those of the `*.crt` in `directory`, and shows the first `x.cert` with its
-    /// `x.key` there. `unverified` trusts anybody.
-    pub fn open(directory: Option<&Path>, unverified: bool) -> Result<Self, TlsError> {
-        let mut roots = system_roots();
-        let (mut client, mut own) = (None, Vec::new());
-        if let Some(directory) = directory.filter(|directory| directory.is_dir()) {
-            let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect::<Result<_, _>>()?;
-            files.sort();
-            for file in files {
-                match file.extension().and_then(|extension| extension.to_str()) {
-                    Some("crt") => own.extend(add(&mut roots, &file)?),
-                    Some("cert") if client.is_none() => client = Some(identity(&file)?),
-                    _ => {}
-                }
-            }
+    /// Trusts the system's authorities and those named, and shows the first identity. `unverified` trusts anybody.
+    pub fn open(trust: &Trust, unverified: bool) -> Result<Self, TlsError> {
+        let (mut roots, mut own) = (system_roots(), Vec::new());
+        for file in &trust.authorities {
+            own.extend(add(&mut roots, file)?);
         }
+        let client =
+            trust.identities.first().map(|(certificate, key)| identity(certificate, key)).transpose()?;
         Self::build(roots, own, client, unverified)
     }
 
@@ -129,15 +167,14 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'sta
     Ok(added)
 }
 
-fn identity(certificate: &Path) -> Result<Identity, TlsError> {
-    let key = certificate.with_extension("key");
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
     if !key.exists() {
         let cause = format!("missing key {} for client certificate", key.display());
         return Err(TlsError::File { path: certificate.to_owned(), cause });
     }
     let chain = CertificateDer::pem_file_iter(certificate).map_err(file_error(certificate))?;
     let chain = chain.collect::<Result<_, _>>().map_err(file_error(certificate))?;
-    Ok((chain, PrivateKeyDer::from_pem_file(&key).map_err(file_error(&key))?))
+    Ok((chain, PrivateKeyDer::from_pem_file(key).map_err(file_error(key))?))
 }
 
 /// Checks as usual, and accepts a certificate that is itself one of those named for the host, though it is an authority's:

@@ -132,6 +132,8 @@ pub struct Access {
     pub service: Option<Service>,
     /// Other people's tokens.
     pub foreign: Option<Foreign>,
+    /// What stands before the path of our own token service.
+    pub prefix: String,
 }
 
 impl Access {
@@ -221,7 +223,7 @@ impl Access {
             text
         };
         let text = match (&self.service, &self.foreign, &self.users) {
-            (Some(service), _, _) => bearer(here("/auth/token"), service.name()),
+            (Some(service), _, _) => bearer(here(&format!("{}/auth/token", self.prefix)), service.name()),
             (None, Some(foreign), _) => {
                 bearer(foreign.realm.clone().unwrap_or_else(|| here(&foreign.path)), &foreign.service)
             }

@@ -23,7 +23,8 @@ pub fn list(server: &Arc<Server>, request: &Request) -> Result<Answer, Refusal> 
     let more = readable.next().is_some();
     let mut answer = answer_json(StatusCode::OK, &json!({"repositories": page}));
     if let (true, Some(last)) = (more, page.last()) {
-        put(&mut answer, header::LINK, &link_next("/v2/_catalog", n, last, ""));
+        let path = format!("{}/v2/_catalog", server.rules.prefix);
+        put(&mut answer, header::LINK, &link_next(&path, n, last, ""));
     }
     Ok(answer)
 }

@@ -55,7 +55,7 @@ pub async fn repositories(server: &Arc<Server>, request: &Request) -> Result<Ans
             // Names and tags are of a grammar without `<`, `&` or quotes.
             write!(
                 rows,
-                "<tr><td><a href=\"/r/{name}\">{name}</a></td><td>{}</td><td>{}</td></tr>",
+                "<tr><td><a href=\"r/{name}\">{name}</a></td><td>{}</td><td>{}</td></tr>",
                 tags.len(),
                 shown.join(", ")
             )
@@ -115,8 +115,10 @@ pub async fn repository(
         )
         .ok();
     }
+    // Relative, so that it holds behind any prefix.
+    let up = "../".repeat(name.as_str().matches('/').count() + 1);
     let inside = format!(
-        "<p><a href=\"/\">all repositories</a></p><table><tr><th>Tag</th><th>Size</th><th></th><th>Pull</th></tr>{table}</table>"
+        "<p><a href=\"{up}\">all repositories</a></p><table><tr><th>Tag</th><th>Size</th><th></th><th>Pull</th></tr>{table}</table>"
     );
     Ok(html(name.as_str(), &inside))
 }

@@ -44,7 +44,7 @@ pub async fn list(
     }
     if let (true, Some(last)) = (more, page.last()) {
         let filter = kind.map(|kind| format!("&artifactType={}", encode(kind))).unwrap_or_default();
-        let path = format!("/v2/{name}/referrers/{subject}");
+        let path = format!("{}/v2/{name}/referrers/{subject}", server.rules.prefix);
         put(&mut answer, header::LINK, &link_next(&path, n, last.digest.as_str(), &filter));
     }
     Ok(answer)

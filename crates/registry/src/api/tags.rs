@@ -31,7 +31,8 @@ pub async fn list(server: &Arc<Server>, request: Request, name: RepositoryName) 
     let more = rest.next().is_some();
     let mut answer = answer_json(StatusCode::OK, &json!({"name": name.as_str(), "tags": page}));
     if let (true, Some(last)) = (more, page.last()) {
-        put(&mut answer, header::LINK, &link_next(&format!("/v2/{name}/tags/list"), n, last, ""));
+        let path = format!("{}/v2/{name}/tags/list", server.rules.prefix);
+        put(&mut answer, header::LINK, &link_next(&path, n, last, ""));
     }
     Ok(answer)
 }

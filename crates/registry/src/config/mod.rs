@@ -109,6 +109,8 @@ pub struct Token {
 pub struct Http {
     /// `host:port`; `:5000` when it is not set.
     pub addr: Option<Text>,
+    /// What stands before every path, `/images/`.
+    pub prefix: Option<String>,
     /// Locations without host.
     pub relativeurls: bool,
     /// The name clients know us by, as a URL.

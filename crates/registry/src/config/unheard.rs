@@ -56,6 +56,7 @@ const HEARD: &[&str] = &[
     "auth.token.autoredirectpath",
     "http.addr",
     "http.host",
+    "http.prefix",
     "http.relativeurls",
     "http.headers",
     "http.draintimeout",
@@ -114,8 +115,6 @@ pub fn refuse(tree: &Value) -> Result<(), ConfigError> {
         "http.tls.letsencrypt is not part of this build: set certificate and key (they are read again when they change)"
     } else if set("/auth/silly") {
         "auth.silly lets everybody in and is not part of this build"
-    } else if set("/http/prefix") && tree.pointer("/http/prefix").and_then(Value::as_str) != Some("/") {
-        "http.prefix is not part of this build: let the proxy in front take the prefix away"
     } else if tree.pointer("/http/net").and_then(Value::as_str).is_some_and(|net| net != "tcp") {
         "http.net: only tcp is part of this build"
     } else {
@@ -194,12 +193,9 @@ notifications: {endpoints: [{name: a, url: 'http://x', threshold: 5}]}
 
     #[test]
     fn what_would_leave_the_registry_open_is_refused() {
-        for text in [
-            "http: {tls: {letsencrypt: {email: a@b.c}}}",
-            "auth: {silly: {realm: x}}",
-            "http: {net: unix}",
-            "http: {prefix: /images/}",
-        ] {
+        for text in
+            ["http: {tls: {letsencrypt: {email: a@b.c}}}", "auth: {silly: {realm: x}}", "http: {net: unix}"]
+        {
             assert!(refuse(&tree::parse(text).unwrap()).is_err(), "{text}");
         }
         assert!(refuse(&tree::parse("http: {tls: {letsencrypt: {email: ''}}, net: tcp}").unwrap()).is_ok());

@@ -88,6 +88,18 @@ impl Route {
         }
     }
 
+    /// The repository that is spoken of, where it is one of many.
+    pub fn repository_mut(&mut self) -> Option<&mut RepositoryName> {
+        match self {
+            Self::Blob(name, _)
+            | Self::Manifest(name, _)
+            | Self::NoTag(name)
+            | Self::Tags(name)
+            | Self::Referrers(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The endpoint's name in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

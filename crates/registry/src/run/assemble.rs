@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_distribution::http::{Client, Proxies, Tls};
+use gantry_distribution::http::{Client, Proxies, Tls, Trust};
 use http::{HeaderName, HeaderValue};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -55,7 +55,7 @@ pub(super) async fn assemble(config: Config) -> Result<Assembled, RunError> {
     let sync = !config.gantry.nosync;
     let opened = blocking(move || place.open(sync)).await?;
     let client = Client::new(Proxies::from_environment());
-    let tls = Arc::new(Tls::open(None, false).map_err(|err| RunError::Tls(err.to_string()))?);
+    let tls = Arc::new(Tls::open(&Trust::default(), false).map_err(|err| RunError::Tls(err.to_string()))?);
     let server = Arc::new(Server {
         store: Arc::new(opened.store),
         uploads: Arc::new(opened.uploads),
@@ -129,7 +129,8 @@ fn rules(config: &Config, sync: bool) -> Result<Rules, RunError> {
             headers.push((name, value));
         }
     }
-    let base_url = config.http.host.as_deref().filter(|_| !config.http.relativeurls).unwrap_or_default();
+    let host = config.http.host.as_deref().filter(|_| !config.http.relativeurls).unwrap_or_default();
+    let prefix = prefix(config)?;
     Ok(Rules {
         delete: config.delete_allowed(),
         read_only: config.read_only(),
@@ -140,10 +141,20 @@ fn rules(config: &Config, sync: bool) -> Result<Rules, RunError> {
         immutable: immutable.collect(),
         quotas: quotas.collect(),
         headers,
-        base_url: base_url.trim_end_matches('/').to_owned(),
+        base_url: format!("{}{prefix}", host.trim_end_matches('/')),
+        prefix,
         metrics_apart: config.http.debug.addr.is_some(),
         access_log: !config.log.accesslog.disabled,
     })
+}
+
+/// `http.prefix` without the slash at its end.
+fn prefix(config: &Config) -> Result<String, RunError> {
+    let told = config.http.prefix.as_deref().unwrap_or_default().trim_end_matches('/');
+    match told.is_empty() || (told.starts_with('/') && !told.contains(['?', '#', '%', ' '])) {
+        true => Ok(told.to_owned()),
+        false => Err(wrong(format!("http.prefix {told:?} is no path: it begins with a slash"))),
+    }
 }
 
 fn access(config: &Config, private: &Path) -> Result<Access, RunError> {
@@ -182,7 +193,7 @@ fn access(config: &Config, private: &Path) -> Result<Access, RunError> {
         anonymous_pull: config.gantry.anonymouspull,
         open: users.is_none() && foreign.is_none(),
     };
-    Ok(Access { rights: Arc::new(rights), users, service, foreign })
+    Ok(Access { rights: Arc::new(rights), users, service, foreign, prefix: prefix(config)? })
 }
 
 fn foreign(token: &crate::config::Token) -> Result<Foreign, RunError> {

@@ -11,7 +11,7 @@ use crate::keeper::{Traveller, noise};
 use crate::places::Place;
 
 /// A line to `to` that is cut a number of times, each time after so many bytes. Counts what comes through.
-async fn bad_line(
+pub async fn bad_line(
     to: std::net::SocketAddr,
     cuts: i64,
     after: usize,

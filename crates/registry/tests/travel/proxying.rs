@@ -2,6 +2,7 @@
 
 use gantry_names::Digest;
 
+use crate::cuts::bad_line;
 use crate::keeper::{Traveller, noise};
 use crate::places::Place;
 
@@ -12,7 +13,8 @@ async fn a_cache_brings_once_and_serves_while_upstream_is_down() {
     let layer = noise(3, 5 << 20);
     let image = there.image(&[layer.clone(), noise(4, 50)]);
     there.push(&upstream.at("team/app:1"), &image).await.unwrap();
-    let cache = Place::configured(&format!("proxy: {{remoteurl: \"{}\"}}", upstream.url(""))).await;
+    let (line, through) = bad_line(upstream.running.address(), 0, 0).await;
+    let cache = Place::configured(&format!("proxy: {{remoteurl: 'http://{line}'}}")).await;
 
     // Two at once, neither of which knows of the other.
     let (one, two) = (Traveller::new(), Traveller::new());
@@ -20,6 +22,9 @@ async fn a_cache_brings_once_and_serves_while_upstream_is_down() {
     let (a, b) = tokio::join!(one.pull(&name), two.pull(&name));
     assert_eq!((a.unwrap().manifest.digest, b.unwrap().manifest.digest), (image.clone(), image.clone()));
     assert!(one.holds(&Digest::sha256_of(&layer)) && two.holds(&Digest::sha256_of(&layer)));
+
+    let bytes = through.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(bytes < layer.len() as u64 + 20_000, "{bytes} bytes came from upstream");
 
     let err = one.push(&cache.at("team/app:2"), &image).await.unwrap_err();
     assert!(!one.texts().is_empty());
@@ -62,4 +67,34 @@ async fn damage_upstream_reaches_no_client_and_is_not_kept() {
     here.pull(&cache.at("app:1")).await.unwrap_err();
     assert!(!here.holds(&digest));
     assert!(!cache.root.join(&blob).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_of_several_registries_answers_for_each_and_for_no_other() {
+    let mirror = Place::open().await;
+    let there = Traveller::new();
+    let (ours, theirs) = (there.image(&[noise(1, 10)]), there.image(&[noise(2, 10)]));
+    there.push(&mirror.at("team/app:1"), &ours).await.unwrap();
+    there.push(&mirror.at("ghcr.example/team/app:1"), &theirs).await.unwrap();
+    there.push(&mirror.at("quay.example_8443/team/app:1"), &theirs).await.unwrap();
+    let mirrors = vec![mirror.url("")];
+    let here = Traveller::with(gantry_distribution::Settings { mirrors, attempts: 1, ..Default::default() });
+    for name in ["ghcr.example/team/app:1", "quay.example:8443/team/app:1"] {
+        assert_eq!(here.pull(name).await.unwrap().manifest.digest, theirs);
+    }
+    // There is a `team/app` here, but it is not that registry's.
+    here.pull("other.example/team/app:1").await.unwrap_err();
+
+    let upstream = Place::open().await;
+    there.push(&upstream.at("team/app:1"), &theirs).await.unwrap();
+    let cache = Place::configured(&format!("proxy: {{remoteurl: '{}'}}", upstream.url(""))).await;
+    let mirrors = vec![cache.url("")];
+    let here = Traveller::with(gantry_distribution::Settings { mirrors, attempts: 1, ..Default::default() });
+    let name = upstream.at("team/app:1");
+    here.pull(&name).await.unwrap();
+    upstream.running.stop().await;
+    let mirrors = vec![cache.url("")];
+    let again = Traveller::with(gantry_distribution::Settings { mirrors, attempts: 1, ..Default::default() });
+    assert_eq!(again.pull(&name).await.unwrap().manifest.digest, theirs);
+    again.pull("other.example/team/app:1").await.unwrap_err();
 }
