@@ -54,11 +54,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ClientError> 
             if let Some(port) = port {
                 ssh.args(["-p", &port.to_string()]);
             }
-            ssh.args(["--", host, "docker"]);
-            if let Some(path) = path {
-                ssh.arg("--host").arg(format!("unix://{path}"));
-            }
-            ssh.args(["system", "dial-stdio"]);
+            ssh.args(["--", host, &far_command(path.as_deref())]);
             ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
             let mut child = ssh
                 .spawn()
@@ -71,6 +67,18 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ClientError> 
             }
         }
     }
+}
+
+/// What the far side's shell runs: our program where it is, else Docker's client.
+fn far_command(path: Option<&str>) -> String {
+    let host = path.map(|path| format!(" --host {}", quoted(&format!("unix://{path}")))).unwrap_or_default();
+    format!("\"$(command -v gantry || echo docker)\"{host} system dial-stdio")
+}
+
+/// One word of a shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-+@".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// A child's stdin and stdout as one stream; the child ends with it.
@@ -115,5 +123,18 @@ impl AsyncWrite for Piped {
         // Dropping the pipe is what the far side reads as the end.
         self.stdin = None;
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_on_the_far_side() {
+        assert_eq!(quoted("unix:///run/gantry.sock"), "unix:///run/gantry.sock");
+        assert_eq!(quoted("unix:///a b'c"), "'unix:///a b'\\''c'");
+        let command = far_command(Some("/x"));
+        assert!(command.ends_with("\" --host unix:///x system dial-stdio"), "{command}");
     }
 }

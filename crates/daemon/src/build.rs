@@ -118,10 +118,16 @@ pub(crate) fn facts(config: &Config) -> InfoFacts {
             "" => "nftables".into(),
             backend => backend.into(),
         },
-        http_proxy: config.http_proxy.clone(),
-        https_proxy: config.https_proxy.clone(),
-        no_proxy: config.no_proxy.clone(),
+        http_proxy: or_environment(&config.http_proxy, "HTTP_PROXY"),
+        https_proxy: or_environment(&config.https_proxy, "HTTPS_PROXY"),
+        no_proxy: or_environment(&config.no_proxy, "NO_PROXY"),
     }
+}
+
+/// What the settings leave open is the environment's; capital and small names both count.
+fn or_environment(told: &str, name: &str) -> String {
+    let look = || [name.to_owned(), name.to_lowercase()].iter().find_map(|name| std::env::var(name).ok());
+    if told.is_empty() { look().unwrap_or_default() } else { told.to_owned() }
 }
 
 /// The networks' settings. Must run inside of the runtime that will serve names.

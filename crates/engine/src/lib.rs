@@ -44,4 +44,4 @@ pub use filters::{Filters, until};
 pub use images::{ImagesPruned, ImportRequest, Progress, PullRequest, PushRequest};
 pub use limits::Limits;
 pub use network::Networking;
-pub use system::{DiskUsage, Info, Pruned};
+pub use system::{DiskUsage, Info, Pruned, without_login};

@@ -110,11 +110,7 @@ fn conflicts(values: &Values, flags: &Values) -> Result<(), String> {
 
 /// A proxy's address without what logs in to it.
 fn masked(value: &Value) -> String {
-    let text = go(value);
-    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-        Some((scheme, host)) => format!("{scheme}://xxxxx:xxxxx@{host}"),
-        None => text,
-    }
+    gantry_engine::without_login(&go(value))
 }
 
 #[cfg(test)]

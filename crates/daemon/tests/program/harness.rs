@@ -19,6 +19,8 @@ pub struct Engine {
     shared: bool,
     /// Names it knows: the text of its own `/etc/hosts`.
     hosts: String,
+    /// Variables it is started with.
+    variables: Vec<(String, String)>,
     /// The file of the network namespace to run in; a fresh one without.
     namespace: Option<String>,
     process: Option<Child>,
@@ -92,8 +94,15 @@ impl Engine {
     pub fn empty(flags: &[&str]) -> Engine {
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut engine =
-            Engine { dir, flags, shared: false, hosts: String::new(), namespace: None, process: None };
+        let mut engine = Engine {
+            dir,
+            flags,
+            shared: false,
+            hosts: String::new(),
+            variables: Vec::new(),
+            namespace: None,
+            process: None,
+        };
         engine.launch();
         engine
     }
@@ -106,11 +115,24 @@ impl Engine {
 
     /// The same with names for addresses.
     pub fn shared_with_hosts(flags: &[&str], hosts: &str) -> Engine {
+        Engine::shared_with(flags, hosts, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn shared_with(flags: &[&str], hosts: &str, variables: &[(&str, &str)]) -> Engine {
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a folder can be made");
         let quiet = ["--bridge=none", "--iptables=false", "--ip-forward=false"];
         let flags = quiet.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
-        let mut engine =
-            Engine { dir, flags, shared: true, hosts: hosts.to_owned(), namespace: None, process: None };
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut engine = Engine {
+            dir,
+            flags,
+            shared: true,
+            hosts: hosts.to_owned(),
+            variables: variables.collect(),
+            namespace: None,
+            process: None,
+        };
         engine.launch();
         engine
     }
@@ -146,6 +168,7 @@ impl Engine {
         command.arg("--data-root").arg(self.path("data")).arg("--exec-root").arg(self.path("run"));
         command.arg("--pidfile").arg(self.path("pid")).arg("--group").arg("0");
         command.arg("--config-file").arg(self.path("daemon.json"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(&self.flags).env_remove("DOCKER_HOST").env_remove("DOCKER_CERT_PATH");
         command
     }

@@ -42,28 +42,12 @@ fn settings(config: &EngineConfig) -> Settings {
         mirrors: facts.mirrors.clone(),
         insecure: facts.insecure_registries.clone(),
         certificates: transfers.certificates.iter().cloned().chain(usual.certificates).collect(),
-        proxies: proxies(&facts.http_proxy, &facts.https_proxy, &facts.no_proxy),
+        proxies: Proxies::new(&facts.http_proxy, &facts.https_proxy, &facts.no_proxy),
         downloads: transfers.downloads,
         uploads: transfers.uploads,
         attempts: transfers.attempts,
         agent: usual.agent,
     }
-}
-
-/// What the configuration says, and what it leaves open by the environment.
-fn proxies(http: &str, https: &str, except: &str) -> Proxies {
-    let or_environment = |said: &str, name: &str| match said {
-        "" => [name.to_owned(), name.to_lowercase()]
-            .iter()
-            .find_map(|name| std::env::var(name).ok())
-            .unwrap_or_default(),
-        said => said.to_owned(),
-    };
-    Proxies::new(
-        &or_environment(http, "HTTP_PROXY"),
-        &or_environment(https, "HTTPS_PROXY"),
-        &or_environment(except, "NO_PROXY"),
-    )
 }
 
 /// An event in Docker's words.

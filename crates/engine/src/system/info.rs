@@ -90,8 +90,8 @@ impl Engine {
             insecure_registries: config.facts.insecure_registries.clone(),
             mirrors: config.facts.mirrors.clone(),
             address_pools: config.facts.address_pools.clone(),
-            http_proxy: config.facts.http_proxy.clone(),
-            https_proxy: config.facts.https_proxy.clone(),
+            http_proxy: without_login(&config.facts.http_proxy),
+            https_proxy: without_login(&config.facts.https_proxy),
             no_proxy: config.facts.no_proxy.clone(),
             experimental: config.facts.experimental,
             limits: self.inner.host.limits,
@@ -138,5 +138,13 @@ impl Engine {
         let id = ContainerId::random();
         self.inner.store.write(|tx| tx.put(IDENTITY, &key, &id))?;
         Ok(id.to_string())
+    }
+}
+
+/// A URL without what logs in there, as Docker shows it.
+pub fn without_login(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://xxxxx:xxxxx@{host}"),
+        None => url.to_owned(),
     }
 }

@@ -4,7 +4,7 @@ mod df;
 mod info;
 
 pub use df::DiskUsage;
-pub use info::Info;
+pub use info::{Info, without_login};
 
 /// What a prune took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::registry::Registry;
+use super::registry::{Certificates, Registry};
 use crate::harness::{Engine, busybox};
 
 /// `ann`, whose password is `secret`: bcrypt, as `htpasswd -B` writes it.
-fn users(folder: &std::path::Path) -> String {
+pub fn users(folder: &std::path::Path) -> String {
     let made = Command::new("htpasswd").args(["-Bbn", "ann", "secret"]).output().unwrap();
     let file = folder.join("users");
     std::fs::write(&file, made.stdout).unwrap();
@@ -69,25 +69,8 @@ fn a_mirror_answers_for_the_hub_once_it_is_configured() {
 
 #[test]
 fn a_private_authority_is_trusted_for_its_host_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).display().to_string();
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=registry.test", "-addext", "subjectAltName=DNS:registry.test"])
-        .args(["-keyout", &at("key.pem"), "-out", &at("cert.pem")])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    let certificates = Certificates::for_host("registry.test");
+    let at = |name: &str| certificates.path(name);
     let registry = Registry::with(&["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")]);
     let engine = Engine::shared_with_hosts(&[], "127.0.0.1 localhost registry.test\n");
     load(&engine);

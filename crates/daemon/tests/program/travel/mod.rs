@@ -4,7 +4,12 @@
 //! it matters, is a [`line::Line`] that counts, slows and cuts.
 
 mod access;
+mod elsewhere;
 mod line;
+mod logins;
+mod peers;
+mod proxies;
 pub mod registry;
 mod resume;
+mod ssh;
 mod trips;

@@ -36,6 +36,13 @@ impl Registry {
         Registry { _dir: dir, process, address }
     }
 
+    /// The same with this configuration.
+    pub fn configured(config: &str) -> Registry {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config).unwrap();
+        Registry::with(&[&file.path().display().to_string()])
+    }
+
     /// `<address>/<name>`.
     pub fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.address)
@@ -51,5 +58,35 @@ impl Drop for Registry {
         // It is our own child; one that is gone already needs no stopping.
         let _gone = self.process.kill();
         let _ended = self.process.wait();
+    }
+}
+
+/// Certificates of one test: a server's for one host (`cert.pem`, `key.pem`), and a client's (`client.pem`,
+/// `client-key.pem`). Each is its own authority.
+pub struct Certificates(tempfile::TempDir);
+
+impl Certificates {
+    pub fn for_host(host: &str) -> Certificates {
+        let made = Certificates(tempfile::tempdir().unwrap());
+        made.make(&format!("/CN={host}"), &format!("subjectAltName=DNS:{host}"), "cert.pem", "key.pem");
+        made.make("/CN=me", "extendedKeyUsage=clientAuth", "client.pem", "client-key.pem");
+        made
+    }
+
+    fn make(&self, subject: &str, extension: &str, certificate: &str, key: &str) {
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        command.args(["-days", "2", "-subj", subject, "-addext", extension]);
+        // A client's is no authority's, or it is not taken for one's own.
+        if extension.starts_with("extended") {
+            command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        }
+        let made =
+            command.args(["-keyout", &self.path(key), "-out", &self.path(certificate)]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
     }
 }
