@@ -9,6 +9,10 @@ use std::thread::{self, JoinHandle};
 /// Bytes of input in one member: large enough that a member's own header and dictionary cost nothing (under 0.1 %).
 const PIECE: usize = 1 << 20;
 
+/// Samples of a piece that tell whether it is worth compressing, and bytes in each.
+const SAMPLES: usize = 8;
+const SAMPLE: usize = 4 << 10;
+
 type Job = (Vec<u8>, SyncSender<io::Result<Vec<u8>>>);
 
 /// Compresses what is written to it into a gzip stream of independent members, compressed side by side and written in
@@ -105,10 +109,29 @@ fn spawn(queue: Arc<Mutex<Receiver<Job>>>, level: u32) -> JoinHandle<()> {
 }
 
 fn compress(piece: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let out = Vec::with_capacity(piece.len() / 2);
+    let level = if dense(piece)? { 0 } else { level };
+    member(&[piece], level)
+}
+
+fn member(parts: &[&[u8]], level: u32) -> io::Result<Vec<u8>> {
+    let out = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() / 2);
     let mut encoder = flate2::GzBuilder::new().write(out, flate2::Compression::new(level));
-    encoder.write_all(piece)?;
+    for part in parts {
+        encoder.write_all(part)?;
+    }
     encoder.finish()
+}
+
+/// Whether a piece is compressed already (archives, pictures, models), so that trying costs the most time and brings
+/// nothing: told by a few samples of it.
+fn dense(piece: &[u8]) -> io::Result<bool> {
+    let samples: Vec<&[u8]> = piece
+        .chunks(piece.len().div_ceil(SAMPLES).max(1))
+        .map(|part| &part[..part.len().min(SAMPLE)])
+        .collect();
+    let size: usize = samples.iter().map(|sample| sample.len()).sum();
+    // A short piece is sooner compressed than looked at.
+    Ok(size < piece.len() / 2 && member(&samples, 1)?.len() >= size - size / 32)
 }
 
 #[cfg(test)]
@@ -125,6 +148,30 @@ mod tests {
         let mut back = Vec::new();
         crate::Decoder::new(io::Cursor::new(packed)).unwrap().read_to_end(&mut back).unwrap();
         assert!(back == bytes);
+    }
+
+    #[test]
+    fn what_cannot_shrink_is_stored_and_what_partly_can_is_compressed() {
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let dense_piece: Vec<u8> = (0..PIECE).map(|_| noise()).collect();
+        assert!(dense(&dense_piece).unwrap());
+        let mut mixed = dense_piece.clone();
+        mixed[PIECE / 2..PIECE / 4 * 3].fill(b'x');
+        assert!(!dense(&mixed).unwrap());
+        assert!(!dense(b"").unwrap() && !dense(&dense_piece[..9]).unwrap());
+        for bytes in [dense_piece, mixed] {
+            let mut writer = GzipWriter::new(Vec::new(), 6);
+            writer.write_all(&bytes).unwrap();
+            let packed = writer.finish().unwrap();
+            assert!(packed.len() < bytes.len() + 1000);
+            let mut back = Vec::new();
+            crate::Decoder::new(io::Cursor::new(packed)).unwrap().read_to_end(&mut back).unwrap();
+            assert!(back == bytes);
+        }
     }
 
     #[test]

@@ -99,18 +99,6 @@ pub enum RegistryError {
     /// An index without the platform that is wanted.
     #[error("no matching manifest for {0} in the manifest list entries")]
     NoPlatform(String),
-    /// An image for another platform than was asked for.
-    #[error(
-        "image with reference {reference} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
-    )]
-    OtherPlatform {
-        /// The familiar reference.
-        reference: String,
-        /// What was asked for.
-        wanted: String,
-        /// What there is.
-        actual: String,
-    },
     /// An image of 2015.
     #[error(
         "Docker Image manifest version 2, schema 1 support has been removed. Suggest the author of {0} to upgrade the image to the OCI Format or Docker Image manifest v2, schema 2. More information at https://docs.docker.com/go/deprecated-image-specs/"
@@ -237,7 +225,7 @@ impl Classified for RegistryError {
             Self::PullDenied { .. } | Self::ManifestUnknown { .. } | Self::NameUnknown { .. } => {
                 Class::NotFound
             }
-            Self::NoPlatform(_) | Self::OtherPlatform { .. } | Self::Missing(_) => Class::NotFound,
+            Self::NoPlatform(_) | Self::Missing(_) => Class::NotFound,
             Self::NoCredentials { .. } => Class::Internal,
             Self::Login { .. } => Class::Unauthorized,
             Self::TokenLogin { cause, .. } => cause.class(),

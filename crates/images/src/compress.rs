@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{Read, Write};
 
 use gantry_archive::{Compression, GzipWriter};
 use gantry_names::ImageId;
@@ -7,8 +7,12 @@ use crate::layer::media_type;
 use crate::record::RECORDS;
 use crate::{Error, Image, ImageStore, Layer, Lease, Result};
 
-/// Gzip's level for layers that leave: half the time of its usual level for a few per cent more bytes.
-const LEVEL: u32 = 4;
+/// Gzip's level for layers that leave: two thirds of the time of its usual level, for a few per cent more bytes (a Debian's files:
+/// 0.359 of their size in place of 0.349; the next lower level 0.373, the lowest 0.453).
+const LEVEL: u32 = 3;
+
+/// Bytes read at once.
+const PIECE: usize = 256 << 10;
 
 impl ImageStore {
     /// Compresses those layers of an image that are kept as plain tars, so that it can travel, and keeps them so from now
@@ -31,7 +35,13 @@ impl ImageStore {
     fn packed(&self, layer: &Layer) -> Result<Layer> {
         let mut plain = self.inner.content.open_blob(&layer.blob)?;
         let mut packing = GzipWriter::new(self.inner.content.ingest_nameless()?, LEVEL);
-        io::copy(&mut plain, &mut packing)?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match plain.read(&mut piece)? {
+                0 => break,
+                count => packing.write_all(&piece[..count])?,
+            }
+        }
         let ingest = packing.finish()?;
         let blob_size = ingest.offset();
         let blob = ingest.commit(None, None)?;

@@ -60,6 +60,12 @@ impl Engine {
         let shown = if all_tags { reference.familiar_name() } else { reference.or_latest().familiar() };
         let status = if newer { "Downloaded newer image for" } else { "Image is up to date for" };
         say(progress, format!("Status: {status} {shown}"), "").await;
+        // What has no choice of platforms comes as it is, and is told.
+        let (images, name) = (self.inner.images.clone(), shown);
+        let fits = blocking(move || Ok::<_, Error>(images.inspect(&name, platform.as_ref()))).await?;
+        if let Err(other @ gantry_images::Error::Platform { .. }) = fits {
+            say(progress, format!("WARNING: {other}"), "").await;
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gantry_distribution::sink::Blobs;
 use gantry_distribution::{Credentials, Event, Observer, Push, Pushed, RegistryError};
 use gantry_images::{Image, ImageStore};
-use gantry_names::{Digest, ImageId, Reference};
+use gantry_names::{Digest, ImageId, Platform, Reference};
 use tokio::sync::mpsc;
 
 use super::blobs::Keeper;
@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 pub struct PushRequest {
     /// A tag; without one every tag of the repository.
     pub reference: Reference,
+    /// The platform that is meant; `None` takes what there is.
+    pub platform: Option<Platform>,
     /// As whom: `X-Registry-Auth`, decoded.
     pub auth: Option<serde_json::Value>,
 }
@@ -37,7 +39,7 @@ impl Engine {
     }
 
     async fn push_all(&self, request: PushRequest, progress: &mpsc::Sender<Progress>) -> Result<()> {
-        let PushRequest { reference, auth } = request;
+        let PushRequest { reference, platform, auth } = request;
         if reference.digest().is_some() {
             return Err(Error::Invalid("cannot push a digest reference".to_owned()));
         }
@@ -45,7 +47,15 @@ impl Engine {
         // A client that has left ends the push elsewhere.
         let _gone = progress.send(message(Event::status(status))).await;
         let (images, asked) = (self.inner.images.clone(), reference.clone());
-        let chosen = blocking(move || choose(&images, &asked)).await?;
+        let chosen = blocking(move || {
+            let chosen = choose(&images, &asked)?;
+            // One image is one platform here: another one is refused before anything is sent.
+            for (reference, _) in chosen.iter().filter(|_| platform.is_some()) {
+                images.inspect(&reference.familiar(), platform.as_ref())?;
+            }
+            Ok::<_, Error>(chosen)
+        })
+        .await?;
         let credentials = credentials(auth);
         for (reference, id) in chosen {
             self.push_one(&reference, id, &credentials, progress).await?;

@@ -40,7 +40,7 @@ impl Host for EngineHost {
                 }
                 digest
             };
-            let pushing = self.0.image_push(PushRequest { reference: name, auth }, tx);
+            let pushing = self.0.image_push(PushRequest { reference: name, platform: None, auth }, tx);
             let (pushed, digest) = tokio::join!(pushing, listening);
             pushed.map_err(|error| Refusal { class: error.class(), message: chain(&error) })?;
             Ok(digest)

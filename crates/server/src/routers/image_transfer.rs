@@ -158,11 +158,8 @@ async fn push(call: Call) -> Answer {
         "" => reference,
         tag => reference.with_tag(tag).map_err(|e| invalid(&e))?,
     };
-    if call.version.since(46) {
-        // One image is one platform here: what is pushed is what there is.
-        let _checked = call.query.platform_json("platform")?;
-    }
-    let request = PushRequest { reference, auth: registry::auth(&call) };
+    let wanted = if call.version.since(46) { call.query.platform_json("platform")? } else { None };
+    let request = PushRequest { reference, platform: wanted.map(platform), auth: registry::auth(&call) };
     let app = call.app;
     progress(Early::Plain, move |told| async move {
         app.engine.image_push(request, told).await.map_err(Failure::from)

@@ -183,3 +183,31 @@ fn an_image_is_copied_between_engines_and_only_what_lacks_moves() {
     assert_eq!(said, "more:1");
     assert_eq!(id(&here), id(&there));
 }
+
+#[test]
+fn a_platform_is_chosen_from_an_index_and_another_is_told() {
+    let registry = Registry::start();
+    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (one, two, list) = (registry.image("one:1"), registry.image("two:1"), registry.image("list:1"));
+    here.docker(["tag", "busybox", &one]).ok();
+    let mine = here.docker(["inspect", "-f", "{{.Os}}/{{.Architecture}}", "busybox"]).ok();
+    here.docker(["push", "-q", "--platform", &mine, &one]).ok();
+    let err = here.docker(["push", "--platform", "linux/s390x", &one]).failed();
+    assert!(err.contains("does not match the specified platform (linux/s390x)"), "{err}");
+    let image = here.docker(["create", "--network", "none", "busybox"]).ok();
+    here.docker(["commit", "-c", "ENV OTHER=1", &image, &two]).ok();
+    here.docker(["push", "-q", &two]).ok();
+    client(&here, &["manifest", "create", &list, &one, &two]);
+    client(&here, &["manifest", "annotate", "--arch", "s390x", &list, &two]);
+    client(&here, &["manifest", "push", &list]);
+
+    let env = |engine: &Engine| engine.docker(["inspect", "-f", "{{.Config.Env}}", &list]).ok();
+    there.docker(["pull", "-q", &list]).ok();
+    assert!(!env(&there).contains("OTHER"));
+    let said = there.docker(["pull", "--platform", "linux/s390x", &list]).ok();
+    assert!(env(&there).contains("OTHER"), "{said}");
+    // The platform it came under is not what its config says: as with Docker, told and left to the person.
+    assert!(said.contains("WARNING: image with reference") && said.contains("(linux/s390x)"), "{said}");
+    let err = there.docker(["pull", "--platform", "linux/riscv64", &list]).failed();
+    assert!(err.contains("no matching manifest for linux/riscv64 in the manifest list entries"), "{err}");
+}
