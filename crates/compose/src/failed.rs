@@ -16,6 +16,14 @@ pub enum Failed {
         /// Why.
         cause: Box<Failed>,
     },
+    /// A new container that was to be well before the old one goes is not.
+    #[error("service {service:?}: the new container is not well, the old one stays: {cause}")]
+    StillTheOld {
+        /// The service.
+        service: String,
+        /// Why.
+        cause: Box<Failed>,
+    },
     /// A service is not in the project.
     #[error("no such service: {0}")]
     NoService(String),

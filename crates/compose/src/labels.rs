@@ -31,6 +31,9 @@ pub const VERSION: &str = "com.docker.compose.version";
 /// The container that this one takes the place of.
 pub const REPLACE: &str = "com.docker.compose.replace";
 
+/// On Gantry's engine: the container whose published ports this one gets when that one is stopped.
+pub const TAKES_PORTS: &str = "gantry.takes-ports-of";
+
 /// The Docker Compose whose behaviour ours is.
 pub const SPOKEN: &str = "2.40.3";
 

@@ -18,6 +18,9 @@ pub struct Observed {
     pub networks: Vec<ObservedNetwork>,
     /// All volumes of the engine.
     pub volumes: Vec<ObservedVolume>,
+    /// Whether the engine can hand a published port from one container to another: ours can. Asked only where a
+    /// service wants it.
+    pub hands_over: bool,
 }
 
 /// A network of the engine.
@@ -61,7 +64,13 @@ pub async fn look(client: &Client, project: &str) -> Result<Observed, ClientErro
         labels: pairs(&v["Labels"]),
         summary: v.clone(),
     });
-    Ok(Observed { containers, networks: networks.collect(), volumes: volumes.collect() })
+    let (networks, volumes) = (networks.collect(), volumes.collect());
+    Ok(Observed { containers, networks, volumes, hands_over: false })
+}
+
+/// Whether the engine can hand a published port from one container to another.
+pub async fn hands_over(client: &Client) -> Result<bool, ClientError> {
+    Ok(client.server_version().await?["Platform"]["Name"] == "Gantry")
 }
 
 /// The project's containers in the order of their names; with `all` also those that do not run.

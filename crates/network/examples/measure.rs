@@ -42,6 +42,7 @@ fn spec(name: String, ports: Vec<PortBinding>) -> SandboxSpec {
         dns: Default::default(),
         extra_hosts: Vec::new(),
         ports,
+        heir_of: None,
         files: None,
     }
 }

@@ -103,6 +103,9 @@ pub trait Writer: Send + Sync {
     fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error>;
     /// An endpoint went.
     fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error>;
+    /// Endpoints that stand changed: what is theirs before and after. Whoever can does it in one step, so that no packet
+    /// meets a moment between the two.
+    fn change_endpoints(&self, before: &[EndpointFacts], after: &[EndpointFacts]) -> Result<(), Error>;
     /// Takes every rule away: the engine leaves the host for good.
     fn withdraw(&self, facts: &Facts) -> Result<(), Error>;
 }
@@ -125,6 +128,9 @@ impl Writer for Nobody {
         Ok(())
     }
     fn remove_endpoint(&self, _: &EndpointFacts) -> Result<(), Error> {
+        Ok(())
+    }
+    fn change_endpoints(&self, _: &[EndpointFacts], _: &[EndpointFacts]) -> Result<(), Error> {
         Ok(())
     }
     fn withdraw(&self, _: &Facts) -> Result<(), Error> {

@@ -33,6 +33,7 @@ mod remove;
 mod restore;
 mod sandbox;
 mod sandbox_files;
+mod succeed;
 
 pub use create::Created;
 pub use restore::Restored;

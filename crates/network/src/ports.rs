@@ -140,7 +140,7 @@ impl Table {
 }
 
 /// Whether one packet could be meant for both host addresses.
-fn same_place(a: IpAddr, b: IpAddr) -> bool {
+pub(crate) fn same_place(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv6() == b.is_ipv6() && (a == b || a.is_unspecified() || b.is_unspecified())
 }
 

@@ -11,8 +11,9 @@ use gantry_names::{ContainerId, EndpointId, NetworkId};
 use serde::{Deserialize, Serialize};
 
 use crate::mac::Mac;
+use crate::ports::same_place;
 use crate::prefix::Prefix;
-use crate::spec::{Link, PortBinding, Protocol, SandboxSpec};
+use crate::spec::{HostPort, Link, PortBinding, Protocol, SandboxSpec};
 
 /// How a network carries packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -250,6 +251,31 @@ impl PublishedPort {
     }
 }
 
+impl PortBinding {
+    /// Whether what stands is what this asks for.
+    pub fn is_met_by(&self, port: &PublishedPort) -> bool {
+        let host_port = match self.host_port {
+            HostPort::Any => true,
+            HostPort::From(first) => first == port.host_port,
+            HostPort::OneOf(first, last) => (first..=last).contains(&port.host_port),
+        };
+        host_port
+            && (self.protocol, self.container_port, self.count)
+                == (port.protocol, port.container_port, port.count)
+            && self.host_ip.is_none_or(|ip| ip == port.host_ip)
+    }
+
+    /// Whether this asks for exactly those ports of the host that somebody has.
+    pub fn clashes_with(&self, port: &PublishedPort) -> bool {
+        let HostPort::From(first) = self.host_port else { return false };
+        let last = first.saturating_add(self.count.saturating_sub(1));
+        self.protocol == port.protocol
+            && first <= port.host_port.saturating_add(port.count.saturating_sub(1))
+            && port.host_port <= last
+            && self.host_ip.is_none_or(|ip| same_place(ip, port.host_ip))
+    }
+}
+
 /// A binding and the endpoint's view of it are the same thing at two times; kept for readers of the spec.
 impl From<&PublishedPort> for PortBinding {
     fn from(port: &PublishedPort) -> PortBinding {
@@ -258,7 +284,7 @@ impl From<&PublishedPort> for PortBinding {
             container_port: port.container_port,
             count: port.count,
             host_ip: Some(port.host_ip),
-            host_port: crate::spec::HostPort::From(port.host_port),
+            host_port: HostPort::From(port.host_port),
         }
     }
 }

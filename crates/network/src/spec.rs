@@ -90,6 +90,9 @@ pub struct SandboxSpec {
     pub extra_hosts: Vec<String>,
     /// `-p` and `-P`, ranges unresolved. Published on the endpoint that carries the default route.
     pub ports: Vec<PortBinding>,
+    /// Another container whose published ports this one waits for: it gets them when that one gives them up.
+    #[serde(default)]
+    pub heir_of: Option<ContainerId>,
     /// Where /etc/hosts, /etc/hostname and /etc/resolv.conf of this container are kept. When given, they are
     /// written at `create_sandbox` and kept up to date; the engine bind-mounts them.
     pub files: Option<SandboxFiles>,

@@ -15,7 +15,7 @@ use crate::firewall::{BridgeFacts, EndpointFacts, Facts};
 use crate::ports::{self, hold::Hold};
 use crate::prefix::Prefix;
 use crate::record::{Driver, Endpoint, Network};
-use crate::spec::{Port, SandboxSpec};
+use crate::spec::{Port, PortBinding, SandboxSpec};
 
 /// A network and whether its rules are written.
 #[derive(Debug)]
@@ -110,6 +110,35 @@ impl State {
                 let name = self.networks.get(&endpoint.network).map_or("", |held| held.record.name.as_str());
                 (std::cmp::Reverse(endpoint.gateway_priority), name)
             })
+    }
+
+    /// The container that waits for this one's ports, if its network stands.
+    pub fn heir(&self, holder: &ContainerId) -> Option<&ContainerId> {
+        let waits = |sandbox: &&HeldSandbox| sandbox.spec.heir_of.as_ref() == Some(holder);
+        let mut heirs = self.sandboxes.values().filter(waits).map(|sandbox| &sandbox.spec.container);
+        heirs.find(|heir| self.of(heir).any(|held| held.ruled))
+    }
+
+    /// What a container asks to have published and has not yet.
+    pub fn unpublished(&self, container: &ContainerId) -> Vec<PortBinding> {
+        let asked = self.sandboxes.get(container).map(|sandbox| sandbox.spec.ports.as_slice());
+        let has = |binding: &PortBinding| {
+            self.of(container).flat_map(|held| &held.record.ports).any(|port| binding.is_met_by(port))
+        };
+        asked.unwrap_or_default().iter().filter(|binding| !has(binding)).cloned().collect()
+    }
+
+    /// The same without what the container waits for until the one before it gives it up.
+    pub fn due(&self, container: &ContainerId) -> Vec<PortBinding> {
+        let holder = self.sandboxes.get(container).and_then(|sandbox| sandbox.spec.heir_of.as_ref());
+        let mut bindings = self.unpublished(container);
+        if let Some(holder) = holder {
+            let kept = |binding: &PortBinding| {
+                self.of(holder).flat_map(|held| &held.record.ports).any(|port| binding.clashes_with(port))
+            };
+            bindings.retain(|binding| !kept(binding));
+        }
+        bindings
     }
 
     /// What the rules need to know of an endpoint; `None` when it is on no bridge.

@@ -489,6 +489,62 @@ fn the_default_route_and_the_ports_follow_the_gateway() {
 }
 
 #[test]
+fn an_heir_takes_the_ports_of_who_holds_them_and_no_call_is_refused() {
+    for backend in [Firewall::Nftables, Firewall::Iptables] {
+        on_host_with(
+            |config| config.firewall = backend,
+            |world| {
+                let old = world.run("old", "bridge", web());
+                old.serve(80);
+                let heir = |name: &str, holder: &Container| {
+                    let spec = SandboxSpec { heir_of: Some(holder.id.clone()), ..world.spec(name, web()) };
+                    let id = spec.container.clone();
+                    let sandbox = world.networks.create_sandbox(spec).unwrap();
+                    let endpoints = world.networks.connect(&id, &[endpoint("bridge")]).unwrap();
+                    let namespace = gantry_netlink::Namespace::at(&sandbox.path.unwrap()).unwrap();
+                    Container { id, namespace, endpoints }
+                };
+                let new = heir("new", &old);
+                new.serve(80);
+                assert!(world.networks.ports_of(&new.id).is_empty(), "it waits");
+                assert!(world.networks.has_heir(&old.id) && !world.networks.has_heir(&new.id));
+                let done = std::sync::atomic::AtomicBool::new(false);
+                std::thread::scope(|scope| {
+                    let calls = scope.spawn(|| {
+                        let mut calls = 0;
+                        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                            call(&world.client, ip(HOST), WEB).expect("somebody answers at any moment");
+                            calls += 1;
+                        }
+                        calls
+                    });
+                    patiently(|| !calls.is_finished() && call(&host(), ip("127.0.0.1"), WEB).is_ok());
+                    assert!(world.networks.hand_over(&old.id).unwrap());
+                    world.networks.remove_sandbox(&old.id).unwrap();
+                    call(&host(), ip("127.0.0.1"), WEB).unwrap();
+                    done.store(true, std::sync::atomic::Ordering::Relaxed);
+                    assert!(calls.join().unwrap() > 0);
+                });
+                assert_eq!(world.networks.ports_of(&new.id)[0].host_port, WEB);
+                assert!(!world.networks.hand_over(&old.id).unwrap(), "there is nothing left to hand over");
+                // A holder that dies without a word leaves its ports to the heir as well.
+                let last = heir("last", &new);
+                last.serve(80);
+                world.networks.remove_sandbox(&new.id).unwrap();
+                call(&world.client, ip(HOST), WEB).unwrap();
+                assert!(
+                    std::net::TcpListener::bind(("0.0.0.0", WEB)).is_err(),
+                    "kept from the host's programs"
+                );
+                world.networks.remove_sandbox(&last.id).unwrap();
+                assert!(call(&world.client, ip(HOST), WEB).is_err());
+                std::net::TcpListener::bind(("0.0.0.0", WEB)).expect("nobody holds it any more");
+            },
+        );
+    }
+}
+
+#[test]
 fn static_addresses_and_refusals_in_dockers_words() {
     on_host(|world| {
         let pool = PoolSpec { subnet: Some("10.55.0.0/24".parse().unwrap()), ..PoolSpec::default() };

@@ -14,6 +14,16 @@ use crate::{hash, hooks, labels, names, references, start, wait};
 /// Since this version an engine takes several networks at a container's creation.
 const ALL_NETWORKS: &str = "1.44";
 
+/// The place that a new container takes.
+pub(super) struct Place<'p> {
+    /// Of this one.
+    pub(super) replaces: Option<&'p Existing>,
+    /// With its anonymous volumes.
+    pub(super) inherit: bool,
+    /// With its published ports.
+    pub(super) takes_ports: bool,
+}
+
 impl Executor<'_> {
     pub(super) async fn create_container(
         &self,
@@ -21,17 +31,19 @@ impl Executor<'_> {
         service: &str,
         number: u32,
         name: &str,
-        replaces: Option<&Existing>,
-        inherit: bool,
+        place: Place<'_>,
     ) -> Result<(), Failed> {
         let service = &self.scene.project.services[service];
         let resolved = references::resolve(service, |other| self.first_of(other))?;
-        let kept = match replaces.filter(|_| inherit) {
+        let kept = match place.replaces.filter(|_| place.inherit) {
             Some(old) => self.kept(service, old),
             None => Vec::new(),
         };
         let mut further = Vec::new();
-        if replaces.is_some() {
+        if let Some(old) = place.replaces {
+            if place.takes_ports {
+                further.push((labels::TAKES_PORTS, old.id.clone()));
+            }
             let replaced = match service.container_name.as_str() {
                 "" => format!("{}{}{number}", service.name, self.scene.separator.as_str()),
                 own => own.to_owned(),
@@ -136,8 +148,17 @@ impl Executor<'_> {
     pub(super) async fn start_created(&self, created: StepId, service: &str) -> Result<(), Failed> {
         let id = self.made_by(created);
         let service = &self.scene.project.services[service];
-        start::begin(self.scene, service, &id, &service.name).await?;
-        wait::until_well(self.scene.client, &id).await
+        let well = async {
+            start::begin(self.scene, service, &id, &service.name).await?;
+            wait::until_well(self.scene.client, &id).await
+        };
+        let Err(failure) = well.await else { return Ok(()) };
+        // The old one serves on; of the new one nothing is left that a later `up` could take for the right one.
+        let gone = self.scene.client.container_remove(&id, Query::new().flag("force", true)).await;
+        if let Err(err) = gone {
+            self.scene.progress.warn(&format!("{}: {err}", service.name));
+        }
+        Err(Failed::StillTheOld { service: service.name.clone(), cause: Box::new(failure) })
     }
 }
 

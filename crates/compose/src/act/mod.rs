@@ -3,6 +3,7 @@
 mod containers;
 mod networks;
 
+use containers::Place;
 pub(crate) use containers::{create as create_one, links};
 
 use std::cell::RefCell;
@@ -146,8 +147,10 @@ impl<'a> Executor<'a> {
             Operation::Connect { container, network, key } => self.connect(container, network, key).await,
             Operation::CreateVolume { key, .. } => self.create_volume(key).await,
             Operation::RemoveVolume { name } => Ok(self.scene.client.volume_remove(name, true).await?),
-            Operation::CreateContainer { service, number, name, replaces, inherit } => {
-                self.create_container(id, service, *number, name, replaces.as_ref(), *inherit).await
+            Operation::CreateContainer { service, number, name, replaces, inherit, takes_ports } => {
+                let place =
+                    Place { replaces: replaces.as_ref(), inherit: *inherit, takes_ports: *takes_ports };
+                self.create_container(id, service, *number, name, place).await
             }
             Operation::StopContainer { container, timeout } => self.stop_container(container, *timeout).await,
             Operation::RemoveContainer { container } => self.remove_container(container).await,

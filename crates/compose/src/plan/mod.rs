@@ -18,6 +18,7 @@ use crate::order::Order;
 use crate::scene::Images;
 
 pub(crate) use orphans::is_orphan;
+pub use services::starts_first;
 pub use volumes::diverged as diverged_volumes;
 
 /// When a container is made anew.
@@ -132,6 +133,8 @@ pub enum Operation {
         replaces: Option<Existing>,
         /// Whether it gets that one's anonymous volumes.
         inherit: bool,
+        /// Whether it gets that one's published ports when that one is stopped.
+        takes_ports: bool,
     },
     /// Stops a container.
     StopContainer {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use gantry_compose_file::project::{Data, MountKind, Service, UpdateOrder};
+use gantry_compose_file::project::{Data, MountKind, NetworkOfService, Service, UpdateOrder};
 
 use super::{Operation, Planner, Recreate, StepId};
 use crate::containers::{Container, State};
@@ -32,7 +32,7 @@ impl<'a> Planner<'a> {
             observed.of_service(&service.name).filter(|c| !self.removed.contains_key(&c.id)).collect();
         // Those that stay come first, and of those the lowest numbers: what is too much is the newest.
         there.sort_by_key(|c| (self.outdated(&wanted, c).is_some(), c.number, Reverse(c.created)));
-        let mut last = self.repair(&mut there);
+        let mut last = self.repair(service, &mut there);
         let mut stands_on = self.stands_on(service);
         // What is removed may have a name that is wanted again.
         stands_on.extend(&last);
@@ -65,6 +65,7 @@ impl<'a> Planner<'a> {
                 name: names::container(&self.project.name, service, number, self.separator),
                 replaces: None,
                 inherit: false,
+                takes_ports: false,
             };
             let mut after = stands_on.clone();
             after.extend(self.removed_of(&service.name));
@@ -170,10 +171,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Of two containers with one number, which an interrupted run leaves, the better one stays.
-    fn repair(&mut self, there: &mut Vec<&Container>) -> Vec<StepId> {
+    fn repair(&mut self, service: &Service, there: &mut Vec<&Container>) -> Vec<StepId> {
         let mut steps = Vec::new();
         let mut kept: Vec<&Container> = Vec::new();
-        for container in std::mem::take(there) {
+        let mut all = std::mem::take(there);
+        if starts_first(service) {
+            // The one that was to take a place without a lost request never got as far as its name: once more.
+            all.sort_by_key(|c| names::without_interim(&c.name) != c.name);
+        }
+        for container in all {
             match kept.iter().any(|k| k.number == container.number && container.number > 0) {
                 false => kept.push(container),
                 true => steps.push(self.remove(container, "left by an interrupted run")),
@@ -202,24 +208,19 @@ impl<'a> Planner<'a> {
         let right_name = names::container(&self.project.name, service, old.number, self.separator);
         let group = Some(right_name.clone());
         let group = group.as_deref();
+        let first = self.goes_first(service, old);
         let create = Operation::CreateContainer {
             service: service.name.clone(),
             number: old.number,
             name: names::interim(&old.id, &right_name),
             replaces: Some(old.into()),
             inherit: !self.options.renew_anonymous,
+            takes_ports: first && !service.ports.is_empty(),
         };
         let created = self.plan.add_to(group, create, cause, &after);
         let because = format!("replaced by step {}", created + 1);
         let mut ready = created;
-        let starts_first = starts_first(service);
-        if starts_first && !service.ports.is_empty() {
-            // Two containers cannot have one port of the host, not for a moment.
-            self.plan.warnings.push(format!(
-                "service {:?} publishes ports: its old container stops before the new one starts, not start-first",
-                service.name
-            ));
-        } else if starts_first && old.is_running() && !self.stopped.contains_key(&old.id) {
+        if first {
             let start = Operation::StartCreated { created, service: service.name.clone() };
             ready = self.plan.add_to(group, start, "the new one first", &[created]);
         }
@@ -240,6 +241,27 @@ impl<'a> Planner<'a> {
         self.plan.add_to(group, rename, "it is alone now", &[removed])
     }
 
+    /// Whether the new container starts while the old one still serves. What stands in the way is told.
+    fn goes_first(&mut self, service: &Service, old: &Container) -> bool {
+        if !starts_first(service) || !old.is_running() || self.stopped.contains_key(&old.id) {
+            return false;
+        }
+        let place = |p: &&NetworkOfService| !p.ipv4_address.is_empty() || !p.ipv6_address.is_empty();
+        let why = match () {
+            () if !service.ports.is_empty() && !self.observed.hands_over => {
+                "publishes ports, and this engine cannot hand a port from one container to another"
+            }
+            () if service.networks.values().flatten().any(|p| place(&p)) => "has an address of its own",
+            () if service.network_mode == "host" => "is in the host's network",
+            () => return true,
+        };
+        self.plan.warnings.push(format!(
+            "service {:?} {why}: its old container stops before the new one starts, not start-first",
+            service.name
+        ));
+        false
+    }
+
     /// Those who asked to restart with this service stop first and start again behind it.
     fn stop_dependents(&mut self, service: &Service) -> Vec<StepId> {
         let asks = |s: &&Service| s.depends_on.get(&service.name).is_some_and(|d| d.restart);
@@ -256,12 +278,11 @@ fn not_mounted(volume: String) -> String {
 }
 
 /// Whether the new container is to be well before the old one goes.
-pub(crate) fn starts_first(service: &Service) -> bool {
+pub fn starts_first(service: &Service) -> bool {
     let update = service.deploy.as_ref().and_then(|d| d.update_config.as_ref());
-    let asked = match service.extensions.get("x-gantry-update") {
+    match service.extensions.get("x-gantry-update") {
         Some(Data::Text(word)) => word == "start-first",
         Some(Data::Map(map)) => map.get("order") == Some(&Data::Text("start-first".into())),
         _ => update.and_then(|u| u.order) == Some(UpdateOrder::StartFirst),
-    };
-    asked && service.container_name.is_empty()
+    }
 }

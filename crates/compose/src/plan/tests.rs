@@ -70,7 +70,8 @@ fn observed(project: &Project, containers: Vec<Container>) -> Observed {
         labels: of(key, hash::volume(volume)),
         summary: serde_json::Value::Null,
     });
-    Observed { containers, networks: networks.collect(), volumes: volumes.collect() }
+    let (networks, volumes) = (networks.collect(), volumes.collect());
+    Observed { containers, networks, volumes, hands_over: false }
 }
 
 fn images() -> Images {
@@ -268,6 +269,32 @@ fn start_first_has_the_new_one_well_before_the_old_one_stops() {
     let plan = plan(&project, &there, &images(), Separator::Hyphen, &Options::default()).unwrap();
     assert!(plan.warnings[0].contains("publishes ports"));
     assert!(!plan.steps.iter().any(|s| matches!(s.operation, Operation::StartCreated { .. })));
+    // Where the engine hands ports over, the new container is to get them.
+    let able = Observed { hands_over: true, ..there };
+    let steps =
+        super::plan(&project, &able, &images(), Separator::Hyphen, &Options::default()).unwrap().steps;
+    assert!(matches!(steps[0].operation, Operation::CreateContainer { takes_ports: true, .. }));
+    assert!(matches!(steps[1].operation, Operation::StartCreated { .. }));
+}
+
+#[test]
+fn an_unfinished_start_first_begins_again_and_the_old_one_serves_on() {
+    let mut web = service("web");
+    let update = RollingUpdate { order: Some(UpdateOrder::StartFirst), ..RollingUpdate::default() };
+    web.deploy = Some(Deploy { update_config: Some(update), ..Deploy::default() });
+    let mut project = project(vec![web]);
+    let old = container(&project, "web", 1);
+    project.services.get_mut("web").unwrap().user = "nobody".into();
+    let unfinished = Container {
+        id: "beef00000000".into(),
+        name: crate::names::interim(&old.id, &old.name),
+        ..container(&project, "web", 1)
+    };
+    let there = observed(&project, vec![old, unfinished]);
+    let steps = told(&project, &there, &Options::default());
+    let verbs: Vec<&str> = steps.iter().map(|s| s.split(' ').next().unwrap()).collect();
+    assert_eq!(verbs, ["stop", "remove", "create", "start", "stop", "remove", "rename"]);
+    assert!(steps[0].contains("_p-web-1"), "{steps:?}");
 }
 
 #[test]

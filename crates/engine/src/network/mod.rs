@@ -21,7 +21,7 @@ use gantry_network::{Config, Endpoint, Networks};
 use gantry_store::Store;
 
 use crate::bundle::NetNamespace;
-use crate::engine::Engine;
+use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
 use crate::spec::{ContainerSpec, NetworkMode};
@@ -212,6 +212,20 @@ impl Engine {
         match networks.remove_sandbox(id) {
             Ok(endpoints) => endpoints.iter().for_each(|endpoint| self.network_event(endpoint, "disconnect")),
             Err(err) => tracing::warn!(%err, container = %id, "remove sandbox"),
+        }
+    }
+
+    /// Gives the published ports of a container that is about to be stopped to the one that waits for them. Where that
+    /// fails they go with its network, as always.
+    pub(crate) async fn hand_over_ports(&self, id: &ContainerId) {
+        let Some(networks) = self.inner.network.networks.clone().filter(|networks| networks.has_heir(id))
+        else {
+            return;
+        };
+        let holder = id.clone();
+        let handed = blocking(move || networks.hand_over(&holder).map_err(Error::networking)).await;
+        if let Err(err) = handed {
+            tracing::warn!(%err, container = %id, "hand its published ports over");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use gantry_names::ContainerId;
 use gantry_network as net;
 use gantry_network::{DnsSpec, HostPort, Link, Port, PortBinding, SandboxFiles, SandboxMode, SandboxSpec};
 
@@ -9,6 +10,9 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
 use crate::spec::{ContainerSpec, EndpointSpec, HostBinding, NetworkMode, PortSpec, Protocol};
+
+/// The label that names the container whose published ports this one takes when that one is stopped.
+const HEIR_OF: &str = "gantry.takes-ports-of";
 
 /// A link with what it leads to.
 pub(super) struct Linked {
@@ -52,6 +56,7 @@ pub(super) fn sandbox(record: &ContainerRecord, files: SandboxFiles) -> Result<S
         dns: dns(&record.spec)?,
         extra_hosts: record.spec.extra_hosts.clone(),
         ports: ports(&record.spec),
+        heir_of: record.spec.labels.get(HEIR_OF).and_then(|id| ContainerId::parse(id).ok()),
         files: Some(files),
     })
 }

@@ -132,7 +132,7 @@ fn chain_exists(ipv6: bool, chain: &str) -> bool {
 }
 
 /// Rules of a network: table, chain with verb placeholder, and the rest.
-fn bridge_rules(bridge: &BridgeFacts, ipv6: bool) -> Vec<(&'static str, String, bool)> {
+fn bridge_rules(bridge: &BridgeFacts, ipv6: bool) -> Vec<Line> {
     let name = &bridge.bridge;
     let loopback = if ipv6 { "::1/128" } else { "127.0.0.0/8" };
     let mut rules = Vec::new();
@@ -186,7 +186,7 @@ fn bridge_rules(bridge: &BridgeFacts, ipv6: bool) -> Vec<(&'static str, String, 
 }
 
 /// Rules of an endpoint; the last part says whether it goes in front.
-fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<(&'static str, String, bool)> {
+fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<Line> {
     let bridge = &endpoint.bridge.bridge;
     let mut rules = Vec::new();
     let Some(own) = endpoint.address(ipv6) else { return rules };
@@ -240,19 +240,19 @@ fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<(&'static str, St
     rules
 }
 
-/// What adds the rules that are not there, or deletes those that are.
-fn script(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> String {
+/// A rule: its table, its text, and whether it goes in front.
+type Line = (&'static str, String, bool);
+
+/// What deletes those of the first that are there and adds those of the second that are not: one step in each table.
+fn script(ipv6: bool, old: &[Line], new: &[Line]) -> String {
     let mut script = String::new();
     for table in TABLES {
-        let of_table = rules.iter().filter(|(of, rule, _)| *of == table && check(ipv6, table, rule) != add);
         let mut lines = String::new();
-        for (_, rule, front) in of_table {
-            let how = match (add, front) {
-                (true, true) => "-I",
-                (true, false) => "-A",
-                (false, _) => "-D",
-            };
-            let _ = writeln!(lines, "{how} {rule}");
+        for (_, rule, _) in old.iter().filter(|(of, rule, _)| *of == table && check(ipv6, table, rule)) {
+            let _ = writeln!(lines, "-D {rule}");
+        }
+        for (_, rule, front) in new.iter().filter(|(of, rule, _)| *of == table && !check(ipv6, table, rule)) {
+            let _ = writeln!(lines, "{} {rule}", if *front { "-I" } else { "-A" });
         }
         if !lines.is_empty() {
             let _ = write!(script, "*{table}\n{lines}COMMIT\n");
@@ -262,8 +262,8 @@ fn script(ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Stri
 }
 
 impl Iptables {
-    fn apply(&self, ipv6: bool, rules: &[(&'static str, String, bool)], add: bool) -> Result<(), Error> {
-        let script = script(ipv6, rules, add);
+    fn apply(&self, ipv6: bool, old: &[Line], new: &[Line]) -> Result<(), Error> {
+        let script = script(ipv6, old, new);
         if script.is_empty() { Ok(()) } else { self.restore(ipv6, &script) }
     }
 }
@@ -293,21 +293,35 @@ impl Writer for Iptables {
             if !chain_exists(ipv6, "DOCKER-ISOLATION-STAGE-2") {
                 self.restore(ipv6, &foundation(ipv6))?;
             }
-            self.apply(ipv6, &bridge_rules(bridge, ipv6), true)?;
+            self.apply(ipv6, &[], &bridge_rules(bridge, ipv6))?;
         }
         Ok(())
     }
 
     fn remove_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
-        families(bridge).try_for_each(|ipv6| self.apply(ipv6, &bridge_rules(bridge, ipv6), false))
+        families(bridge).try_for_each(|ipv6| self.apply(ipv6, &bridge_rules(bridge, ipv6), &[]))
     }
 
     fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
-        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &endpoint_rules(endpoint, ipv6), true))
+        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &[], &endpoint_rules(endpoint, ipv6)))
     }
 
     fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
-        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &endpoint_rules(endpoint, ipv6), false))
+        FAMILIES.into_iter().try_for_each(|ipv6| self.apply(ipv6, &endpoint_rules(endpoint, ipv6), &[]))
+    }
+
+    fn change_endpoints(&self, before: &[EndpointFacts], after: &[EndpointFacts]) -> Result<(), Error> {
+        for ipv6 in FAMILIES {
+            let rules = |all: &[EndpointFacts]| -> Vec<Line> {
+                all.iter().flat_map(|endpoint| endpoint_rules(endpoint, ipv6)).collect()
+            };
+            let (mut old, mut new) = (rules(before), rules(after));
+            let stays: Vec<Line> = old.iter().filter(|rule| new.contains(rule)).cloned().collect();
+            old.retain(|rule| !stays.contains(rule));
+            new.retain(|rule| !stays.contains(rule));
+            self.apply(ipv6, &old, &new)?;
+        }
+        Ok(())
     }
 
     fn withdraw(&self, facts: &Facts) -> Result<(), Error> {

@@ -195,6 +195,12 @@ impl Writer for Nftables {
         self.lock().socket.commit(batch).map_err(kernel)
     }
 
+    fn change_endpoints(&self, before: &[EndpointFacts], after: &[EndpointFacts]) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        rules::change_endpoints(&mut batch, before, after);
+        self.lock().socket.commit(batch).map_err(kernel)
+    }
+
     fn withdraw(&self, facts: &Facts) -> Result<(), Error> {
         let inner = &mut *self.lock();
         let mut batch = Batch::new();

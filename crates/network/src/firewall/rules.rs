@@ -425,6 +425,18 @@ pub fn remove_endpoint(batch: &mut Batch, endpoint: &EndpointFacts) {
     }
 }
 
+/// Makes of what some endpoints had what they have; an element that stays is not touched.
+pub fn change_endpoints(batch: &mut Batch, before: &[EndpointFacts], after: &[EndpointFacts]) {
+    let (old, new): (Vec<_>, Vec<_>) =
+        (before.iter().flat_map(elements).collect(), after.iter().flat_map(elements).collect());
+    for (table, set, gone) in old.iter().filter(|one| !new.contains(one)) {
+        batch.delete_elements(*table, set, gone);
+    }
+    for (table, set, come) in new.iter().filter(|one| !old.contains(one)) {
+        batch.add_elements(*table, set, come);
+    }
+}
+
 /// Whether any network needs the bridge table.
 pub fn needs_bridge_table(facts: &Facts) -> bool {
     facts.bridges.iter().any(|bridge| !bridge.options.icc)

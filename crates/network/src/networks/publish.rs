@@ -18,10 +18,21 @@ use crate::sysctl;
 impl Shared {
     /// Chooses and holds the ports of a container on its gateway, when they are on no endpoint yet.
     pub(super) fn choose_ports(&self, state: &mut State, container: &ContainerId) -> Result<(), Error> {
-        let Some(bindings) = state.sandboxes.get(container).map(|sandbox| sandbox.spec.ports.clone()) else {
+        if state.of(container).any(|held| !held.record.ports.is_empty()) {
             return Ok(());
-        };
-        if bindings.is_empty() || state.of(container).any(|held| !held.record.ports.is_empty()) {
+        }
+        let bindings = state.due(container);
+        self.take_ports(state, container, &bindings)
+    }
+
+    /// Chooses and holds these ports on the container's gateway, besides those that it has.
+    pub(super) fn take_ports(
+        &self,
+        state: &mut State,
+        container: &ContainerId,
+        bindings: &[PortBinding],
+    ) -> Result<(), Error> {
+        if bindings.is_empty() {
             return Ok(());
         }
         let Some(gateway) = state.gateway(container).cloned() else { return Ok(()) };
@@ -35,7 +46,7 @@ impl Shared {
         let ephemeral = sysctl::ephemeral_ports().unwrap_or(EPHEMERAL);
         let mut ports = Vec::new();
         let mut holds = Vec::new();
-        for binding in &bindings {
+        for binding in bindings {
             let addresses = host_addresses(binding, &options, &gateway);
             let routed = |address: &IpAddr| options.mode(address.is_ipv6()) == GatewayMode::Routed;
             let (open, rewritten): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(routed);
@@ -68,8 +79,8 @@ impl Shared {
             }
         }
         if let Some(held) = state.endpoints.get_mut(&gateway.id) {
-            held.record.ports = ports;
-            held.holds = holds;
+            held.record.ports.extend(ports);
+            held.holds.extend(holds);
         }
         Ok(())
     }
@@ -191,7 +202,7 @@ fn forget_flows_later(endpoint: &Endpoint) -> Result<(), Error> {
 }
 
 /// A UDP flow that the kernel remembers goes on past new rules, and past their end.
-fn forget_flows(endpoint: &Endpoint) -> Result<(), Error> {
+pub(super) fn forget_flows(endpoint: &Endpoint) -> Result<(), Error> {
     let udp: Vec<&PublishedPort> =
         endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp).collect();
     // The count is this namespace's; without any connection there is nothing to walk for.

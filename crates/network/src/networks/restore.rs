@@ -80,7 +80,7 @@ impl Shared {
 
     /// Keeps the published ports from the host's programs again. One that took a port meanwhile is told; packets go on
     /// to the container all the same.
-    fn hold_again(&self, endpoint: &Endpoint) {
+    pub(super) fn hold_again(&self, endpoint: &Endpoint) {
         let mut holds = Vec::new();
         for port in &endpoint.ports {
             let Some(own) = endpoint.addresses().find(|own| own.is_ipv6() == port.host_ip.is_ipv6()) else {

@@ -124,6 +124,7 @@ impl Shared {
             state.ports.release(&endpoint.id);
         }
         state.sandboxes.remove(container);
-        first.map(|()| endpoints)
+        drop(state);
+        first.and(self.settle_heir(container)).map(|()| endpoints)
     }
 }

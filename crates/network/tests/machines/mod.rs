@@ -183,6 +183,7 @@ impl World {
             dns: Default::default(),
             extra_hosts: Vec::new(),
             ports,
+            heir_of: None,
             files: Some(SandboxFiles {
                 hosts: dir.join("hosts"),
                 hostname: dir.join("hostname"),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use gantry_compose::logs::{Attach, OnExit, Printer, attached};
-use gantry_compose::plan::{Options, Recreate, diverged_volumes};
-use gantry_compose::{Container, Images, look, start, up};
+use gantry_compose::plan::{self, Options, Recreate, diverged_volumes};
+use gantry_compose::{Container, Images, look, observe, start, up};
 use gantry_compose_file::project::Project;
 
 use super::ground::{Ground, ansi, is_set};
@@ -234,7 +234,10 @@ pub(super) async fn make(
     let (images, observed) =
         futures_util::future::join(prepare::prepare(ground, wish), look(ground.client, &ground.project.name))
             .await;
-    let (images, observed) = (images?, observed?);
+    let (images, mut observed) = (images?, observed?);
+    if ground.project.services.values().any(|s| plan::starts_first(s) && !s.ports.is_empty()) {
+        observed.hands_over = observe::hands_over(ground.client).await?;
+    }
     for key in diverged_volumes(&ground.project, &observed) {
         let name = &ground.project.volumes[&key].name;
         let question = format!(

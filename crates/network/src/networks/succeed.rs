@@ -1,0 +1,96 @@
+//! One container takes the published ports of another, without a moment in which they lead nowhere.
+//!
+//! The heir is made with the ports it wants and the name of who holds them ([`SandboxSpec::heir_of`]); it starts without
+//! them. They are its own when the holder gives them up before it is asked to end ([`Networks::hand_over`]), or when
+//! the holder's network is gone, whatever the reason. Connections that stand stay with the holder.
+//!
+//! [`SandboxSpec::heir_of`]: crate::spec::SandboxSpec::heir_of
+
+use gantry_names::ContainerId;
+
+use super::publish::forget_flows;
+use super::{Networks, Shared};
+use crate::failure::Error;
+use crate::record::{Change, Endpoint};
+use crate::state::State;
+
+impl Networks {
+    /// Whether somebody waits for this container's ports.
+    pub fn has_heir(&self, holder: &ContainerId) -> bool {
+        self.shared.state().heir(holder).is_some()
+    }
+
+    /// Gives the container's published ports to the one that waits for them. Whether there was one. When the heir
+    /// cannot have them, the holder keeps them.
+    pub fn hand_over(&self, holder: &ContainerId) -> Result<bool, Error> {
+        self.shared.hand_over(holder)
+    }
+}
+
+/// Endpoints as they were and as they are: the holder's and the heir's.
+struct Moved {
+    before: [Endpoint; 2],
+    after: [Endpoint; 2],
+}
+
+impl Shared {
+    fn hand_over(&self, holder: &ContainerId) -> Result<bool, Error> {
+        let Some(moved) = self.move_to_heir(holder)? else { return Ok(false) };
+        self.write(&moved.after.iter().cloned().map(Change::PutEndpoint).collect::<Vec<_>>())?;
+        let facts = |state: &mut State| {
+            let of = |all: &[Endpoint]| {
+                all.iter().filter_map(|endpoint| state.endpoint_facts(endpoint)).collect::<Vec<_>>()
+            };
+            (of(&moved.before), of(&moved.after))
+        };
+        self.change_rules(facts, |writer, (before, after)| writer.change_endpoints(before, after))?;
+        forget_flows(&moved.before[0])?;
+        Ok(true)
+    }
+
+    /// Decides the move: the table, the rows in memory and what is kept from the host's programs.
+    fn move_to_heir(&self, holder: &ContainerId) -> Result<Option<Moved>, Error> {
+        let mut state = self.state();
+        let from = state.of(holder).find(|held| !held.record.ports.is_empty());
+        let (Some(from), Some(heir)) = (from.map(|held| held.record.clone()), state.heir(holder).cloned())
+        else {
+            return Ok(None);
+        };
+        let Some(to) = state.gateway(&heir).cloned() else { return Ok(None) };
+        state.ports.release(&from.id);
+        if let Some(held) = state.endpoints.get_mut(&from.id) {
+            held.record.ports.clear();
+            held.holds.clear();
+        }
+        let wanted = state.unpublished(&heir);
+        if let Err(error) = self.take_ports(&mut state, &heir, &wanted) {
+            for port in &from.ports {
+                state.ports.insert(from.id.clone(), port.clone());
+            }
+            if let Some(held) = state.endpoints.get_mut(&from.id) {
+                held.record.ports.clone_from(&from.ports);
+            }
+            drop(state);
+            self.hold_again(&from);
+            return Err(error);
+        }
+        let now = |before: &Endpoint| state.endpoints.get(&before.id).map(|held| held.record.clone());
+        let after = [now(&from).unwrap_or(from.clone()), now(&to).unwrap_or(to.clone())];
+        Ok(Some(Moved { before: [from, to], after }))
+    }
+
+    /// The holder is gone: what its heir waited for is published.
+    pub(super) fn settle_heir(&self, gone: &ContainerId) -> Result<(), Error> {
+        let standing = {
+            let mut state = self.state();
+            let Some(heir) = state.heir(gone).cloned() else { return Ok(()) };
+            let wanted = state.due(&heir);
+            self.take_ports(&mut state, &heir, &wanted)?;
+            state.gateway(&heir).cloned()
+        };
+        let Some(endpoint) = standing else { return Ok(()) };
+        self.write(&[Change::PutEndpoint(endpoint.clone())])?;
+        // What it had before is in the new facts as well; elements that are there stay.
+        self.write_rules(&endpoint)
+    }
+}
