@@ -1,10 +1,12 @@
 //! `compose build`, and the build that `up` does.
 
+mod bake;
+
 use std::path::PathBuf;
 
 use gantry_compose::names;
 use gantry_compose::progress::Event;
-use gantry_compose_file::project::{Service, Source};
+use gantry_compose_file::project::{Build, Project, Service, Source};
 
 use super::delegate::{delegate, option, switch as on};
 use super::ground::Ground;
@@ -66,6 +68,51 @@ pub struct Extra {
     pub ssh: String,
     /// Leave nothing of a failed build.
     pub force_rm: bool,
+    /// Only look for mistakes.
+    pub check: bool,
+    /// Attestations of provenance and materials, as they were written.
+    pub attestations: [String; 2],
+}
+
+/// What a service's `additional_contexts` name as the image of a service.
+const OF_SERVICE: &str = "service:";
+
+/// The services that are built, each behind those whose images its build stands on.
+pub fn ordered<'p>(
+    project: &'p Project,
+    chosen: impl Iterator<Item = &'p Service>,
+) -> Result<Vec<&'p Service>, Failure> {
+    fn visit<'p>(
+        project: &'p Project,
+        service: &'p Service,
+        above: &mut Vec<&'p str>,
+        out: &mut Vec<&'p Service>,
+    ) -> Outcome {
+        let Some(build) = &service.build else { return Ok(()) };
+        if out.iter().any(|known| known.name == service.name) {
+            return Ok(());
+        }
+        if above.contains(&service.name.as_str()) {
+            return Err(
+                format!("the builds of {} and {} need each other", above.join(", "), service.name).into()
+            );
+        }
+        above.push(&service.name);
+        for name in build.additional_contexts.values().filter_map(|place| place.strip_prefix(OF_SERVICE)) {
+            let base = project.services.get(name).or_else(|| project.disabled.get(name));
+            let missing =
+                || format!("service {:?} is built from {name:?}, which is no service", service.name);
+            visit(project, base.ok_or_else(missing)?, above, out)?;
+        }
+        above.pop();
+        out.push(service);
+        Ok(())
+    }
+    let mut out = Vec::new();
+    for service in chosen {
+        visit(project, service, &mut Vec::new(), &mut out)?;
+    }
+    Ok(out)
 }
 
 async fn run(s: &Session, m: &Matches) -> Outcome {
@@ -78,23 +125,31 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         memory: m.text("memory").to_owned(),
         ssh: m.text("ssh").to_owned(),
         force_rm: m.on("force-rm"),
+        check: m.on("check"),
+        attestations: ["provenance", "sbom"].map(|name| m.text(name).to_owned()),
     };
     let chosen = |service: &&Service| {
         m.words.is_empty() || m.on("with-dependencies") || m.words.contains(&service.name)
     };
-    let services: Vec<&Service> =
-        ground.project.services.values().filter(|s| s.build.is_some()).filter(chosen).collect();
+    let services = ordered(&ground.project, ground.project.services.values().filter(chosen))?;
     if services.is_empty() {
         ground.progress().warn("No services to build");
         return Ok(());
     }
+    if m.on("print") {
+        print::line(&bake::file(&ground, &services, &extra)?);
+        return Ok(());
+    }
     for service in &services {
         let image = names::image(&ground.project.name, service, ground.separator());
-        if m.on("print") || m.on("check") || ground.dry_run() {
-            print::line(&format!("{}: {image}", service.name));
+        if ground.dry_run() {
+            ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
             continue;
         }
         self::service(&ground, service, &extra).await?;
+        if extra.check {
+            continue;
+        }
         ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
         if m.on("push") {
             push::image(&ground, &image, m.on("quiet")).await?;
@@ -152,9 +207,21 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
     on(&mut args, "pull", build.pull || extra.pull);
     on(&mut args, "quiet", extra.quiet);
     on(&mut args, "force-rm", extra.force_rm);
+    on(&mut args, "check", extra.check);
+    args.extend(build.cache_to.iter().map(|place| format!("--cache-to={place}")));
+    args.extend(build.no_cache_filter.iter().map(|stage| format!("--no-cache-filter={stage}")));
+    args.extend(entitlements(build).into_iter().map(|right| format!("--allow={right}")));
+    for (flag, (asked, written)) in ["provenance", "sbom"]
+        .into_iter()
+        .zip(extra.attestations.iter().zip([&build.provenance, &build.sbom]))
+    {
+        option(&mut args, flag, if asked.is_empty() { written } else { asked });
+    }
     let has = |flag: &str| image::build::BUILD.flags.iter().flat_map(|t| t.iter()).any(|f| f.long == flag);
     if has("build-context") {
-        args.extend(build.additional_contexts.iter().map(|(k, v)| format!("--build-context={k}={v}")));
+        for (name, place) in contexts(ground, build) {
+            args.push(format!("--build-context={name}={place}"));
+        }
     } else if let Some(context) = build.additional_contexts.keys().next() {
         return Err(told(Failure::text(1, format!("additional context {context:?} needs BuildKit"))));
     }
@@ -189,6 +256,27 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
         let _ = std::fs::remove_file(file);
     }
     done.map_err(told)
+}
+
+/// Further contexts; another service's image is one by its name.
+fn contexts(ground: &Ground<'_>, build: &Build) -> Vec<(String, String)> {
+    let place = |place: &String| {
+        let base = place.strip_prefix(OF_SERVICE).and_then(|name| ground.project.service(name));
+        base.map_or_else(
+            || place.clone(),
+            |base| format!("docker-image://{}", names::image(&ground.project.name, base, ground.separator())),
+        )
+    };
+    build.additional_contexts.iter().map(|(name, written)| (name.clone(), place(written))).collect()
+}
+
+/// What the build may do; `privileged` is the older word for one of them.
+fn entitlements(build: &Build) -> Vec<String> {
+    let mut all = build.entitlements.clone();
+    if build.privileged && !all.iter().any(|right| right == "security.insecure") {
+        all.push("security.insecure".to_owned());
+    }
+    all
 }
 
 fn secrets(ground: &Ground<'_>, service: &Service, can: bool, args: &mut Vec<String>) -> Outcome {

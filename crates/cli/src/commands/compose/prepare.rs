@@ -45,11 +45,11 @@ pub async fn prepare(ground: &Ground<'_>, wish: &Wish<'_>) -> Result<Images, Fai
     let mut there = images::facts(ground.client, &wanted).await?;
     let mut fresh = pull(ground, wish, &there).await?;
     if !wish.no_build {
-        for service in project.services.values() {
+        for service in build::ordered(project, project.services.values())? {
             let image = names::image(&project.name, service, ground.separator());
             let forced = wish.build || policy(service, wish) == PullPolicy::Build;
             let missing = !there.contains_key(&image) && !fresh.contains(&image);
-            if service.build.is_some() && (forced || missing) {
+            if forced || missing {
                 if ground.dry_run() {
                     ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
                     continue;

@@ -311,7 +311,7 @@ async fn attached(s: &Session, ground: &Ground<'_>, service: &Service, id: &str,
     let hijacked = client.container_attach(id, query).await?;
     let wait = client.container_wait(id, if removes { "removed" } else { "next-exit" }).await?;
     if let Err(err) = client.container_start(id, Query::new()).await {
-        return Err(container::run::start_failure(s, err.into()));
+        return Err(err.into());
     }
     let resizer = (service.tty && terminal::stdout_is()).then(|| {
         let (client, id) = (client.clone(), id.to_owned());

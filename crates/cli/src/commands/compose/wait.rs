@@ -26,7 +26,7 @@ pub static WAIT: Command = Command {
 
 async fn run(s: &Session, m: &Matches) -> Outcome {
     let (ground, observed) = Ground::find(s, m, "Running", &[]).await?;
-    let wanted = |c: &&Container| m.words.contains(&c.service) && !c.is_one_off();
+    let wanted = |c: &&Container| m.words.contains(&c.service) && c.is_running();
     let containers: Vec<&Container> = observed.containers.iter().filter(wanted).collect();
     if containers.is_empty() {
         return Err(Failure::text(1, format!("no containers for project {:?}", ground.project.name)));
