@@ -262,7 +262,10 @@ pub(crate) mod str_slice {
     use serde::{Deserialize, Deserializer};
 
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(
+        untagged,
+        expecting = "json: cannot unmarshal into a list of strings: neither a string nor a list of them"
+    )]
     enum OneOrMany {
         One(String),
         Many(Vec<Option<String>>),

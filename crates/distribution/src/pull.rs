@@ -67,8 +67,6 @@ impl Registry {
     /// Pulls everything an image needs into the keeper. Unpacking and naming are the caller's.
     pub async fn pull(&self, pull: &Pull<'_>) -> Result<Pulled, RegistryError> {
         let reference = pull.reference;
-        let id = reference.digest().map(ToString::to_string).or(reference.tag().map(str::to_owned));
-        (pull.observer)(Event::Status { id, text: format!("Pulling from {}", short_name(reference)) });
         let mut failures = Failures::of(reference);
         for (session, named) in self.addresses(reference, pull.credentials).await? {
             match self.pull_from(pull, session, &named).await {
@@ -87,6 +85,10 @@ impl Registry {
         named: &Reference,
     ) -> Result<Pulled, RegistryError> {
         let manifest = fetch_manifest(&session, named).await?;
+        // Not before there is something to pull: an error then is the whole answer.
+        let reference = pull.reference;
+        let id = reference.digest().map(ToString::to_string).or(reference.tag().map(str::to_owned));
+        (pull.observer)(Event::Status { id, text: format!("Pulling from {}", short_name(reference)) });
         let found = Found { manifest, session };
         let (manifest, image) = self.for_platform(pull, &found).await?;
         let session = &found.session;

@@ -17,6 +17,9 @@ pub enum VolumeError {
          are allowed. If you intended to pass a host directory, use absolute path"
     )]
     Name(String),
+    /// A name of one character.
+    #[error("create {0}: volume name is too short, names should be at least two alphanumeric characters")]
+    Short(String),
     /// Only `local` exists.
     #[error("create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found")]
     Driver {
@@ -101,6 +104,7 @@ impl Classified for VolumeError {
             VolumeError::NotFound(_) | VolumeError::Driver { .. } => Class::NotFound,
             VolumeError::InUse { .. } => Class::Conflict,
             VolumeError::Name(_)
+            | VolumeError::Short(_)
             | VolumeError::Option { .. }
             | VolumeError::MissingOption { .. }
             | VolumeError::Filter(_)

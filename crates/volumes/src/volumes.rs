@@ -76,11 +76,14 @@ impl Volumes {
         } else {
             request.name
         };
-        if !is_name(&name) {
-            return Err(VolumeError::Name(name));
-        }
         if !matches!(request.driver.as_str(), "" | "local") {
             return Err(VolumeError::Driver { name, driver: request.driver });
+        }
+        if name.chars().count() == 1 {
+            return Err(VolumeError::Short(name));
+        }
+        if !is_name(&name) {
+            return Err(VolumeError::Name(name));
         }
         local::validate(&name, &request.options)?;
         let mut state = self.lock();

@@ -215,7 +215,12 @@ fn stat(record: &ContainerRecord, place: &Place, asked: &str) -> Result<PathStat
         let parent = place.path.rsplit_once('/').map_or("", |(parent, _)| parent);
         link_target = if goal.starts_with('/') { clean(&goal) } else { clean(&format!("{parent}/{goal}")) };
     }
-    let name = clean(asked).rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+    // `docker cp NAME:/dir/. there` asks for what is in the folder: its members begin with `./`.
+    let name = match asked {
+        "." => ".".to_owned(),
+        _ if asked.ends_with("/.") => ".".to_owned(),
+        _ => clean(asked).rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned()),
+    };
     let mtime = Timestamp::new(stat.st_mtime, i32::try_from(stat.st_mtime_nsec).unwrap_or(0));
     Ok(PathStat {
         name: if name.is_empty() { "/".to_owned() } else { name },

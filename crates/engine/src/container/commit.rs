@@ -65,10 +65,11 @@ impl Engine {
         let name =
             request.reference.as_ref().map(|reference| reference.or_latest().familiar()).unwrap_or_default();
         let more = [("comment", request.comment), ("imageID", id.to_string()), ("imageRef", name.clone())];
-        self.container_event(&record, "commit", &more);
+        self.image_event(id.as_ref(), "create", id.as_ref());
         if request.reference.is_some() {
             self.image_event(id.as_ref(), "tag", &name);
         }
+        self.container_event(&record, "commit", &more);
         Ok(id)
     }
 }

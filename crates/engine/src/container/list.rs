@@ -49,6 +49,8 @@ struct Wanted<'a> {
     before: Option<Arc<ContainerRecord>>,
     /// Images by the `ancestor` filter, with everything that stands on them.
     ancestors: Option<BTreeSet<ImageId>>,
+    /// Exit codes by the `exited` filter.
+    codes: Vec<i32>,
     volumes: Vec<&'a String>,
     networks: Vec<&'a String>,
 }
@@ -100,7 +102,7 @@ impl Engine {
                 continue;
             }
             let record = Arc::new(self.shown(&container));
-            if !wanted.takes(&record)? {
+            if !wanted.takes(&record) {
                 continue;
             }
             let size = if request.size {
@@ -151,7 +153,11 @@ impl Engine {
         } else {
             None
         };
+        known_states(&request.filters)?;
+        let codes = filters::values(&request.filters, "exited")
+            .map(|code| code.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={code}'"))));
         Ok(Wanted {
+            codes: codes.collect::<Result<_>>()?,
             since: one("since", &request.since)?,
             before: one("before", &request.before)?,
             ancestors,
@@ -190,6 +196,18 @@ impl Engine {
         mine.filter(|record| record.image == *image || mounts(record))
             .map(|record| (record.id.clone(), record.state.is_alive()))
             .collect()
+    }
+}
+
+/// Refuses a state that no container can have.
+fn known_states(filters: &Filters) -> Result<()> {
+    const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+    match filters::values(filters, "status").find(|status| !STATES.contains(&status.as_str())) {
+        Some(status) => Err(Error::Invalid(format!(
+            "invalid filter 'status={status}': invalid value for state ({status}): must be one of {}",
+            STATES.join(", ")
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -239,25 +257,11 @@ impl Links {
 }
 
 impl Wanted<'_> {
-    fn takes(&self, record: &ContainerRecord) -> Result<bool> {
+    fn takes(&self, record: &ContainerRecord) -> bool {
         let values = |key: &str| filters::values(self.filters, key);
         let any = |key: &str, hit: &dyn Fn(&str) -> bool| {
             !self.filters.contains_key(key) || values(key).any(|value| hit(value))
         };
-        for status in values("status") {
-            if !matches!(
-                status.as_str(),
-                "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead"
-            ) {
-                return Err(Error::Invalid(format!("invalid filter 'status={status}'")));
-            }
-        }
-        let mut codes = Vec::new();
-        for code in values("exited") {
-            codes.push(
-                code.parse::<i32>().map_err(|_| Error::Invalid(format!("invalid filter 'exited={code}'")))?,
-            );
-        }
         let health = match (&record.spec.healthcheck, &record.health) {
             (_, Some(health)) => health.status.as_str(),
             _ => "none",
@@ -280,15 +284,15 @@ impl Wanted<'_> {
             let name = record.name.as_str();
             filters::name_matches(pattern, name) || filters::name_matches(pattern, &format!("/{name}"))
         };
-        Ok(labels
+        labels
             && any("id", &|id| record.id.as_str().starts_with(id))
             && any("name", &name)
             && any("status", &|status| record.state.status() == status)
             && any("health", &|wanted| health == wanted)
-            && (codes.is_empty()
+            && (self.codes.is_empty()
                 || !record.state.is_alive()
                     && record.state.exit().is_some()
-                    && codes.contains(&record.state.exit_code()))
+                    && self.codes.contains(&record.state.exit_code()))
             && self.since.as_ref().is_none_or(|since| record.created > since.created)
             && self.before.as_ref().is_none_or(|before| record.created < before.created)
             && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
@@ -300,7 +304,7 @@ impl Wanted<'_> {
                 })
             })
             && any("publish", &|port| in_range(port, |port| record.network.ports.contains_key(&port)))
-            && any("is-task", &|task| task == "false"))
+            && any("is-task", &|task| task == "false")
     }
 }
 

@@ -13,7 +13,12 @@ impl Engine {
             return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
         }
         let container = self.find(name)?;
-        let new = ContainerName::parse(new).map_err(|err| Error::Invalid(err.to_string()))?;
+        let new = ContainerName::parse(new.trim_start_matches('/')).map_err(|_| {
+            Error::Invalid(format!(
+                "Error when allocating new name: Invalid container name (/{}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                new.trim_start_matches('/')
+            ))
+        })?;
         let _gate = container.gate.lock().await;
         let record = container.admit(Verb::Rename)?;
         let old = record.name.clone();

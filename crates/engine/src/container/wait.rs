@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::Moment;
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -21,7 +22,7 @@ pub enum WaitCondition {
 pub struct Waited {
     /// The exit code.
     pub code: i32,
-    /// Why there is none, or why the removal failed.
+    /// Why there is none.
     pub error: Option<String>,
 }
 
@@ -49,7 +50,11 @@ impl Engine {
             tokio::select! {
                 () = answer.closed() => {}
                 met = met => {
-                    let waited = met.map(|moment| Waited { code: moment.code, error: moment.error.clone() });
+                    // Who waits for the removal is told of no start that failed: the start itself told it.
+                    let why = |moment: &Moment| {
+                        moment.error.clone().filter(|_| condition != WaitCondition::Removed)
+                    };
+                    let waited = met.map(|moment| Waited { code: moment.code, error: why(&moment) });
                     let _ = answer.send(waited.unwrap_or(Waited { code: 0, error: None }));
                 }
             }

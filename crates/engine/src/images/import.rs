@@ -35,8 +35,13 @@ impl Engine {
             reference: request.reference.clone(),
         };
         let id = blocking(move || images.import(tar, &options)).await?;
-        let name =
-            request.reference.map_or_else(|| id.to_string(), |reference| reference.or_latest().familiar());
+        let name = request
+            .reference
+            .as_ref()
+            .map_or_else(|| id.to_string(), |reference| reference.or_latest().familiar());
+        if request.reference.is_some() {
+            self.image_event(id.as_ref(), "tag", &name);
+        }
         self.image_event(id.as_ref(), "import", &name);
         Ok(id)
     }

@@ -167,6 +167,12 @@ impl Engine {
         }
     }
 
+    /// Tells that the builder's cache was pruned; the cache itself is not the engine's.
+    pub fn builder_pruned(&self, bytes: u64) {
+        let attributes = [("reclaimed".to_owned(), bytes.to_string())].into();
+        self.publish(Kind::Builder, "prune", "", attributes);
+    }
+
     pub(crate) fn image_event(&self, id: &str, action: &str, name: &str) {
         let mut attributes = BTreeMap::new();
         if let Ok(image) = self.inner.images.inspect(id, None) {

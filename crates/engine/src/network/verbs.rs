@@ -95,8 +95,8 @@ impl Engine {
         container: &str,
         endpoint: EndpointSpec,
     ) -> Result<()> {
-        let network = self.inner.network.owner()?.get(network)?;
         let container = self.find(container)?;
+        let network = self.inner.network.owner()?.get(network)?;
         let _gate = container.gate.lock().await;
         let record = container.admit(Verb::Update)?;
         let text = match &record.spec.network_mode {
@@ -157,9 +157,13 @@ impl Engine {
 
     /// Takes a container off a network. With `force`, one that is gone is fine.
     pub async fn network_disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
+        let found = self.find(container);
+        if !force && let Err(missing) = found {
+            return Err(missing);
+        }
         let network = self.inner.network.owner()?.get(network)?;
-        let container = match self.find(container) {
-            Err(err) if force && err.class() == Class::NotFound => return Ok(()),
+        let container = match found {
+            Err(err) if err.class() == Class::NotFound => return Ok(()),
             other => other?,
         };
         let _gate = container.gate.lock().await;

@@ -41,7 +41,9 @@ pub(crate) fn inspect(image: &Image, driver: GraphDriver, version: ApiVersion) -
         (text, None) => text.clone().unwrap_or_default(),
     };
     let old = version.before(45);
-    let container_config = document.container_config.as_ref().filter(|_| old).map(container_config);
+    // Old clients read the field without asking whether it is there.
+    let container_config =
+        old.then(|| container_config(&document.container_config.clone().unwrap_or_default()));
     let inspect = ImageInspect {
         id: image.id.to_string(),
         repo_tags: Some(image.repo_tags()),

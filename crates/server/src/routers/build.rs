@@ -32,6 +32,7 @@ async fn prune(call: Call) -> Answer {
     let policy = building::policy(&call.query)?;
     let builder = call.app.builder.clone();
     let pruned = blocking(move || Ok(builder.prune(&policy)?)).await?;
+    call.app.engine.builder_pruned(pruned.bytes);
     let ids: Vec<String> = pruned.ids.iter().map(|id| building::short(id.hex())).collect();
     reply::ok(&BuildPruned {
         caches_deleted: (!ids.is_empty()).then_some(ids),
