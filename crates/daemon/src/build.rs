@@ -8,9 +8,10 @@ use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
 use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking, Transfers};
 use gantry_images::ImageStore;
-use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, Prefix};
+use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, HostNames, Prefix};
 use gantry_store::Store;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,6 +144,8 @@ pub(crate) fn network_config(config: &Config) -> Result<gantry_network::Config> 
         _ => Firewall::Nftables,
     };
     network.ip_forward = config.ip_forward;
+    network.userland_proxy = config.userland_proxy;
+    network.host_names = host_names(config)?;
     network.dns = DnsSpec {
         servers: config.dns.clone(),
         search: config.dns_search.clone(),
@@ -150,6 +153,27 @@ pub(crate) fn network_config(config: &Config) -> Result<gantry_network::Config> 
     };
     network.host_gateway = config.host_gateway_ips.clone();
     Ok(network)
+}
+
+/// A name server of the host's for containers' names, when one is asked for.
+fn host_names(config: &Config) -> Result<Option<HostNames>> {
+    let text = config.host_dns.as_str();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let listen = match text.parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, 53),
+        Err(_) => text.parse().map_err(|_| anyhow!("invalid address for --host-dns: {text}"))?,
+    };
+    let suffix = config.host_dns_suffix.trim_matches('.').to_ascii_lowercase();
+    let good = |label: &str| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        (1..64).contains(&label.len()) && label.bytes().all(known)
+    };
+    if !suffix.split('.').all(good) {
+        return Err(anyhow!("invalid domain for --host-dns-suffix: {:?}", config.host_dns_suffix));
+    }
+    Ok(Some(HostNames { listen, suffix }))
 }
 
 fn bridge(config: &Config) -> Result<DefaultBridge> {
@@ -213,6 +237,19 @@ mod tests {
         assert!(!named(Config { bridge: "none".into(), ..Config::default() }).0);
         let bad = bridge(&Config { bip: "nonsense".into(), ..Config::default() }).unwrap_err();
         assert_eq!(bad.to_string(), "invalid CIDR address for --bip: nonsense");
+    }
+
+    #[test]
+    fn names_on_the_host_have_an_address_and_a_suffix() {
+        let names = |dns: &str, suffix: &str| {
+            host_names(&Config { host_dns: dns.into(), host_dns_suffix: suffix.into(), ..Config::default() })
+        };
+        assert_eq!(names("", "gantry").unwrap(), None);
+        let listen = names("172.17.0.1", ".Docker").unwrap().unwrap();
+        assert_eq!((listen.listen.to_string().as_str(), listen.suffix.as_str()), ("172.17.0.1:53", "docker"));
+        assert_eq!(names("[::1]:5353", "a.b").unwrap().unwrap().listen.port(), 5353);
+        assert!(names("53", "gantry").unwrap_err().to_string().contains("--host-dns: 53"));
+        assert!(names("127.0.0.1", "").unwrap_err().to_string().contains("--host-dns-suffix"));
     }
 
     #[test]

@@ -79,10 +79,13 @@ pub struct Config {
     pub ip_masq: bool,
     pub iptables: bool,
     pub firewall_backend: String,
+    pub userland_proxy: bool,
     pub default_address_pools: Vec<Pool>,
     pub dns: Vec<IpAddr>,
     pub dns_opts: Vec<String>,
     pub dns_search: Vec<String>,
+    pub host_dns: String,
+    pub host_dns_suffix: String,
     pub host_gateway_ips: Vec<IpAddr>,
 }
 
@@ -207,10 +210,13 @@ impl Default for Config {
             ip_masq: true,
             iptables: true,
             firewall_backend: "nftables".into(),
+            userland_proxy: true,
             default_address_pools: Vec::new(),
             dns: Vec::new(),
             dns_opts: Vec::new(),
             dns_search: Vec::new(),
+            host_dns: String::new(),
+            host_dns_suffix: "gantry".into(),
             host_gateway_ips: Vec::new(),
         }
     }

@@ -260,7 +260,7 @@ impl Engine {
             self.cancel_back_off(&container);
         }
         if self.config().live_restore {
-            self.inner.network.shutdown();
+            self.end_networks().await;
             return;
         }
         let begun = Timestamp::now();
@@ -277,7 +277,15 @@ impl Engine {
         if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!(since = %begun, "some containers did not end in time and run on");
         }
-        self.inner.network.shutdown();
+        self.end_networks().await;
+    }
+
+    /// Ends wait for tasks of the runtime, so they are not waited for on one of its threads.
+    async fn end_networks(&self) {
+        let network = self.inner.network.clone();
+        if let Err(err) = tokio::task::spawn_blocking(move || network.shutdown()).await {
+            tracing::warn!(%err, "end the networks");
+        }
     }
 
     async fn stop_for_shutdown(&self, container: &Arc<Container>) {

@@ -21,7 +21,7 @@ pub struct Config {
     pub firewall: Firewall,
     /// `--ip-forward`: turn the kernel's forwarding on when a bridge network needs it.
     pub ip_forward: bool,
-    /// `--userland-proxy`: accepted; there is no proxy either way.
+    /// `--userland-proxy`: copy where the kernel cannot translate (IPv6 callers of IPv4 containers, `::1`, no rules).
     pub userland_proxy: bool,
     /// `--dns`, `--dns-search`, `--dns-opt` of the engine.
     pub dns: DnsSpec,

@@ -69,6 +69,11 @@ pub enum Error {
     HostGateway,
     #[error("this kernel lacks {0}")]
     KernelLacks(&'static str),
+    #[error(
+        "another engine (process {process}) keeps {what} of this host: stop it, or give this engine a network namespace of \
+         its own, or start it with --bridge=none --iptables=false"
+    )]
+    Claimed { what: String, process: i32 },
     #[error("{what}: interface {name} not found on this host")]
     NoInterface { what: &'static str, name: String },
     #[error("the container has an interface {name} already: name another one with -i")]
@@ -150,7 +155,7 @@ impl Classified for Error {
             Error::NoInterface { .. } | Error::ExternalBridge(_) | Error::NoSuchInside { .. } => {
                 Class::InvalidArgument
             }
-            Error::PresentInside { .. } => Class::Conflict,
+            Error::PresentInside { .. } | Error::Claimed { .. } => Class::Conflict,
             Error::Ports { .. } | Error::Kernel { .. } | Error::Iptables(_) | Error::Records(_) => {
                 Class::Internal
             }

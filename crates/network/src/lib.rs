@@ -43,6 +43,7 @@
 //! reroute(&RouteSpec) -> Result<(), Error>                  // `pipework route`
 //! ```
 
+mod claim;
 pub mod config;
 pub mod dns;
 mod driver;

@@ -65,12 +65,19 @@ impl Names for Shared {
             set if !set.is_empty() => set.clone(),
             _ => self.host_resolver().servers,
         };
-        let own = self.config.host_names.as_ref().map(|names| names.listen);
-        servers.into_iter().map(|s| upstream(s, false)).filter(|u| Some(u.server) != own).collect()
+        servers.into_iter().map(|s| upstream(s, false)).filter(|u| !self.is_own_server(u.server)).collect()
     }
 }
 
 impl Shared {
+    /// Whether an address is where our own server of the host listens: it would only send the question back.
+    fn is_own_server(&self, server: SocketAddr) -> bool {
+        self.config.host_names.as_ref().is_some_and(|names| {
+            let everywhere = names.listen.ip().is_unspecified() && server.ip().is_loopback();
+            names.listen.port() == server.port() && (names.listen.ip() == server.ip() || everywhere)
+        })
+    }
+
     /// The host's resolver file as it is now; reading it costs less than remembering when it changed.
     pub fn host_resolver(&self) -> crate::spec::DnsSpec {
         let text = std::fs::read_to_string(&self.config.resolv_conf).unwrap_or_default();

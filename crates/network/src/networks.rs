@@ -11,6 +11,7 @@ use gantry_names::{ContainerId, NetworkId};
 use gantry_netlink::nft::event::Event;
 use gantry_netlink::{Service, Socket};
 
+use crate::claim::Claim;
 use crate::config::{Config, Firewall};
 use crate::dns::server::Server;
 use crate::driver::kernel;
@@ -46,6 +47,8 @@ pub struct Networks {
     shared: Arc<Shared>,
     watch: Mutex<Option<Watch>>,
     host_server: Mutex<Option<Server>>,
+    /// What no other engine of this host may keep meanwhile.
+    claims: Mutex<Vec<Claim>>,
 }
 
 /// What the verbs, the name server and the watching loop share.
@@ -67,6 +70,7 @@ impl Networks {
     /// Opens the owner: reads the rows, makes the predefined networks, asserts bridges and rules. After a crash this is
     /// the same; call [`Networks::restore`] next.
     pub fn open(config: Config, records: Arc<dyn Records>) -> Result<Arc<Networks>, Error> {
+        let claims = claims(&config)?;
         let link = Socket::open(Service::Route).map_err(kernel("open networks"))?;
         let (firewall, note) = writer(config.firewall)?;
         let shared = Arc::new(Shared {
@@ -79,7 +83,12 @@ impl Networks {
             making: Mutex::new(()),
             config,
         });
-        let networks = Networks { shared, watch: Mutex::new(None), host_server: Mutex::new(None) };
+        let networks = Networks {
+            shared,
+            watch: Mutex::new(None),
+            host_server: Mutex::new(None),
+            claims: Mutex::new(claims),
+        };
         networks.load()?;
         if let Some(note) = note {
             let shared = Arc::downgrade(&networks.shared);
@@ -99,19 +108,24 @@ impl Networks {
         Ok(Arc::new(networks))
     }
 
-    /// Stops the loops and the name servers. Links, addresses and rules stay for the containers that run on; with
+    /// Stops the loops, the name servers and what copies, and lets go of the host's ports. Links, addresses and rules stay for the containers that run on; with
     /// `remove_all` the rules go as well (the engine leaves the host for good).
     pub fn shutdown(&self, remove_all: bool) -> Result<(), Error> {
         *lock(&self.watch) = None;
         *lock(&self.host_server) = None;
-        let facts = {
+        let (facts, holds) = {
             let mut state = self.shared.state();
             for sandbox in state.sandboxes.values_mut() {
                 sandbox.server = None;
             }
-            state.facts()
+            let ends = state.endpoints.values_mut();
+            let holds: Vec<_> = ends.flat_map(|held| std::mem::take(&mut held.holds)).collect();
+            (state.facts(), holds)
         };
-        if remove_all { self.shared.firewall.withdraw(&facts) } else { Ok(()) }
+        drop(holds);
+        let done = if remove_all { self.shared.firewall.withdraw(&facts) } else { Ok(()) };
+        lock(&self.claims).clear();
+        done
     }
 
     /// A network by full id, name, or unique prefix of an id.
@@ -150,6 +164,14 @@ impl Networks {
     pub fn ports_of(&self, container: &ContainerId) -> Vec<PublishedPort> {
         self.shared.state().of(container).flat_map(|held| held.record.ports.clone()).collect()
     }
+}
+
+fn claims(config: &Config) -> Result<Vec<Claim>, Error> {
+    let bridge = &config.default_bridge;
+    let rules = (config.firewall != Firewall::None).then(|| "the packet rules".to_owned());
+    let own = bridge.enabled.then(|| format!("the bridge {}", bridge.name));
+    let taken: Result<Vec<_>, Error> = rules.into_iter().chain(own).map(|what| Claim::take(&what)).collect();
+    Ok(taken?.into_iter().flatten().collect())
 }
 
 /// What says of a change in the host's rules whether it concerns us.

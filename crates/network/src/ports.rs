@@ -1,6 +1,7 @@
 //! Which host port: the table of published ports and the choices over it.
 //!
-//! [`Table`] decides without I/O; [`hold`] asks the host whether one of its programs has the port, and keeps it.
+//! [`Table`] decides without I/O; [`hold`] asks the host whether one of its programs has the port, and keeps it;
+//! [`proxy`] serves it where the kernel cannot translate.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +12,7 @@ use crate::record::PublishedPort;
 use crate::spec::{HostPort, Protocol};
 
 pub mod hold;
+pub mod proxy;
 
 /// Where the kernel's ephemeral range begins and ends when nobody says otherwise.
 pub const EPHEMERAL: (u16, u16) = (32768, 60999);

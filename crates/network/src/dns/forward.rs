@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TRIED: usize = 3;
 /// Largest datagram.
 const DATAGRAM: usize = 65535;
-const REFUSED: u8 = 5;
 
 /// Asks the servers in turn; the first usable answer wins, else the last one, else `None`.
 pub async fn forward(
@@ -39,7 +38,7 @@ pub async fn forward(
             }
         };
         match timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) if !matches!(message::code(&answer), message::FAILED | REFUSED) => {
+            Ok(Ok(answer)) if !matches!(message::code(&answer), message::FAILED | message::REFUSED) => {
                 return Some(answer);
             }
             Ok(Ok(answer)) => last = Some(answer),

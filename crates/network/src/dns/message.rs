@@ -22,6 +22,8 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 2;
 /// `NXDOMAIN`.
 pub const NO_SUCH_NAME: u8 = 3;
+/// `REFUSED`.
+pub const REFUSED: u8 = 5;
 
 /// A question that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

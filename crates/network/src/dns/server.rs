@@ -181,9 +181,9 @@ impl Shared {
     /// The answer about a container, when the question is about one.
     fn own(&self, query: &Query) -> Option<(u8, Vec<Record>)> {
         if query.kind == message::PTR {
-            let address = message::reverse_address(&query.name)?;
-            let name = self.names.reverse(&self.asker, address)?;
-            return Some((message::OK, vec![Record::Name(name)]));
+            let address = message::reverse_address(&query.name);
+            let name = address.and_then(|address| self.names.reverse(&self.asker, address));
+            return name.map(|name| (message::OK, vec![Record::Name(name)])).or(self.not_ours(query));
         }
         match self.names.forward(&self.asker, &query.name) {
             Some(addresses) => {
@@ -196,11 +196,16 @@ impl Shared {
                 let records = addresses.into_iter().filter(wanted).map(Record::Address).collect();
                 Some((message::OK, records))
             }
-            None => match &self.asker {
-                Asker::Host(_) => Some((message::NO_SUCH_NAME, Vec::new())),
-                Asker::Sandbox(_) => None,
-            },
+            None => self.not_ours(query),
         }
+    }
+
+    /// The host's server knows its suffix and nothing else: a refusal sends resolvers on to their next server, where "no
+    /// such name" would be the last word.
+    fn not_ours(&self, query: &Query) -> Option<(u8, Vec<Record>)> {
+        let Asker::Host(suffix) = &self.asker else { return None };
+        let under = query.name.strip_suffix(suffix.as_str()).is_some_and(|name| name.ends_with('.'));
+        Some((if under { message::NO_SUCH_NAME } else { message::REFUSED }, Vec::new()))
     }
 
     async fn others(&self, query: &Query, bytes: &[u8], tcp: bool) -> Vec<u8> {

@@ -42,9 +42,12 @@ impl Networks {
 impl Shared {
     /// Takes one endpoint away, wholly or as far as it came: rules, interface, row, lease.
     pub(super) fn detach(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        if let Some(held) = self.state().endpoints.get_mut(&endpoint.id) {
+        let holds = self.state().endpoints.get_mut(&endpoint.id).map(|held| {
             held.live = false;
-        }
+            std::mem::take(&mut held.holds)
+        });
+        // Without the lock: what serves may want it at its end.
+        drop(holds);
         let mut first = self.withdraw_rules(endpoint);
         if let Ok(sandbox) = self.namespace(endpoint) {
             let deleted = sandbox.run(|| Socket::open(Service::Route)?.delete_link(&endpoint.interface));

@@ -1,15 +1,17 @@
 //! Published ports of a container: chosen, held, written into the rules, moved with the default route.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gantry_names::{ContainerId, EndpointId};
 use gantry_netlink::{Service, Socket};
 
 use super::Shared;
+use crate::config::Firewall;
 use crate::driver::kernel;
 use crate::failure::Error;
 use crate::options::{BridgeOptions, GatewayMode};
-use crate::ports::{EPHEMERAL, Wanted, hold::hold};
+use crate::ports::hold::{KEPT, Place, hold, ipv6_is_there};
+use crate::ports::{EPHEMERAL, Wanted};
 use crate::record::{Change, Driver, Endpoint, PublishedPort};
 use crate::spec::{PortBinding, Protocol};
 use crate::state::State;
@@ -47,23 +49,24 @@ impl Shared {
         let mut ports = Vec::new();
         let mut holds = Vec::new();
         for binding in bindings {
-            let addresses = host_addresses(binding, &options, &gateway);
-            let routed = |address: &IpAddr| options.mode(address.is_ipv6()) == GatewayMode::Routed;
-            let (open, rewritten): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(routed);
+            let places = self.places(binding, &options, &gateway);
+            let routed = |place: &Place| options.mode(place.host.is_ipv6()) == GatewayMode::Routed;
+            let (open, rewritten): (Vec<Place>, Vec<Place>) = places.into_iter().partition(routed);
             // A routed network opens the container's own port; nothing of the host's is taken.
-            ports.extend(open.iter().map(|ip| published(binding, *ip, binding.container_port)));
-            let target = match rewritten.first().and_then(|ip| own_address(&gateway, ip.is_ipv6())) {
-                Some(ip) => SocketAddr::new(ip, binding.container_port),
-                None => continue,
-            };
+            ports.extend(open.iter().map(|place| published(binding, place.host, binding.container_port)));
+            let addresses: Vec<IpAddr> = rewritten.iter().map(|place| place.host).collect();
+            if addresses.is_empty() {
+                continue;
+            }
             let wanted = Wanted {
                 protocol: binding.protocol,
-                addresses: &rewritten,
+                addresses: &addresses,
                 container_port: binding.container_port,
                 count: binding.count,
                 host_port: binding.host_port,
             };
-            let held = |first| hold(binding.protocol, &rewritten, first, binding.count, target);
+            let held =
+                |first| hold(binding.protocol, &rewritten, first, binding.count, binding.container_port);
             let (first, kept) =
                 state.ports.choose(&wanted, ephemeral, held).map_err(|cause| Error::Ports {
                     name: gateway.name.clone(),
@@ -71,8 +74,8 @@ impl Shared {
                     cause: Box::new(cause),
                 })?;
             holds.push(kept);
-            for ip in &rewritten {
-                let port = published(binding, *ip, first);
+            for ip in addresses {
+                let port = published(binding, ip, first);
                 // At once, so that the next binding of the same container sees it.
                 state.ports.insert(gateway.id.clone(), port.clone());
                 ports.push(port);
@@ -81,6 +84,46 @@ impl Shared {
         if let Some(held) = state.endpoints.get_mut(&gateway.id) {
             held.record.ports.extend(ports);
             held.holds.extend(holds);
+        }
+        Ok(())
+    }
+
+    /// Host addresses of a binding: of the families that the endpoint has, and IPv6 for IPv4 where a proxy may copy.
+    fn places(&self, binding: &PortBinding, options: &BridgeOptions, endpoint: &Endpoint) -> Vec<Place> {
+        let set = options.host_binding.filter(|address| *address != IpAddr::from(Ipv4Addr::UNSPECIFIED));
+        let asked = match binding.host_ip.or(set) {
+            Some(address) => vec![address],
+            None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        };
+        let implied = asked.len() > 1;
+        let place = |host: IpAddr| {
+            let native = own_address(endpoint, host.is_ipv6());
+            let own = native.or_else(|| {
+                // A network without translation has nothing of the host's; a long run is not kept, so not served.
+                let nat = options.mode(true) != GatewayMode::Routed && binding.count <= KEPT;
+                let copied = host.is_ipv6() && nat && self.proxied(host, binding.protocol);
+                let own = own_address(endpoint, false).filter(|_| copied);
+                own.filter(|_| !implied || ipv6_is_there())
+            })?;
+            Some(Place { host, own, served: self.proxied(host, binding.protocol) })
+        };
+        asked.into_iter().filter_map(place).collect()
+    }
+
+    /// Whether callers of a host address may come to a socket: no rule translates what is sent to `::1`, or to a
+    /// container of another family, or anything where nobody writes rules.
+    pub(super) fn proxied(&self, host: IpAddr, protocol: Protocol) -> bool {
+        let untranslated = host.is_ipv6() || self.config.firewall == Firewall::None;
+        self.config.userland_proxy && untranslated && protocol != Protocol::Sctp
+    }
+
+    /// Serves what no rule translates.
+    pub(super) fn serve_ports(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mut state = self.state();
+        let holds = state.endpoints.get_mut(&endpoint.id).map(|held| &mut held.holds);
+        for hold in holds.into_iter().flatten() {
+            let what = || format!("serve the published ports of {}", endpoint.name);
+            hold.serve(&self.config.runtime).map_err(|cause| Error::Io { what: what(), cause })?;
         }
         Ok(())
     }
@@ -96,6 +139,7 @@ impl Shared {
         self.change_rules(mark, |writer, facts| {
             facts.as_ref().map_or(Ok(()), |facts| writer.add_endpoint(facts))
         })?;
+        self.serve_ports(endpoint)?;
         forget_flows(endpoint)
     }
 
@@ -126,14 +170,14 @@ impl Shared {
         let Some(new) = new else { return Ok(()) };
         if let Some(old) = old.filter(|old| !old.ports.is_empty() && old.id != new.id) {
             self.withdraw_rules(&old)?;
-            let stripped = {
+            let (stripped, holds) = {
                 let mut state = self.state();
                 state.ports.release(&old.id);
                 let Some(held) = state.endpoints.get_mut(&old.id) else { return Ok(()) };
                 held.record.ports.clear();
-                held.holds.clear();
-                held.record.clone()
+                (held.record.clone(), std::mem::take(&mut held.holds))
             };
+            drop(holds);
             self.write(&[Change::PutEndpoint(stripped.clone())])?;
             self.write_rules(&stripped)?;
         }
@@ -171,19 +215,8 @@ fn published(binding: &PortBinding, host_ip: IpAddr, host_port: u16) -> Publishe
     }
 }
 
-fn own_address(endpoint: &Endpoint, ipv6: bool) -> Option<IpAddr> {
+pub(super) fn own_address(endpoint: &Endpoint, ipv6: bool) -> Option<IpAddr> {
     endpoint.addresses().find(|address| address.is_ipv6() == ipv6)
-}
-
-/// Host addresses of a binding, of families that the endpoint has.
-fn host_addresses(binding: &PortBinding, options: &BridgeOptions, endpoint: &Endpoint) -> Vec<IpAddr> {
-    let everywhere: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let set = options.host_binding.filter(|address| !address.is_unspecified());
-    let asked: Vec<IpAddr> = match binding.host_ip.or(set) {
-        Some(address) => vec![address],
-        None => everywhere.to_vec(),
-    };
-    asked.into_iter().filter(|address| own_address(endpoint, address.is_ipv6()).is_some()).collect()
 }
 
 /// The same off the path of a stop: the kernel walks its whole table of connections, which takes tens of milliseconds.

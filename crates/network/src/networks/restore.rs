@@ -1,16 +1,16 @@
 //! After a start of the engine: what lives is repaired, what does not is removed. The same steps as every day's.
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gantry_names::ContainerId;
 use gantry_netlink::{Namespace, Service, Socket};
 
+use super::publish::own_address;
 use super::{Networks, Shared};
 use crate::driver::kernel;
 use crate::failure::Error;
-use crate::ports::hold::hold;
+use crate::ports::hold::{Place, hold};
 use crate::record::{Driver, Endpoint};
 
 /// What was found and done.
@@ -83,11 +83,13 @@ impl Shared {
     pub(super) fn hold_again(&self, endpoint: &Endpoint) {
         let mut holds = Vec::new();
         for port in &endpoint.ports {
-            let Some(own) = endpoint.addresses().find(|own| own.is_ipv6() == port.host_ip.is_ipv6()) else {
+            let native = own_address(endpoint, port.host_ip.is_ipv6());
+            let served = self.proxied(port.host_ip, port.protocol);
+            let Some(own) = native.or_else(|| own_address(endpoint, false).filter(|_| served)) else {
                 continue;
             };
-            let target = SocketAddr::new(own, port.container_port);
-            match hold(port.protocol, &[port.host_ip], port.host_port, port.count, target) {
+            let place = Place { host: port.host_ip, own, served };
+            match hold(port.protocol, &[place], port.host_port, port.count, port.container_port) {
                 Ok(hold) => holds.push(hold),
                 Err(error) => {
                     tracing::warn!(%error, container = endpoint.name, "a program of the host listens on a published port")
@@ -96,6 +98,9 @@ impl Shared {
         }
         if let Some(held) = self.state().endpoints.get_mut(&endpoint.id) {
             held.holds = holds;
+        }
+        if let Err(error) = self.serve_ports(endpoint) {
+            tracing::warn!(%error, "published ports are reached by their translation only");
         }
     }
 

@@ -96,18 +96,21 @@ fn settle() -> Result<(), Error> {
 impl Shared {
     pub(super) fn remove_sandbox(&self, container: &ContainerId) -> Result<Vec<Endpoint>, Error> {
         // From here on its names are nobody's; its addresses and ports are still its own until the rules are gone.
-        let (endpoints, path, server) = {
+        let (endpoints, path, served) = {
             let mut state = self.state();
             let mut endpoints = Vec::new();
+            let mut holds = Vec::new();
             for held in state.endpoints.values_mut().filter(|held| held.record.container == *container) {
                 held.live = false;
+                holds.append(&mut held.holds);
                 endpoints.push(held.record.clone());
             }
             let sandbox = state.sandboxes.get_mut(container);
             let (path, server) = sandbox.map_or((None, None), |s| (s.path.clone(), s.server.take()));
-            (endpoints, path, server)
+            (endpoints, path, (server, holds))
         };
-        drop(server);
+        // Without the lock: what serves may want it at its end.
+        drop(served);
         let mut first = Ok(());
         let mut changes = vec![Change::RemoveSandbox(container.clone())];
         for endpoint in &endpoints {

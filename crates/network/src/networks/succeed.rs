@@ -11,6 +11,7 @@ use gantry_names::ContainerId;
 use super::publish::forget_flows;
 use super::{Networks, Shared};
 use crate::failure::Error;
+use crate::ports::hold::Hold;
 use crate::record::{Change, Endpoint};
 use crate::state::State;
 
@@ -44,12 +45,15 @@ impl Shared {
             (of(&moved.before), of(&moved.after))
         };
         self.change_rules(facts, |writer, (before, after)| writer.change_endpoints(before, after))?;
+        self.serve_ports(&moved.after[1])?;
         forget_flows(&moved.before[0])?;
         Ok(true)
     }
 
     /// Decides the move: the table, the rows in memory and what is kept from the host's programs.
     fn move_to_heir(&self, holder: &ContainerId) -> Result<Option<Moved>, Error> {
+        // Without the lock: what copies ends before its port is somebody else's.
+        drop(self.let_go_for_heir(holder));
         let mut state = self.state();
         let from = state.of(holder).find(|held| !held.record.ports.is_empty());
         let (Some(from), Some(heir)) = (from.map(|held| held.record.clone()), state.heir(holder).cloned())
@@ -60,7 +64,6 @@ impl Shared {
         state.ports.release(&from.id);
         if let Some(held) = state.endpoints.get_mut(&from.id) {
             held.record.ports.clear();
-            held.holds.clear();
         }
         let wanted = state.unpublished(&heir);
         if let Err(error) = self.take_ports(&mut state, &heir, &wanted) {
@@ -77,6 +80,16 @@ impl Shared {
         let now = |before: &Endpoint| state.endpoints.get(&before.id).map(|held| held.record.clone());
         let after = [now(&from).unwrap_or(from.clone()), now(&to).unwrap_or(to.clone())];
         Ok(Some(Moved { before: [from, to], after }))
+    }
+
+    /// What keeps the holder's ports from the host's programs, when somebody waits for them.
+    fn let_go_for_heir(&self, holder: &ContainerId) -> Vec<Hold> {
+        let mut state = self.state();
+        if state.heir(holder).is_none() {
+            return Vec::new();
+        }
+        let theirs = state.endpoints.values_mut().filter(|held| held.record.container == *holder);
+        theirs.flat_map(|held| std::mem::take(&mut held.holds)).collect()
     }
 
     /// The holder is gone: what its heir waited for is published.

@@ -1,56 +1,101 @@
 //! Asking the host for a port, and keeping it from the host's own programs.
 //!
-//! Packets for a published port never reach a socket: the rules take them first. A socket that is bound but does not
+//! Packets for a published port never reach a socket where rules translate them: a socket that is bound but does not
 //! listen costs a descriptor and makes a later `bind` by a program of the host fail, instead of leaving it to listen
-//! where nobody can reach it. Long runs are asked about and not kept: ten thousand descriptors are not nothing.
+//! where nobody can reach it. Where no rule translates, the same socket is served by [`super::proxy`].
+//! Long runs are asked about and not kept: ten thousand descriptors are not nothing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use tokio::runtime::Handle;
 
+use super::proxy::Proxy;
 use crate::failure::PortError;
 use crate::spec::Protocol;
 
 /// Up to this many ports of one run are kept.
-const KEPT: u16 = 64;
+pub const KEPT: u16 = 64;
+/// Callers that wait to be taken by a proxy.
+const BACKLOG: i32 = 512;
 
 /// Ports kept for one run; dropping it lets them go.
 #[derive(Debug, Default)]
 pub struct Hold {
-    _sockets: Vec<OwnedFd>,
+    kept: Vec<Kept>,
+    proxies: Vec<Proxy>,
 }
 
-/// Takes `count` ports from `first` on, on every address; `target` is for the text of a refusal.
+#[derive(Debug)]
+struct Kept {
+    protocol: Protocol,
+    socket: OwnedFd,
+    target: SocketAddr,
+    served: bool,
+}
+
+/// A host address of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Address on the host, perhaps unspecified.
+    pub host: IpAddr,
+    /// The container's address behind it, perhaps of the other family.
+    pub own: IpAddr,
+    /// No rule translates here: the socket is to be served.
+    pub served: bool,
+}
+
+impl Hold {
+    /// Begins to serve the ports that no rule translates. Does nothing the second time.
+    pub fn serve(&mut self, runtime: &Handle) -> std::io::Result<()> {
+        let (served, kept): (Vec<Kept>, Vec<Kept>) =
+            std::mem::take(&mut self.kept).into_iter().partition(|kept| kept.served);
+        self.kept = kept;
+        for Kept { protocol, socket, target, .. } in served {
+            self.proxies.push(Proxy::start(protocol, socket, target, runtime)?);
+        }
+        Ok(())
+    }
+}
+
+/// Takes `count` ports from `first` on, at every place; `container_port` is the first one behind them.
 pub fn hold(
     protocol: Protocol,
-    addresses: &[IpAddr],
+    places: &[Place],
     first: u16,
     count: u16,
-    target: SocketAddr,
+    container_port: u16,
 ) -> Result<Hold, PortError> {
-    let mut sockets = Vec::new();
+    let mut hold = Hold::default();
     // Nobody on the host listens on SCTP ports by accident, and many kernels have no such sockets at all.
     if protocol == Protocol::Sctp {
-        return Ok(Hold::default());
+        return Ok(hold);
     }
-    for address in addresses {
+    for place in places {
         for offset in 0..count {
-            let host = SocketAddr::new(*address, first + offset);
+            let host = SocketAddr::new(place.host, first + offset);
+            let target = SocketAddr::new(place.own, container_port.saturating_add(offset));
             let refused = |errno: Errno| PortError::Bind {
                 host,
-                container: SocketAddr::new(target.ip(), target.port().saturating_add(offset)).to_string(),
+                container: target.to_string(),
                 protocol: protocol.as_str(),
                 why: reason(errno),
             };
-            let kept = take(protocol, host).map_err(refused)?;
+            let socket = take(protocol, host, place.served).map_err(refused)?;
             if count <= KEPT {
-                sockets.extend(kept);
+                let kept = |socket| Kept { protocol, socket, target, served: place.served };
+                hold.kept.extend(socket.map(kept));
             }
         }
     }
-    Ok(Hold { _sockets: sockets })
+    Ok(hold)
+}
+
+/// Whether programs of this host can listen on IPv6 at all: else nothing is published there unasked.
+pub fn ipv6_is_there() -> bool {
+    bound(Protocol::Tcp, SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0)), false).is_ok()
 }
 
 /// The texts that Go's users know.
@@ -63,12 +108,17 @@ fn reason(errno: Errno) -> String {
     }
 }
 
-fn take(protocol: Protocol, host: SocketAddr) -> rustix::io::Result<Option<OwnedFd>> {
-    match bound(protocol, host, false) {
+fn take(protocol: Protocol, host: SocketAddr, served: bool) -> rustix::io::Result<Option<OwnedFd>> {
+    let taken = match served && protocol == Protocol::Tcp {
+        // Connections of an earlier proxy may linger here; listening at once keeps the port all the same.
+        true => bound(protocol, host, true).and_then(|socket| listen(&socket, BACKLOG).map(|()| socket)),
+        false => bound(protocol, host, false),
+    };
+    match taken {
         Ok(socket) => Ok(Some(socket)),
         // Perhaps only connections of a program that ended a minute ago: then listening still works. Such a port
         // is free, and cannot be kept.
-        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => {
+        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp && !served => {
             let socket = bound(protocol, host, true)?;
             listen(&socket, 0).map(|()| None)
         }
@@ -101,14 +151,14 @@ mod tests {
     fn a_listening_program_is_seen_and_a_kept_port_is_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = listener.local_addr().unwrap();
-        let target = "172.17.0.2:80".parse().unwrap();
-        let error = hold(Protocol::Tcp, &[taken.ip()], taken.port(), 1, target).unwrap_err();
+        let places = [Place { host: taken.ip(), own: "172.17.0.2".parse().unwrap(), served: false }];
+        let error = hold(Protocol::Tcp, &places, taken.port(), 1, 80).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("failed to bind host port for {taken}:172.17.0.2:80/tcp: address already in use")
         );
         drop(listener);
-        let kept = hold(Protocol::Tcp, &[taken.ip()], taken.port(), 1, target).unwrap();
+        let kept = hold(Protocol::Tcp, &places, taken.port(), 1, 80).unwrap();
         assert!(TcpListener::bind(taken).is_err());
         drop(kept);
         TcpListener::bind(taken).unwrap();

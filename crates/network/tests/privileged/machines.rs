@@ -11,8 +11,8 @@ use gantry_names::ContainerId;
 use gantry_netlink::link::Kind;
 use gantry_netlink::{Address, LinkChange, Namespace, NewLink, Place, Route, Service, Socket};
 use gantry_network::{
-    Config, Endpoint, EndpointSpec, HostPort, Memory, Networks, PortBinding, Protocol, Records, SandboxFiles,
-    SandboxSpec,
+    Config, Endpoint, EndpointSpec, HostPort, Memory, Network, NetworkSpec, Networks, PortBinding, Protocol,
+    Records, SandboxFiles, SandboxSpec,
 };
 
 /// The host's address on the wire.
@@ -259,4 +259,16 @@ pub fn patiently(mut holds: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < deadline, "this does not come");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+/// The host port of [`web`].
+pub const WEB: u16 = 8080;
+
+/// A web server's port, published.
+pub fn web() -> Vec<PortBinding> {
+    vec![publish(None, HostPort::From(WEB), 80, 1)]
+}
+
+pub fn user_network(world: &World, name: &str) -> Network {
+    world.networks.create(NetworkSpec { name: name.into(), ..NetworkSpec::default() }).unwrap().network
 }

@@ -1,0 +1,13 @@
+//! Packets on real machines made of namespaces. Needs root.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod bridge;
+mod by_hand;
+mod forwarding;
+mod life;
+mod machines;
+mod names;
+mod ports;
+mod rules;
+mod words;
