@@ -238,6 +238,32 @@ impl Records for Memory {
 }
 
 impl Endpoint {
+    /// An endpoint that carries nothing: on `none` or `host`.
+    pub fn bare(id: EndpointId, network: NetworkId, container: ContainerId, name: String) -> Endpoint {
+        Endpoint {
+            id,
+            network,
+            container,
+            name,
+            ipv4: None,
+            ipv6: None,
+            gateway_v4: None,
+            gateway_v6: None,
+            link_local: Vec::new(),
+            mac: None,
+            interface: String::new(),
+            host_interface: String::new(),
+            dns_names: Vec::new(),
+            aliases: Vec::new(),
+            links: Vec::new(),
+            gateway_priority: 0,
+            driver_options: BTreeMap::new(),
+            asked_ipv4: None,
+            asked_ipv6: None,
+            ports: Vec::new(),
+        }
+    }
+
     /// Both leased addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         [self.ipv4, self.ipv6].into_iter().flatten().map(|prefix| prefix.address())

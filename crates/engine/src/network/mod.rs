@@ -158,6 +158,7 @@ impl Engine {
             NetworkMode::Named(_) => {}
             mode => {
                 plain::write_files(&self.network_files(record), record)?;
+                self.plain_event(record, "connect");
                 let host = *mode == NetworkMode::Host;
                 return Ok(plain(if host { NetNamespace::Host } else { NetNamespace::Fresh }));
             }
@@ -194,7 +195,8 @@ impl Engine {
                 Ok(owner) if !owner.record().state.is_alive() => owner.id.clone(),
                 _ => return,
             },
-            _ => return,
+            NetworkMode::None | NetworkMode::Host => return self.plain_event(record, "disconnect"),
+            NetworkMode::Default => return,
         };
         let lives = |other: &ContainerRecord| {
             other.id != record.id
@@ -260,6 +262,15 @@ impl Engine {
                 }
             }
             Err(err) => tracing::error!(%err, "restore the networks"),
+        }
+    }
+
+    /// What happened to a container on `none` or `host`.
+    fn plain_event(&self, record: &ContainerRecord, action: &str) {
+        let networks = self.inner.network.networks.as_ref();
+        let network = plain::network(&record.spec.network_mode).and_then(|name| networks?.get(name).ok());
+        if let Some(endpoint) = network.and_then(|network| plain::endpoint(record, &network)) {
+            self.network_event(&endpoint, action);
         }
     }
 

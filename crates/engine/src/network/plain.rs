@@ -1,6 +1,7 @@
-//! The three files under `/etc` of a container without a network of the engine's.
+//! A container on `none` or `host`: an endpoint that carries nothing, and the three files under `/etc`.
 
-use gantry_network::SandboxFiles;
+use gantry_names::{Digest, EndpointId};
+use gantry_network::{Driver, Endpoint, Network, SandboxFiles};
 
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
@@ -8,6 +9,32 @@ use crate::spec::NetworkMode;
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\t\
                      ip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+/// The network of this mode: `none` or `host`.
+pub(super) fn network(mode: &NetworkMode) -> Option<&'static str> {
+    match mode {
+        NetworkMode::None => Some("none"),
+        NetworkMode::Host => Some("host"),
+        _ => None,
+    }
+}
+
+/// The endpoint of a container on such a network. No row keeps it, so its id follows from who is where.
+pub(super) fn endpoint(record: &ContainerRecord, network: &Network) -> Option<Endpoint> {
+    let here = matches!(
+        (&record.spec.network_mode, network.driver),
+        (NetworkMode::None, Driver::Null) | (NetworkMode::Host, Driver::Host)
+    );
+    let digest = Digest::sha256_of(format!("{} {}", record.id, network.id).as_bytes());
+    let id = EndpointId::parse(digest.hex()).ok().filter(|_| here)?;
+    Some(Endpoint::bare(id, network.id.clone(), record.id.clone(), record.name.to_string()))
+}
+
+/// The namespace as a file that tools can enter; the host's is that of this engine.
+pub(super) fn namespace(record: &ContainerRecord) -> Option<String> {
+    let process = record.state.process()?;
+    network(&record.spec.network_mode).map(|_| format!("/proc/{}/ns/net", process.pid))
+}
 
 /// Writes them, unless they are another container's.
 pub(super) fn write_files(files: &SandboxFiles, record: &ContainerRecord) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gantry_names::NetworkId;
 use gantry_network::{Endpoint, Protocol as NetProtocol, PublishedPort};
 
-use super::Networking;
+use super::{Networking, plain};
 use crate::record::{ContainerRecord, EndpointRecord, NetworkRecord};
 use crate::spec::{EndpointSpec, HostBinding, NetworkMode, PortSpec, Protocol};
 
@@ -17,7 +17,8 @@ impl Networking {
         shown.sandbox = networks
             .sandbox(&record.id)
             .and_then(|sandbox| sandbox.path)
-            .map(|path| path.display().to_string());
+            .map(|path| path.display().to_string())
+            .or_else(|| plain::namespace(record));
         let here = networks.endpoints_of(&record.id);
         let named = match &record.spec.network_mode {
             NetworkMode::None => vec![("none".to_owned(), EndpointSpec::default())],
@@ -29,7 +30,10 @@ impl Networking {
             let endpoint = here.iter().find(|endpoint| endpoint.network == network.id);
             let row = match endpoint {
                 Some(endpoint) => living(endpoint, network.predefined),
-                None => resting(network.id, &asked),
+                None => match plain::endpoint(record, &network).filter(|_| record.state.is_alive()) {
+                    Some(bare) => EndpointRecord { endpoint: Some(bare.id), ..resting(network.id, &asked) },
+                    None => resting(network.id, &asked),
+                },
             };
             shown.endpoints.insert(name, row);
         }

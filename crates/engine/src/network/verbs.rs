@@ -5,7 +5,7 @@ use gantry_events::Kind;
 use gantry_names::NetworkId;
 use gantry_network::{Endpoint, Network, NetworkSpec};
 
-use super::plan;
+use super::{plain, plan};
 use crate::admission::Verb;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
@@ -55,7 +55,13 @@ impl Engine {
     pub async fn network_inspect(&self, name: &str) -> Result<(Network, Vec<Endpoint>)> {
         let networks = self.inner.network.owner()?;
         let network = networks.get(name)?;
-        let endpoints = networks.endpoints(&network.id);
+        let mut endpoints = networks.endpoints(&network.id);
+        for container in self.registry().all() {
+            let record = container.record();
+            if record.state.is_alive() {
+                endpoints.extend(plain::endpoint(&record, &network));
+            }
+        }
         Ok((network, endpoints))
     }
 
@@ -169,9 +175,9 @@ impl Engine {
         let _gate = container.gate.lock().await;
         let record = container.admit(Verb::Update)?;
         if record.spec.network_mode == NetworkMode::Host && network.name == "host" {
-            return Err(Error::Forbidden(
-                "container cannot be disconnected from host network or connected to host network".to_owned(),
-            ));
+            let text =
+                "cannot disconnect container from host network - container was created in host network mode";
+            return Err(Error::Forbidden(text.to_owned()));
         }
         if !record.spec.endpoints.contains_key(&network.name) {
             return Err(Error::Forbidden(format!(

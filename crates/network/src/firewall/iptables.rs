@@ -146,12 +146,14 @@ fn bridge_rules(bridge: &BridgeFacts, ipv6: bool) -> Vec<Line> {
             false,
         ));
         rules.push(("nat", format!("POSTROUTING -s {loopback} -o {name} -j MASQUERADE"), false));
-        // Nobody from outside speaks to a container's own address.
-        rules.push((
-            "raw",
-            format!("PREROUTING -d {subnet} ! -i {name} -m addrtype ! --dst-type LOCAL -j DROP"),
-            false,
-        ));
+        // Nobody from outside speaks to a container's own address, unless answers come to it.
+        if bridge.options.masquerade {
+            rules.push((
+                "raw",
+                format!("PREROUTING -d {subnet} ! -i {name} -m addrtype ! --dst-type LOCAL -j DROP"),
+                false,
+            ));
+        }
     }
     rules.push(("raw", format!("PREROUTING -i {name} -d {loopback} -j DROP"), false));
     rules.push(("raw", format!("PREROUTING -i {name} -s {loopback} -j DROP"), false));

@@ -227,8 +227,13 @@ fn doors(bridge: &BridgeFacts) -> Vec<(&'static str, Vec<Element>)> {
     }
     for subnet in bridge.pools.iter().map(|pool| pool.subnet) {
         let ipv6 = subnet.is_ipv6();
-        let mode = bridge.options.mode(ipv6);
-        if matches!(mode, GatewayMode::Nat | GatewayMode::Isolated) || bridge.internal {
+        let guarded = match bridge.options.mode(ipv6) {
+            // Answers to containers that go out under their own addresses come to those: `into` tells them from callers.
+            GatewayMode::Nat => bridge.options.masquerade,
+            GatewayMode::Isolated => true,
+            GatewayMode::NatUnprotected | GatewayMode::Routed => false,
+        };
+        if guarded || bridge.internal {
             let elements = subnet_elements(subnet, jump(chain("guard", name)));
             doors.push((family_name("guard4", "guard6", ipv6), elements));
         }

@@ -13,7 +13,7 @@ use crate::options::{BridgeOptions, GatewayMode};
 use crate::ports::hold::{KEPT, Place, hold, ipv6_is_there};
 use crate::ports::{EPHEMERAL, Wanted};
 use crate::record::{Change, Driver, Endpoint, PublishedPort};
-use crate::spec::{PortBinding, Protocol};
+use crate::spec::{HostPort, PortBinding, Protocol};
 use crate::state::State;
 use crate::sysctl;
 
@@ -44,11 +44,13 @@ impl Shared {
         if network.driver != Driver::Bridge {
             return Ok(());
         }
+        let mut bindings = bindings.to_vec();
+        bindings.sort_by_key(turn);
         let options = BridgeOptions::of(&network);
         let ephemeral = sysctl::ephemeral_ports().unwrap_or(EPHEMERAL);
         let mut ports = Vec::new();
         let mut holds = Vec::new();
-        for binding in bindings {
+        for binding in &bindings {
             let places = self.places(binding, &options, &gateway);
             let routed = |place: &Place| options.mode(place.host.is_ipv6()) == GatewayMode::Routed;
             let (open, rewritten): (Vec<Place>, Vec<Place>) = places.into_iter().partition(routed);
@@ -203,6 +205,21 @@ impl Shared {
             None => Ok(()),
         }
     }
+}
+
+/// In which order ports are chosen, and shown: Docker's. Exact ones first, lest a range takes them.
+fn turn(binding: &PortBinding) -> (bool, u16, u8, u16, Option<IpAddr>) {
+    let (choice, first) = match binding.host_port {
+        HostPort::From(first) => (false, first),
+        HostPort::OneOf(first, _) => (true, first),
+        HostPort::Any => (true, 0),
+    };
+    let protocol = match binding.protocol {
+        Protocol::Tcp => 0,
+        Protocol::Udp => 1,
+        Protocol::Sctp => 2,
+    };
+    (choice, binding.container_port, protocol, first, binding.host_ip)
 }
 
 fn published(binding: &PortBinding, host_ip: IpAddr, host_port: u16) -> PublishedPort {

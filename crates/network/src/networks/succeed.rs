@@ -60,7 +60,11 @@ impl Shared {
         else {
             return Ok(None);
         };
-        let Some(to) = state.gateway(&heir).cloned() else { return Ok(None) };
+        let Some(to) = state.gateway(&heir).cloned() else {
+            drop(state);
+            self.hold_again(&from);
+            return Ok(None);
+        };
         state.ports.release(&from.id);
         if let Some(held) = state.endpoints.get_mut(&from.id) {
             held.record.ports.clear();

@@ -83,6 +83,28 @@ fn without_icc_only_links_open_and_only_what_is_exposed() {
 }
 
 #[test]
+fn without_masquerading_answers_come_to_the_container_and_nothing_else_does() {
+    for firewall in [Firewall::Nftables, Firewall::Iptables] {
+        on_host_with(
+            |config| {
+                config.default_bridge.masquerade = false;
+                config.firewall = firewall;
+            },
+            |world| {
+                let web = world.run("web", "bridge", vec![publish(None, HostPort::From(WEB), 80, 1)]);
+                web.serve(80);
+                web.serve(81);
+                world.forge("172.17.0.0", 16);
+                serve(&world.client, "192.168.77.2:80".parse().unwrap());
+                assert_eq!(web.call(ip(CLIENT), 80).unwrap(), web.address(), "its own address");
+                assert!(call(&world.client, web.address(), 81).is_err());
+                assert_eq!(call(&world.client, ip(HOST), WEB).unwrap(), ip(CLIENT));
+            },
+        );
+    }
+}
+
+#[test]
 fn the_default_route_and_the_ports_follow_the_gateway() {
     on_host(|world| {
         user_network(world, "aaa");
