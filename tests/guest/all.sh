@@ -9,6 +9,9 @@ helpers=$2
 if [ ! -x /usr/sbin/apparmor_parser ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends apparmor >/dev/null
 fi
+if ! command -v socat >/dev/null || ! command -v ip >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends socat iproute2 >/dev/null
+fi
 images=$PWD/.test-images
 tests/images.sh "$images" busybox >/dev/null
 small=$(mktemp -d)
@@ -19,3 +22,6 @@ tests/guest/run.sh tests/guest/cgroup2.sh "$helpers/gantry-runtime=/bin/gantry-r
 tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
     /usr/sbin/apparmor_parser=/sbin/apparmor_parser /etc/apparmor.d=/etc/apparmor.d
+tests/guest/run.sh tests/guest/network.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
+    "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
+    "$(command -v ip)=/bin/iproute" "$(command -v socat)=/bin/socat"

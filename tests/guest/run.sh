@@ -47,7 +47,7 @@ done
 modules="$cache/kernel/lib/modules/$version"
 [ -e "$modules/modules.dep" ] || depmod -b "$cache/kernel" "$version"
 filters=$(grep -oE '/nft_[a-z0-9_]+\.ko' "$modules/modules.dep" | sort -u | sed 's|^/||; s|\.ko$||')
-for module in overlay bridge veth nf_tables nf_conntrack $filters br_netfilter macvlan ipvlan dummy xfs loop; do
+for module in overlay bridge veth nf_tables nf_conntrack $filters br_netfilter macvlan ipvlan 8021q sctp dummy xfs loop; do
     line=$(grep -E "/$module\.ko(\.xz|\.zst)?:" "$modules/modules.dep" || true)
     [ -n "$line" ] || continue
     for file in $(echo "${line#*:}" | tr ' ' '\n' | tac) "${line%%:*}"; do
