@@ -24,4 +24,4 @@ tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/g
     /usr/sbin/apparmor_parser=/sbin/apparmor_parser /etc/apparmor.d=/etc/apparmor.d
 tests/guest/run.sh tests/guest/network.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
-    "$(command -v ip)=/bin/iproute" "$(command -v socat)=/bin/socat"
+    "$(command -v ip)=/usr/sbin/ip" "$(command -v socat)=/bin/socat"

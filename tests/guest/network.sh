@@ -34,16 +34,16 @@ gantry load -q -i /busybox.tar >/dev/null 2>&1
 unshare -n sleep 100000 &
 other=$!
 sleep 1
-iproute link add lan type veth peer name lan netns $other
-iproute addr add 192.0.2.10/24 dev lan
-iproute link set lan up
+/usr/sbin/ip link add lan type veth peer name lan netns $other
+/usr/sbin/ip addr add 192.0.2.10/24 dev lan
+/usr/sbin/ip link set lan up
 there() { nsenter -t $other -n "$@"; }
-there iproute addr add 192.0.2.20/24 dev lan
-there iproute link set lan up
-there iproute link add link lan name lan.7 type vlan id 7
-there iproute addr add 198.51.100.20/24 dev lan.7
-there iproute link set lan.7 up
-there iproute route add 203.0.113.0/24 dev lan
+there /usr/sbin/ip addr add 192.0.2.20/24 dev lan
+there /usr/sbin/ip link set lan up
+there /usr/sbin/ip link add link lan name lan.7 type vlan id 7
+there /usr/sbin/ip addr add 198.51.100.20/24 dev lan.7
+there /usr/sbin/ip link set lan.7 up
+there /usr/sbin/ip route add 203.0.113.0/24 dev lan
 pings() { gantry run --rm --network "$1" busybox ping -c 1 -W 5 "$2" 2>&1; }
 
 # SCTP through published ports, one and a range.
@@ -74,9 +74,9 @@ done
 for driver in macvlan ipvlan; do
     gantry network create -d $driver --subnet 198.51.100.0/24 --gateway 198.51.100.20 -o parent=lan.7 tagged >/dev/null
     until_has "$driver on a VLAN that the engine makes" "1 packets received" pings tagged 198.51.100.20
-    has "$driver: the VLAN stands" "vlan protocol 802.1Q id 7" "$(iproute -d link show lan.7 2>&1)"
+    has "$driver: the VLAN stands" "vlan protocol 802.1Q id 7" "$(/usr/sbin/ip -d link show lan.7 2>&1)"
     gantry network rm tagged >/dev/null
-    has "$driver: and goes with the network" "does not exist" "$(iproute link show lan.7 2>&1)"
+    has "$driver: and goes with the network" "does not exist" "$(/usr/sbin/ip link show lan.7 2>&1)"
 done
 gantry run -d --name box --network none busybox sleep 100000 >/dev/null
 gantry network plumb lan -i wire box 198.51.100.9/24 @7

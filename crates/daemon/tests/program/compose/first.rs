@@ -56,7 +56,7 @@ fn start_first_moves_a_published_port_and_no_call_is_refused() {
     );
     assert!(words.contains("one") && words.contains("two"), "{words:?}");
     assert_eq!(project.ids().len(), 1);
-    assert_eq!(project.engine.docker(["port", "app-web-1", "80"]).ok(), "0.0.0.0:8080");
+    assert!(project.engine.docker(["port", "app-web-1", "80"]).ok().starts_with("0.0.0.0:8080"));
 }
 
 #[test]
@@ -68,5 +68,5 @@ fn a_new_one_that_is_not_well_goes_and_the_old_one_serves_on() {
     let told = project.compose(["up", "-d"]).failed();
     assert!(told.contains("the old one stays") && told.contains("unhealthy"), "{told}");
     assert_eq!(project.ids(), before);
-    assert_eq!(project.engine.docker(["port", "app-web-1", "80"]).ok(), "0.0.0.0:8080");
+    assert!(project.engine.docker(["port", "app-web-1", "80"]).ok().starts_with("0.0.0.0:8080"));
 }
