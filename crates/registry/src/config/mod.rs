@@ -4,6 +4,7 @@
 //! An existing file must start: settings that have no meaning here, and those nobody knows, are told in the log
 //! ([`unheard`]). Only what would make the registry less safe than its file says is refused.
 
+mod first;
 pub mod flavor;
 pub mod tree;
 mod unheard;
@@ -308,22 +309,32 @@ const NOT_DRIVERS: [&str; 5] = ["delete", "maintenance", "cache", "redirect", "t
 impl Config {
     /// Reads `file` (or the built-in defaults), then the environment.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let text = match file {
+        let variables: Vec<_> = std::env::vars().collect();
+        let text = match first::file(&variables).as_deref().or(file) {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|cause| ConfigError::Read { path: path.display().to_string(), cause })?,
         };
-        Self::from_text(&text, std::env::vars().collect())
+        // Without it nothing is known to be mounted.
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self::read(&text, variables, &mounts)
     }
 
     /// The same from text at hand.
     pub fn from_text(text: &str, variables: Vec<(String, String)>) -> Result<Self, ConfigError> {
+        Self::read(text, variables, "")
+    }
+
+    fn read(text: &str, variables: Vec<(String, String)>, mounts: &str) -> Result<Self, ConfigError> {
         let mut tree = tree::parse(text)?;
+        let look =
+            |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         if flavor::is_old(&tree) {
-            let look = |name: &str| {
-                variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-            };
             tree = flavor::modernize(&tree, &look)?;
+        } else if look("SETTINGS_FLAVOR").is_some_and(|flavor| !flavor.is_empty()) {
+            tree = flavor::modernize(&tree::parse(first::FLAVORS)?, &look)?;
+        } else {
+            first::use_its_volume(&mut tree, &variables, mounts);
         }
         tree::apply_environment(&mut tree, variables);
         drop_nulls(&mut tree);

@@ -4,6 +4,7 @@
 //! it matters, is a [`line::Line`] that counts, slows and cuts.
 
 mod access;
+mod book;
 mod elsewhere;
 mod line;
 mod logins;
