@@ -86,6 +86,8 @@ pub(crate) struct Build {
     pub(crate) lease: Arc<Lease>,
     /// The end of each planned stage, once it is there.
     ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
+    /// The keys of the steps so far.
+    trail: Mutex<Vec<Digest>>,
     /// How many layers the base of each stage has.
     bases: Mutex<BTreeMap<usize, usize>>,
     total: usize,
@@ -100,6 +102,10 @@ pub struct Built {
     pub document: Vec<u8>,
     /// Its layers, lowest first.
     pub layers: Vec<Layer>,
+    /// The key of the step that led here; none where there was none.
+    pub key: Option<Digest>,
+    /// The keys of all steps of the build, each behind the one it stands on.
+    pub trail: Vec<Digest>,
     /// Holds the layers.
     _lease: Arc<Lease>,
 }
@@ -131,6 +137,7 @@ impl Builder {
         let id = self.images.create(&built.document, built.layers.clone(), &options)?;
         for tag in tags {
             self.images.tag_image(&id, &tag.or_latest())?;
+            self.outside.tagged(&id, &tag.or_latest());
         }
         Ok(id)
     }
@@ -173,7 +180,7 @@ impl Builder {
             steps.insert(stage.index, (first, total));
         }
         let ends = plan.stages.iter().map(|stage| (stage.index, watch::channel(None).0)).collect();
-        let inline = Inline::of(&self.images, &request.cache_from);
+        let inline = Inline::of(&self.images, &request.cache_from, &request.imports);
         let build = Arc::new(Build {
             request,
             steps,
@@ -189,6 +196,7 @@ impl Builder {
             folder: self.folder.clone(),
             lease: Arc::new(self.images.lease()),
             ends,
+            trail: Mutex::default(),
             bases: Mutex::default(),
             total,
         });
@@ -368,7 +376,9 @@ impl Build {
         };
         let config = self.config(point);
         let document = self.document(&config, point).map_err(|error| Cause::Value(error.to_string()))?;
-        Ok(Built { config, document, layers: point.layers.clone(), _lease: Arc::clone(&self.lease) })
+        let trail = std::mem::take(&mut *self.trail.lock().unwrap_or_else(PoisonError::into_inner));
+        let layers = point.layers.clone();
+        Ok(Built { config, document, layers, key: point.key.clone(), trail, _lease: Arc::clone(&self.lease) })
     }
 
     /// The config of a state, were the build to end there.
@@ -402,6 +412,11 @@ impl Build {
     /// What every time of a copied file is cut to.
     pub(crate) fn newest(&self) -> Option<i64> {
         self.request.epoch.filter(|_| self.request.rewrite_timestamp)
+    }
+
+    /// Notes the key of a step.
+    pub(crate) fn passed(&self, key: &Digest) {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
     }
 
     /// A state this build stands on stays while it runs.

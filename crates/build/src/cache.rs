@@ -172,7 +172,12 @@ impl Cache {
 
     /// An entry's key and its parent's, without noting a use.
     pub(crate) fn entry(&self, key: &Digest) -> Option<(Digest, Option<Digest>)> {
-        self.state().entries.get(key).map(|entry| (key.clone(), entry.inputs.parent.clone()))
+        self.peek(key).map(|entry| (key.clone(), entry.inputs.parent.clone()))
+    }
+
+    /// An entry, without noting a use.
+    pub(crate) fn peek(&self, key: &Digest) -> Option<Arc<Entry>> {
+        self.state().entries.get(key).cloned()
     }
 
     /// All entries by key.

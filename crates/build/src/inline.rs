@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use gantry_images::{HistoryEntry, ImageStore, Layer};
-use gantry_names::{ChainId, Digest, Reference};
+use gantry_images::{ImageConfig, ImageStore};
+use gantry_names::{Digest, Reference};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::build::{Build, Cause};
 use crate::cache::{Cache, Point};
+use crate::shared::{self, Import, Known};
 
 /// The field of the config document.
 const FIELD: &str = "gantry.build.cache.v1";
@@ -25,60 +25,56 @@ struct Noted {
     line: usize,
 }
 
-/// One step that an image knows.
-#[derive(Debug, Clone)]
-pub(crate) struct Known {
-    pub(crate) history: HistoryEntry,
-    layer: Option<Layer>,
+/// All steps that imports and the images of `--cache-from` know.
+#[derive(Debug, Default)]
+pub(crate) struct Inline {
+    steps: BTreeMap<Digest, Known>,
+    images: Vec<ImageConfig>,
 }
-
-/// All steps that the images of `--cache-from` know.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Inline(BTreeMap<Digest, Known>);
 
 impl Inline {
     /// Reads what images that are here tell; one that is not here tells nothing.
-    pub(crate) fn of(images: &ImageStore, references: &[Reference]) -> Self {
-        let mut steps = BTreeMap::new();
+    pub(crate) fn of(images: &ImageStore, references: &[Reference], imports: &[Import]) -> Self {
+        let mut steps = shared::known(imports);
+        let mut configs = Vec::new();
         for reference in references {
             let found = images.inspect(&reference.or_latest().familiar(), None);
             let Some(image) = found.ok() else { continue };
             let document = images.content().read(&image.id.0, CONFIG_LIMIT).ok();
             let document = document.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-            let noted = document.and_then(|mut document| serde_json::from_value(document[FIELD].take()).ok());
-            let noted: Vec<Noted> = noted.unwrap_or_default();
-            for Noted { key, line } in noted {
+            for (key, line) in document.map(|mut document| notes(&mut document)).unwrap_or_default() {
                 let Some(history) = image.config.history.get(line).cloned() else { continue };
                 let number = image.config.history[..line].iter().filter(|line| !line.empty_layer).count();
                 let layer =
                     (!history.empty_layer).then(|| image.record.layers.get(number).cloned()).flatten();
                 if history.empty_layer || layer.is_some() {
-                    steps.insert(key, Known { history, layer });
+                    steps.insert(key, Known { history, layer, from: None });
                 }
             }
+            configs.push(ImageConfig::clone(&image.config));
         }
-        Self(steps)
+        Self { steps, images: configs }
+    }
+
+    /// Whether a state is on the way to one of the images: the classic builder takes no other for cached once images are
+    /// named.
+    pub(crate) fn leads_to(&self, point: &Point) -> bool {
+        self.images.iter().any(|image| {
+            image.history.starts_with(&point.config.history)
+                && image.diff_ids().starts_with(point.config.diff_ids())
+        })
     }
 
     pub(crate) fn get(&self, key: &Digest) -> Option<&Known> {
-        self.0.get(key)
+        self.steps.get(key)
     }
 }
 
-impl Build {
-    /// The layer an image of `--cache-from` has for a key, put on `parent`: none where no image knows the key, nothing
-    /// inside where the step made no layer.
-    pub(crate) async fn inline_layer(
-        &self,
-        key: &Digest,
-        parent: Option<ChainId>,
-        no_cache: bool,
-    ) -> Result<Option<Option<Layer>>, Cause> {
-        let Some(known) = self.inline.get(key).filter(|_| !no_cache) else { return Ok(None) };
-        let Some(layer) = known.layer.clone() else { return Ok(Some(None)) };
-        self.images.unpack_layer(&self.lease, parent.as_ref(), &layer, 0)?;
-        Ok(Some(Some(layer)))
-    }
+/// The notes of a config document, taken out: keys, and the lines they led to.
+pub(crate) fn notes(document: &mut Value) -> Vec<(Digest, usize)> {
+    let noted = document.get_mut(FIELD).map(Value::take).unwrap_or_default();
+    let noted: Vec<Noted> = serde_json::from_value(noted).unwrap_or_default();
+    noted.into_iter().map(|Noted { key, line }| (key, line)).collect()
 }
 
 /// Notes in a config document which steps led to it.

@@ -24,6 +24,7 @@ pub mod request;
 mod roots;
 mod run;
 pub mod scope;
+pub mod shared;
 mod squash;
 mod stage;
 pub mod step;

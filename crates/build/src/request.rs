@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gantry_names::{Platform, Reference};
 
 use crate::build::Built;
+use crate::shared::Import;
 use crate::step::{Refusal, Task};
 
 /// One build: a Dockerfile's text, the folder it may read, and how to go about it.
@@ -35,6 +36,10 @@ pub struct BuildRequest {
     pub no_cache: NoCache,
     /// Images whose layers count as cached: `--cache-from`.
     pub cache_from: Vec<Reference>,
+    /// Only those count, and no other step of this machine: the classic builder's way.
+    pub cache_only_from: bool,
+    /// Steps of other machines: `--cache-from type=...`.
+    pub imports: Vec<Import>,
     /// `--pull`: ask the registry also for images that are here.
     pub pull: bool,
     /// One layer for all steps: `--squash`.

@@ -173,16 +173,28 @@ impl StageBuild {
         let inputs = self.inputs(text).with("values", values);
         let key = inputs.key();
         if let Some(point) = self.remembered(&key)? {
-            self.point = point;
-            self.build.progress.tell(Event::Cached { step: self.step });
+            self.found(point, &key, self.step);
             return Ok(());
         }
         if !self.take_inline(&key, None) {
             self.history(text, true);
         }
-        self.point.key = Some(key.clone());
-        self.build.cache.remember(&key, text, &inputs, &self.point, 0);
+        self.reached(&key, text, &inputs, 0);
         Ok(())
+    }
+
+    /// Goes on from a state of the cache.
+    fn found(&mut self, point: Point, key: &Digest, step: StepNumber) {
+        self.point = point;
+        self.build.passed(key);
+        self.build.progress.tell(Event::Cached { step });
+    }
+
+    /// Remembers the state that the step of this key has led to.
+    fn reached(&mut self, key: &Digest, text: &str, inputs: &Inputs, size: u64) {
+        self.point.key = Some(key.clone());
+        self.build.cache.remember(key, text, inputs, &self.point, size);
+        self.build.passed(key);
     }
 
     /// The state the cache has for a key, unless it is not to be asked.
@@ -190,7 +202,10 @@ impl StageBuild {
         if self.no_cache {
             return Ok(None);
         }
-        let found = self.build.cache.find(key);
+        let mut found = self.build.cache.find(key);
+        if self.build.request.cache_only_from {
+            found = found.filter(|point| self.build.inline.leads_to(point));
+        }
         if let Some(point) = &found {
             self.build.keep(point);
         }
@@ -246,15 +261,13 @@ impl StageBuild {
     ) -> Result<()> {
         let key = inputs.key();
         if let Some(point) = self.remembered(&key)? {
-            self.point = point;
-            self.build.progress.tell(Event::Cached { step });
+            self.found(point, &key, step);
             return Ok(());
         }
-        if let Some(layer) = self.build.inline_layer(&key, self.point.chain(), self.no_cache).await? {
+        if let Some(layer) = self.build.foreign_layer(&key, self.point.chain(), self.no_cache).await? {
             let size = layer.as_ref().map_or(0, |layer| layer.size);
             self.take_inline(&key, layer);
-            self.point.key = Some(key.clone());
-            self.build.cache.remember(&key, text, &inputs, &self.point, size);
+            self.reached(&key, text, &inputs, size);
             self.build.progress.tell(Event::Cached { step });
             return Ok(());
         }
@@ -275,8 +288,7 @@ impl StageBuild {
         if let Some(layer) = layer {
             self.push(layer);
         }
-        self.point.key = Some(key.clone());
-        self.build.cache.remember(&key, text, &inputs, &self.point, size);
+        self.reached(&key, text, &inputs, size);
         self.build.flush_soon();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use gantry_errdefs::Class;
-use gantry_names::{ContainerId, ImageId, Platform};
+use gantry_names::{ContainerId, ImageId, Platform, Reference};
 
 use crate::progress::Output;
 use crate::request::{Caller, StepLimits};
@@ -89,6 +89,9 @@ pub trait Outside: Send + Sync {
 
     /// Finds a base image, from a registry where it is not here or `pull` asks for it. Progress goes to `output`.
     fn image(&self, wanted: ImageWanted, output: Output) -> Task<'_, Result<ImageId, Refusal>>;
+
+    /// An image has got a name.
+    fn tagged(&self, image: &ImageId, name: &Reference);
 
     /// Removes an image of the builder's own, unless a container uses it.
     fn discard(&self, image: ImageId) -> Task<'_, ()>;

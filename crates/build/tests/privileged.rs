@@ -29,6 +29,8 @@ struct Chroot {
 }
 
 impl Outside for Chroot {
+    fn tagged(&self, _: &gantry_names::ImageId, _: &gantry_names::Reference) {}
+
     fn run(&self, step: Step, output: Output) -> Task<'_, Result<i32, Refusal>> {
         Box::pin(async move {
             self.ran.lock().unwrap().push(step.args.join(" "));
@@ -134,6 +136,8 @@ impl House {
             platform: None,
             no_cache: NoCache::Nothing,
             cache_from: Vec::new(),
+            cache_only_from: false,
+            imports: Vec::new(),
             pull: false,
             squash: false,
             caller: Arc::new(Given::default()),

@@ -7,6 +7,7 @@
 //! Start reading at [`grpc`], then [`session`]. The messages in [`proto`] are written by hand from BuildKit's `.proto`
 //! files: fields that nobody reads are left out, protobuf skips them.
 
+pub mod content;
 pub mod fsutil;
 pub mod grpc;
 pub mod proto;

@@ -77,6 +77,23 @@ impl Caller {
         self.channel.closed().await;
     }
 
+    /// A call of a method by itself: the services of other modules.
+    pub(crate) async fn open(&self, method: &str, metadata: HeaderMap) -> Result<(Outbound, Answer), Status> {
+        self.need(method, "the client offers no content store")?;
+        self.channel.open(method, metadata).await
+    }
+
+    /// One message there, one back.
+    pub(crate) async fn unary<Q: prost::Message, A: prost::Message + Default>(
+        &self,
+        method: &str,
+        metadata: HeaderMap,
+        request: &Q,
+    ) -> Result<A, Status> {
+        self.need(method, "the client offers no content store")?;
+        self.channel.unary(method, metadata, request).await
+    }
+
     fn has(&self, method: &str) -> bool {
         self.methods.contains(&method.to_ascii_lowercase())
     }

@@ -41,6 +41,10 @@ impl Outside for Steps {
         Box::pin(async move { self.find(wanted, output).await })
     }
 
+    fn tagged(&self, image: &ImageId, name: &Reference) {
+        self.0.image_tagged(image, name);
+    }
+
     fn discard(&self, image: ImageId) -> Task<'_, ()> {
         Box::pin(async move {
             // One that a container uses is still looked at, and goes another time.

@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 
-use gantry_archive::{Compression, GzipWriter};
+use gantry_archive::{Compression, Decoder, PackedWriter, Packing};
 use gantry_names::ImageId;
 
 use crate::layer::media_type;
@@ -9,7 +9,7 @@ use crate::{Error, Image, ImageStore, Layer, Lease, Result};
 
 /// Gzip's level for layers that leave: two thirds of the time of its usual level, for a few per cent more bytes (a Debian's files:
 /// 0.359 of their size in place of 0.349; the next lower level 0.373, the lowest 0.453).
-const LEVEL: u32 = 3;
+pub const LEVEL: u32 = 3;
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
@@ -24,7 +24,7 @@ impl ImageStore {
         }
         for layer in &image.record.layers {
             if layer.media_type == media_type(Compression::None) {
-                let packed = self.packed(layer)?;
+                let packed = self.pack_layer(layer, Some(Packing::Gzip(LEVEL)), false)?;
                 self.replace_layer(layer, &packed)?;
             }
         }
@@ -32,20 +32,33 @@ impl ImageStore {
         self.get(id)
     }
 
-    fn packed(&self, layer: &Layer) -> Result<Layer> {
-        let mut plain = self.inner.content.open_blob(&layer.blob)?;
-        let mut packing = GzipWriter::new(self.inner.content.ingest_nameless()?, LEVEL);
-        let mut piece = vec![0; PIECE];
-        loop {
-            match plain.read(&mut piece)? {
-                0 => break,
-                count => packing.write_all(&piece[..count])?,
+    /// The same layer, its blob packed anew. One that is packed so already stays unless `force`; so does one whose blob is
+    /// compressed in another way. The caller's lease keeps the new blob until something names it.
+    pub fn pack_layer(&self, layer: &Layer, packing: Option<Packing>, force: bool) -> Result<Layer> {
+        let is = |compression| layer.media_type == media_type(compression);
+        let plain = is(Compression::None);
+        let target = match packing {
+            None => Compression::None,
+            Some(Packing::Gzip(_)) => Compression::Gzip,
+            Some(Packing::Zstd(_)) => Compression::Zstd,
+        };
+        let stays = !plain || is(target);
+        if (stays && !force) || (plain && packing.is_none()) {
+            return Ok(layer.clone());
+        }
+        let mut bytes = Decoder::new(self.inner.content.open_blob(&layer.blob)?)?;
+        let mut ingest = self.inner.content.ingest_nameless()?;
+        match packing {
+            None => copy(&mut bytes, &mut ingest)?,
+            Some(packing) => {
+                let mut out = PackedWriter::new(ingest, packing);
+                copy(&mut bytes, &mut out)?;
+                ingest = out.finish()?;
             }
         }
-        let ingest = packing.finish()?;
         let blob_size = ingest.offset();
         let blob = ingest.commit(None, None)?;
-        Ok(Layer { blob, blob_size, media_type: media_type(Compression::Gzip).to_owned(), ..layer.clone() })
+        Ok(Layer { blob, blob_size, media_type: media_type(target).to_owned(), ..layer.clone() })
     }
 
     /// Puts the packed blob in the plain one's place in every image that no registry knows.
@@ -68,5 +81,15 @@ impl ImageStore {
             }
             Ok::<_, Error>(())
         })
+    }
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece)? {
+            0 => return Ok(()),
+            count => to.write_all(&piece[..count])?,
+        }
     }
 }

@@ -47,6 +47,7 @@ mod travel;
 pub use ahead::{Arrived, Arriving};
 pub use change::{ChangeError, changes_of, command_line, env_of, parse_changes};
 pub use commit::CommitRequest;
+pub use compress::LEVEL as GZIP_LEVEL;
 pub use config::{ConfigChange, Healthcheck, HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use create::CreateOptions;
 pub use error::{Error, Result};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use gantry_archive::{Entry, GzipWriter, Kind, Reader, Writer};
+use gantry_archive::{Entry, Kind, PackedWriter, Packing, Reader, Writer};
 use gantry_content::ContentStore;
 use gantry_images::{
     CommitRequest, Error, ImageStore, ImportOptions, LoadOptions, Loaded, RemoveOptions, RunConfig,
@@ -84,7 +84,7 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut writer = GzipWriter::new(Vec::new(), 6);
+    let mut writer = PackedWriter::new(Vec::new(), Packing::Gzip(6));
     writer.write_all(bytes).unwrap();
     writer.finish().unwrap()
 }

@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`Solver`], then `service/control.rs`, then `frontend/mod.rs`.
 
+mod cache;
 mod export;
 mod frontend;
 mod history;
@@ -28,7 +29,7 @@ pub use gantry_build::step::{Refusal, Task};
 pub use gantry_buildkit::grpc::Status;
 use gantry_buildkit::grpc::{client, server};
 use gantry_buildkit::session::{Caller, UUID};
-use gantry_names::Reference;
+use gantry_names::{Digest, Reference};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -54,6 +55,30 @@ pub trait Host: Send + Sync + fmt::Debug {
         name: Reference,
         auth: Option<serde_json::Value>,
     ) -> Task<'_, Result<Option<String>, Refusal>>;
+
+    /// Sends a manifest that is in the content store, and everything it names.
+    fn push_manifest(
+        &self,
+        name: Reference,
+        manifest: Digest,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<(), Refusal>>;
+
+    /// A manifest of a registry as it is.
+    fn manifest(
+        &self,
+        name: Reference,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<Vec<u8>, Refusal>>;
+
+    /// Brings a blob of a repository into the content store.
+    fn blob(
+        &self,
+        name: Reference,
+        digest: Digest,
+        size: u64,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<(), Refusal>>;
 
     /// What `host-gateway` means in `--add-host`.
     fn host_gateway(&self) -> Task<'_, Option<IpAddr>>;

@@ -237,6 +237,11 @@ pub(crate) fn code(class: Class) -> Code {
     }
 }
 
+/// What the engine or the client would not do, as a status.
+pub(crate) fn refusal(refusal: crate::Refusal) -> Status {
+    Status::new(code(refusal.class), refusal.message)
+}
+
 /// A failure of some class as a status.
 pub(crate) fn refused<E: Classified + 'static>(error: &E) -> Status {
     Status::new(code(error.class()), chain(error))

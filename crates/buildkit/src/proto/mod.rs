@@ -1,5 +1,6 @@
 //! The messages, by the file of BuildKit that defines them.
 
+pub mod content;
 pub mod control;
 pub mod errdefs;
 pub mod gateway;

@@ -29,7 +29,7 @@ fn engine() -> Option<Engine> {
     with_plugin(Engine::start)
 }
 
-fn with_plugin(start: impl FnOnce() -> Engine) -> Option<Engine> {
+pub(crate) fn with_plugin(start: impl FnOnce() -> Engine) -> Option<Engine> {
     let plugin = buildx().or_else(|| {
         eprintln!("skipped: docker-buildx cannot be had here");
         None
@@ -42,7 +42,7 @@ fn with_plugin(start: impl FnOnce() -> Engine) -> Option<Engine> {
 }
 
 /// A folder to build from.
-fn context(engine: &Engine, name: &str, files: &[(&str, &str)]) -> String {
+pub(crate) fn context(engine: &Engine, name: &str, files: &[(&str, &str)]) -> String {
     let folder = engine.path(name);
     for (path, text) in files {
         let path = folder.join(path);
@@ -53,7 +53,7 @@ fn context(engine: &Engine, name: &str, files: &[(&str, &str)]) -> String {
 }
 
 /// A build; its progress is on standard error.
-fn build(engine: &Engine, args: &[&str]) -> Said {
+pub(crate) fn build(engine: &Engine, args: &[&str]) -> Said {
     engine.docker(["buildx", "build", "--progress=plain"].iter().chain(args))
 }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
 
 mod build;
+mod build_cache;
 mod buildkit;
 mod certificates;
 mod compose;

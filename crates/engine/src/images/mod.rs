@@ -1,5 +1,6 @@
 //! The image verbs that need to know containers, and their events; the work is `gantry-images`'.
 
+mod artifact;
 mod blobs;
 mod import;
 mod load;
@@ -171,6 +172,11 @@ impl Engine {
     pub fn builder_pruned(&self, bytes: u64) {
         let attributes = [("reclaimed".to_owned(), bytes.to_string())].into();
         self.publish(Kind::Builder, "prune", "", attributes);
+    }
+
+    /// Tells that somebody else has named an image: a build.
+    pub fn image_tagged(&self, id: &ImageId, name: &Reference) {
+        self.image_event(id.as_str(), "tag", &name.familiar());
     }
 
     pub(crate) fn image_event(&self, id: &str, action: &str, name: &str) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use gantry_engine::{Engine, PushRequest};
 use gantry_errdefs::{Classified, chain};
-use gantry_names::Reference;
+use gantry_names::{Digest, Reference};
 use gantry_solver::{Host, Refusal, Task};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,10 @@ impl fmt::Debug for EngineHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EngineHost")
     }
+}
+
+fn refusal(error: &gantry_engine::Error) -> Refusal {
+    Refusal { class: error.class(), message: chain(error) }
 }
 
 impl Host for EngineHost {
@@ -42,8 +46,39 @@ impl Host for EngineHost {
             };
             let pushing = self.0.image_push(PushRequest { reference: name, platform: None, auth }, tx);
             let (pushed, digest) = tokio::join!(pushing, listening);
-            pushed.map_err(|error| Refusal { class: error.class(), message: chain(&error) })?;
+            pushed.map_err(|error| refusal(&error))?;
             Ok(digest)
+        })
+    }
+
+    fn push_manifest(
+        &self,
+        name: Reference,
+        manifest: Digest,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            self.0.registry_push(&name, &manifest, auth).await.map_err(|error| refusal(&error))
+        })
+    }
+
+    fn manifest(
+        &self,
+        name: Reference,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<Vec<u8>, Refusal>> {
+        Box::pin(async move { self.0.registry_manifest(&name, auth).await.map_err(|error| refusal(&error)) })
+    }
+
+    fn blob(
+        &self,
+        name: Reference,
+        digest: Digest,
+        size: u64,
+        auth: Option<serde_json::Value>,
+    ) -> Task<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            self.0.registry_blob(&name, &digest, size, auth).await.map_err(|error| refusal(&error))
         })
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) platform: Option<Platform>,
     pub(crate) no_cache: NoCache,
     pub(crate) cache_from: Vec<Reference>,
+    /// Images were named: only what led to them counts as cached.
+    pub(crate) cache_only_from: bool,
     pub(crate) pull: bool,
     pub(crate) squash: bool,
     /// Nothing but the image's id, unless it fails.
@@ -76,6 +78,7 @@ pub(crate) fn read(query: &Query, headers: &HeaderMap) -> Result<Asked, Failure>
         platform,
         no_cache: if query.flag("nocache") { NoCache::All } else { NoCache::Nothing },
         cache_from,
+        cache_only_from: !names.is_empty(),
         pull,
         squash: query.flag("squash"),
         quiet: query.flag("q"),

@@ -147,6 +147,8 @@ fn request(asked: &Asked, context: &Context, name: String, text: String) -> Buil
         platform: asked.platform.clone(),
         no_cache: asked.no_cache.clone(),
         cache_from: asked.cache_from.clone(),
+        cache_only_from: asked.cache_only_from,
+        imports: Vec::new(),
         pull: asked.pull,
         squash: asked.squash,
         caller: Arc::clone(&asked.caller) as Arc<dyn Caller>,

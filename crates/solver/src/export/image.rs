@@ -7,13 +7,10 @@ use gantry_buildkit::proto::control::Exporter;
 use gantry_names::Reference;
 use serde_json::json;
 
-use super::{Response, names, says_yes};
+use super::{Response, credentials, names, says_yes};
+use crate::Inner;
 use crate::job::{Job, Outcome, Work};
-use crate::story::{code, refused};
-use crate::{Inner, Refusal, frontend};
-
-/// Docker Hub's name in references, and among credentials.
-const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
+use crate::story::{refusal, refused};
 
 /// Refuses what the store cannot take.
 pub(super) fn check(exporter: &Exporter) -> Result<(), Status> {
@@ -46,11 +43,8 @@ pub(super) async fn export(
 
 /// Sends an image to its registry, as the client's user there.
 async fn push(inner: &Inner, job: &Job, work: &Work<'_>, name: Reference) -> Result<Option<String>, Status> {
-    let caller = frontend::client(inner, inner.sessions.get(&job.session).await?);
-    let registry = if name.domain() == HUB.0 { HUB.1 } else { name.domain() };
-    let failed = |refusal: Refusal| Status::new(code(refusal.class), refusal.message);
-    let auth = caller.credentials(registry.to_owned()).await.map_err(failed)?;
-    let digest = inner.host.push(name.clone(), auth).await.map_err(failed)?;
+    let auth = credentials(inner, job, &name).await?;
+    let digest = inner.host.push(name.clone(), auth).await.map_err(refusal)?;
     if let Some(digest) = &digest {
         work.told(&format!("pushing manifest for {name}@{digest}"));
     }

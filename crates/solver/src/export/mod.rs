@@ -3,6 +3,7 @@
 mod archive;
 mod files;
 mod image;
+mod packing;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,11 @@ use gantry_buildkit::proto::control::{CacheOptions, Exporter, SolveRequest};
 use gantry_names::Reference;
 use gantry_snapshots::RootView;
 
-use crate::Inner;
+pub(crate) use packing::Packed;
+
 use crate::job::{Job, Outcome};
-use crate::story::refused;
+use crate::story::{refusal, refused};
+use crate::{Inner, cache, frontend};
 
 /// What an exporter says of what it made.
 type Response = BTreeMap<String, String>;
@@ -32,19 +35,12 @@ pub(crate) fn check(exporters: &[Exporter], cache: Option<&CacheOptions>) -> Res
         }
     }
     for export in cache.into_iter().flat_map(|cache| &cache.exports) {
-        if export.kind != "inline" {
-            let text = format!(
-                "cache export {:?} is not supported here: steps stay in this engine's cache, and every image carries \
-                 what --cache-from needs (type=inline)",
-                export.kind
-            );
-            return Err(Status::new(Code::Unimplemented, text));
-        }
+        cache::check(export)?;
     }
     Ok(())
 }
 
-fn invalid(message: impl Into<String>) -> Status {
+pub(crate) fn invalid(message: impl Into<String>) -> Status {
     Status::new(Code::InvalidArgument, message)
 }
 
@@ -87,12 +83,36 @@ fn names(exporter: &Exporter) -> Result<Vec<Reference>, Status> {
     Ok(names)
 }
 
-/// Whether an attribute says yes.
+/// Whether an attribute of an exporter says yes.
 pub(crate) fn says_yes(exporter: &Exporter, name: &str) -> bool {
-    exporter
-        .attrs
-        .get(name)
-        .is_some_and(|value| matches!(value.as_str(), "true" | "1" | "t" | "True" | "TRUE"))
+    says(&exporter.attrs, name)
+}
+
+/// Docker Hub's name in references, and among credentials.
+const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
+
+/// Who the client is at an image's registry.
+pub(crate) async fn credentials(
+    inner: &Inner,
+    job: &Job,
+    name: &Reference,
+) -> Result<Option<serde_json::Value>, Status> {
+    let caller = frontend::client(inner, inner.sessions.get(&job.session).await?);
+    auth_of(&*caller, name).await
+}
+
+/// The same, of a client that is at hand.
+pub(crate) async fn auth_of(
+    caller: &dyn gantry_build::request::Caller,
+    name: &Reference,
+) -> Result<Option<serde_json::Value>, Status> {
+    let registry = if name.domain() == HUB.0 { HUB.1 } else { name.domain() };
+    caller.credentials(registry.to_owned()).await.map_err(refusal)
+}
+
+/// Whether an attribute says yes.
+pub(crate) fn says(attrs: &BTreeMap<String, String>, name: &str) -> bool {
+    attrs.get(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | "t" | "True" | "TRUE"))
 }
 
 /// A state's root; `None` for an empty one.

@@ -18,16 +18,17 @@ use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::ops::{Definition, Input, Op, OpMetadata, SourceOp};
 use gantry_buildkit::session::{Caller, Wanted};
 use gantry_dockerfile::ignore::Ignore;
-use gantry_names::{Digest, Platform};
+use gantry_names::{Digest, Platform, Reference};
 use prost::Message;
 
 use crate::Inner;
+use crate::cache;
 use crate::job::{Job, Outcome, Work};
 use crate::kept::Place;
 use crate::story::Story;
 use crate::uploads;
 use options::Options;
-pub(crate) use options::is_multi_platform;
+pub(crate) use options::{Wish, is_multi_platform};
 
 /// How a definition of ours names an earlier result.
 const RESULTS: &str = "gantry-result://";
@@ -78,6 +79,9 @@ pub(crate) async fn solve(
     };
     let (contexts, kept) = named(inner, job, &caller, &options, inputs).await?;
     let below = options.below.trim_matches('/').to_owned();
+    let client = client(inner, caller);
+    let (cache_from, wishes) = here(inner, options.cache_from);
+    let imports = cache::import(inner, job, &wishes, &client).await;
     let request = BuildRequest {
         dockerfile: source.text,
         dockerfile_name: options.filename.clone(),
@@ -89,10 +93,12 @@ pub(crate) async fn solve(
         target: options.target,
         platform: None,
         no_cache: options.no_cache,
-        cache_from: options.cache_from,
+        cache_from,
+        cache_only_from: false,
+        imports,
         pull: options.pull,
         squash: false,
-        caller: client(inner, caller),
+        caller: client,
         keep_failed: false,
         epoch: options.epoch,
         rewrite_timestamp: job.wishes.rewrite_timestamp,
@@ -103,6 +109,20 @@ pub(crate) async fn solve(
     let outcomes = platforms(inner, job, request, &options.platforms).await;
     drop((context, kept));
     outcomes.map(Answer::Built)
+}
+
+/// The images that are here, and what is to be asked for elsewhere.
+fn here(inner: &Inner, wishes: Vec<Wish>) -> (Vec<Reference>, Vec<Wish>) {
+    let (mut images, mut rest) = (Vec::new(), Vec::new());
+    for wish in wishes {
+        match wish {
+            Wish::Registry(name) if inner.builder.images.resolve(&name.familiar()).is_ok() => {
+                images.push(name)
+            }
+            other => rest.push(other),
+        }
+    }
+    (images, rest)
 }
 
 /// A session's client as the builder asks it.

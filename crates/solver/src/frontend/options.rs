@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gantry_build::request::{NoCache, StepLimits};
 use gantry_buildkit::grpc::{Code, Status};
-use gantry_names::{Platform, Reference};
+use gantry_names::{Digest, Platform, Reference};
 use serde::Deserialize;
 
 /// What a client asks of a Dockerfile's build.
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Empty: this machine's.
     pub(crate) platforms: Vec<Platform>,
     pub(crate) no_cache: NoCache,
-    pub(crate) cache_from: Vec<Reference>,
+    pub(crate) cache_from: Vec<Wish>,
     pub(crate) pull: bool,
     pub(crate) limits: StepLimits,
     /// A repository's own `.git` is part of the context.
@@ -58,6 +58,30 @@ pub(crate) enum Place {
     Remote(String),
     /// An image layout on the session.
     Layout(String),
+}
+
+/// Where steps of other builds are to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// An image that is here, or a cache or an image of a registry.
+    Registry(Reference),
+    /// A folder of the client, and the manifest in it.
+    Local {
+        /// As the client calls it.
+        folder: String,
+        /// The manifest.
+        digest: Digest,
+    },
+}
+
+impl Wish {
+    /// As it is told.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Wish::Registry(name) => name.familiar(),
+            Wish::Local { digest, .. } => format!("local:{digest}"),
+        }
+    }
 }
 
 /// Arguments that speak to the builder, not to the Dockerfile.
@@ -168,19 +192,33 @@ struct Import {
     attrs: BTreeMap<String, String>,
 }
 
-/// Images whose steps count as done. What cannot be read as one cannot be a cache: it is passed by.
-fn cache_from(new: Option<&str>, old: Option<&str>) -> Result<Vec<Reference>, Status> {
+/// Where steps that count as done are. What cannot be read as such a place cannot be a cache: it is passed by.
+fn cache_from(new: Option<&str>, old: Option<&str>) -> Result<Vec<Wish>, Status> {
     let imports: Vec<Import> = match new {
         Some(text) => serde_json::from_str(text)
             .map_err(|error| invalid(format!("failed to unmarshal cache-imports ({text:?}): {error}")))?,
         None => Vec::new(),
     };
-    let named = imports
-        .iter()
-        .filter(|import| import.kind == "registry")
-        .filter_map(|import| import.attrs.get("ref"));
-    let plain = old.into_iter().flat_map(|list| list.split(','));
-    Ok(named.map(String::as_str).chain(plain).filter_map(|name| Reference::parse(name).ok()).collect())
+    let registry = |name: &str| Reference::parse(name).ok().map(|name| Wish::Registry(name.or_latest()));
+    let named = imports.iter().filter_map(|import| {
+        let attr = |name: &str| import.attrs.get(name).map(String::as_str);
+        match import.kind.as_str() {
+            "registry" => registry(attr("ref")?),
+            "local" => {
+                let (folder, digest) = (attr("src")?.to_owned(), Digest::parse(attr("digest")?).ok()?);
+                Some(Wish::Local { folder, digest })
+            }
+            _ => None,
+        }
+    });
+    let plain = old.into_iter().flat_map(|list| list.split(',')).filter_map(registry);
+    let mut wishes: Vec<Wish> = Vec::new();
+    for wish in named.chain(plain) {
+        if !wishes.contains(&wish) {
+            wishes.push(wish);
+        }
+    }
+    Ok(wishes)
 }
 
 fn limits(attrs: &BTreeMap<String, String>) -> Result<StepLimits, Status> {

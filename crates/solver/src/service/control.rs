@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{unary, unknown, workers};
 use crate::frontend::{self, Answer};
 use crate::job::{Job, Outcome, Wishes};
-use crate::{Inner, Solver, export, usage};
+use crate::{Inner, Solver, cache, export, usage};
 
 /// Bytes of a tunnelled session in one message.
 const PIECE: usize = 32 << 10;
@@ -104,7 +104,11 @@ async fn run(inner: &Inner, job: &Job, request: &SolveRequest) -> Result<BTreeMa
         }
     };
     match answer {
-        Answer::Built(outcomes) => export::all(inner, job, &exporters, &outcomes, request).await,
+        Answer::Built(outcomes) => {
+            let mut response = export::all(inner, job, &exporters, &outcomes, request).await?;
+            response.extend(cache::export(inner, job, request, &outcomes).await?);
+            Ok(response)
+        }
         Answer::Said(documents) => Ok(documents
             .into_iter()
             .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()))

@@ -19,7 +19,7 @@ static FLAGS: &[Flag] = &[
     list("build-arg", "Value of a build argument").check(env::validate_env),
     list("build-context", "Another context by a name (name=path, name=docker-image://...)"),
     flag("cache-from", Kind::Named("list"), "Where cached steps come from (an image, or type=...)"),
-    list("cache-to", "Where cached steps go to (type=inline)"),
+    list("cache-to", "Where cached steps go to (type=inline|local|registry)"),
     text("call", "What to do (build, check, outline, targets)").default("build"),
     text("cgroup-parent", "Cgroup of the containers that build"),
     switch("check", "Only look for mistakes in the Dockerfile; short for --call=check"),

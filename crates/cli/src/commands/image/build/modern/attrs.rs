@@ -6,6 +6,7 @@ use gantry_buildkit::proto::control::{CacheOptions, CacheOptionsEntry};
 use serde_json::json;
 
 use crate::commands::image::build::arguments;
+use crate::commands::image::build::modern::stores::Stores;
 use crate::failure::Failure;
 use crate::flags::Matches;
 use crate::parse::{csv, hosts, ulimits};
@@ -96,7 +97,11 @@ fn attestations(m: &Matches, attrs: &mut BTreeMap<String, String>) -> Result<(),
 }
 
 /// `--cache-from` and `--cache-to`; the former also as the attribute that the frontend reads.
-pub fn cache(m: &Matches, attrs: &mut BTreeMap<String, String>) -> Result<CacheOptions, Failure> {
+pub fn cache(
+    m: &Matches,
+    attrs: &mut BTreeMap<String, String>,
+    stores: &mut Stores,
+) -> Result<CacheOptions, Failure> {
     let mut imports = Vec::new();
     for text in m.all("cache-from") {
         imports.extend(entries(&text)?);
@@ -105,6 +110,9 @@ pub fn cache(m: &Matches, attrs: &mut BTreeMap<String, String>) -> Result<CacheO
     for text in m.all("cache-to") {
         exports.extend(entries(&text)?);
     }
+    let mut cache = CacheOptions { import_refs_deprecated: Vec::new(), exports, imports };
+    stores.caches(&mut cache)?;
+    let CacheOptions { imports, exports, .. } = &cache;
     if !imports.is_empty() {
         let list: Vec<_> =
             imports.iter().map(|entry| json!({ "Type": entry.kind, "Attrs": entry.attrs })).collect();
@@ -118,7 +126,7 @@ pub fn cache(m: &Matches, attrs: &mut BTreeMap<String, String>) -> Result<CacheO
     if exports.iter().any(|entry| entry.kind == "inline") {
         attrs.insert("build-arg:BUILDKIT_INLINE_CACHE".into(), "1".into());
     }
-    Ok(CacheOptions { import_refs_deprecated: Vec::new(), exports, imports })
+    Ok(cache)
 }
 
 /// One flag's places: images, or one place as `type=...`.

@@ -16,6 +16,7 @@ use gantry_buildkit::proto::session::{
 use gantry_buildkit::session;
 
 use super::secrets::{Agents, Secrets};
+use super::stores::Stores;
 use super::{folders, received};
 use crate::commands::image::build::modern::output::Goal;
 use crate::config::{self, ConfigFile};
@@ -35,6 +36,8 @@ pub struct Exposed {
     pub agents: Agents,
     /// Where each exporter's bytes go, by its number.
     pub goals: Vec<Goal>,
+    /// Layouts.
+    pub stores: Stores,
     /// Credentials.
     pub config: ConfigFile,
 }
@@ -49,7 +52,8 @@ impl Exposed {
         if !self.agents.is_empty() {
             methods.extend([session::CHECK_AGENT, session::FORWARD_AGENT]);
         }
-        if self.goals.iter().any(|goal| *goal != Goal::Engine) {
+        methods.extend(self.stores.methods());
+        if self.goals.iter().any(|goal| !matches!(goal, Goal::Engine | Goal::Layout(_))) {
             methods.push(session::FILE_SEND);
         }
         if self.upload.lock().is_ok_and(|upload| upload.is_some()) {
@@ -73,7 +77,8 @@ impl Exposed {
     async fn result(&self, call: Call) {
         // Old engines know one exporter only, and do not number it.
         let number = call.text("buildkit-attachable-exporter-id").parse().unwrap_or(0_usize);
-        let goal = self.goals.get(number).or_else(|| self.goals.iter().find(|goal| **goal != Goal::Engine));
+        let is_sent = |goal: &&Goal| !matches!(goal, Goal::Engine | Goal::Layout(_));
+        let goal = self.goals.get(number).or_else(|| self.goals.iter().find(is_sent));
         match goal {
             Some(goal) => received::take(goal, call).await,
             None => call.reply.end(&Status::new(Code::NotFound, format!("no exporter {number}"))),
@@ -162,6 +167,12 @@ impl Service for Exposed {
                     let asked = call.message::<CredentialsRequest>().await;
                     let found = asked.and_then(|asked| self.credentials(&asked.host));
                     call.reply.answer(found).await;
+                }
+                method if method.starts_with("/containerd.") => {
+                    match self.stores.of(call.text(gantry_buildkit::content::STORE)) {
+                        Some(layout) => layout.serve(call).await,
+                        None => call.reply.end(&Status::new(Code::NotFound, "unknown store")),
+                    }
                 }
                 other => {
                     let status = Status::unimplemented(other);

@@ -8,6 +8,7 @@ mod place;
 mod progress;
 mod received;
 mod secrets;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,7 @@ use exposed::Exposed;
 use output::{Goal, Output};
 use place::Place;
 use progress::{Show, Story};
+use stores::Stores;
 
 const SOLVE: &str = "/moby.buildkit.v1.Control/Solve";
 const STATUS: &str = "/moby.buildkit.v1.Control/Status";
@@ -46,13 +48,19 @@ const INTERRUPTED: u8 = 130;
 /// Builds by BuildKit's protocol.
 pub async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut place = Place::find(m.word(0), m.text("file"))?;
+    let mut stores = Stores::default();
     for context in m.all("build-context") {
-        place.add(&context)?;
+        place.add(&context, &mut stores)?;
     }
     let question = question(m)?;
     let outputs = outputs(m)?;
     let mut attrs = attrs::of(s, m)?;
-    let cache = attrs::cache(m, &mut attrs)?;
+    let cache = attrs::cache(m, &mut attrs, &mut stores)?;
+    for output in &outputs {
+        if let Goal::Layout(folder) = &output.goal {
+            stores.result(folder)?;
+        }
+    }
     attrs.append(&mut place.attrs);
     let show = if m.on("quiet") { Show::Quiet } else { Show::of(m.text("progress"))? };
     let reference = random();
@@ -69,6 +77,7 @@ pub async fn run(s: &Session, m: &Matches) -> Outcome {
         secrets: secrets::Secrets::parse(&m.all("secret"))?,
         agents: secrets::Agents::parse(&m.all("ssh"))?,
         goals: outputs.iter().map(|output| output.goal.clone()).collect(),
+        stores,
         config: s.config().clone(),
     });
     let exporters: Vec<_> = match question {
@@ -89,7 +98,8 @@ pub async fn run(s: &Session, m: &Matches) -> Outcome {
         ..SolveRequest::default()
     };
     let key = shared_key(&place);
-    let done = build(s.client()?, exposed, request, show, &key).await?;
+    let done = build(s.client()?, Arc::clone(&exposed), request, show, &key).await?;
+    exposed.stores.finish(&done)?;
     if question.is_some() {
         print::out(done.get("result.txt").map(String::as_str).unwrap_or_default());
         return Ok(());

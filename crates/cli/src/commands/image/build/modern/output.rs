@@ -18,6 +18,8 @@ pub enum Goal {
     Folder(PathBuf),
     /// One file.
     File(PathBuf),
+    /// Blobs of an image layout in a folder: `tar=false`.
+    Layout(PathBuf),
     /// Standard output.
     Stdout,
 }
@@ -81,6 +83,12 @@ pub fn parse(text: &str) -> Result<Output, Failure> {
         "local" if dest.is_empty() => return Err("dest is required for local output".into()),
         "local" if dest == "-" => return Err("dest file required, got stdout for local output".into()),
         "local" => Goal::Folder(dest.into()),
+        "oci" | "docker" if attrs.get("tar").is_some_and(|tar| tar == "false") => {
+            if dest.is_empty() || dest == "-" {
+                return Err(format!("dest is required for {kind} output with tar=false").into());
+            }
+            Goal::Layout(dest.into())
+        }
         "tar" | "oci" | "docker" if dest.is_empty() || dest == "-" => {
             if terminal::stdout_is() {
                 return Err(format!(

@@ -9,6 +9,8 @@ use crate::commands::image::build::is_remote;
 use crate::failure::Failure;
 use crate::terminal::io_text;
 
+use super::stores::Stores;
+
 /// How much of standard input is looked at to know a tar.
 const HEAD: usize = 512;
 
@@ -47,11 +49,15 @@ impl Place {
     }
 
     /// Adds a context with a name of its own: `name=value`.
-    pub fn add(&mut self, asked: &str) -> Result<(), Failure> {
+    pub fn add(&mut self, asked: &str, stores: &mut Stores) -> Result<(), Failure> {
         let wrong = || format!("invalid context value: {asked}, expected key=value");
         let (name, value) = asked.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
-        let known =
-            ["docker-image://", "target:", "oci-layout://"].iter().any(|scheme| value.starts_with(scheme));
+        if value.starts_with("oci-layout://") {
+            let value = stores.context(value)?;
+            self.attr(&format!("context:{name}"), &value);
+            return Ok(());
+        }
+        let known = ["docker-image://", "target:"].iter().any(|scheme| value.starts_with(scheme));
         if known || is_remote(value) {
             self.attr(&format!("context:{name}"), value);
             return Ok(());
@@ -174,11 +180,14 @@ mod tests {
         let mut place = Place::find(path, &format!("{path}/Own")).unwrap();
         assert_eq!(place.attrs["filename"], "Own");
         assert_eq!(place.folders["context"], place.folders["dockerfile"]);
-        place.add(&format!("more={path}")).unwrap();
-        place.add("base=docker-image://busybox").unwrap();
+        let mut stores = Stores::default();
+        place.add(&format!("more={path}"), &mut stores).unwrap();
+        place.add("base=docker-image://busybox", &mut stores).unwrap();
         assert_eq!(place.attrs["context:more"], "local:more");
         assert_eq!(place.attrs["context:base"], "docker-image://busybox");
-        assert!(place.add("more").is_err() && place.add("x=/nowhere/at/all").is_err());
+        assert!(
+            place.add("more", &mut stores).is_err() && place.add("x=/nowhere/at/all", &mut stores).is_err()
+        );
     }
 
     #[test]

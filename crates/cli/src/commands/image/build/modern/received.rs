@@ -14,7 +14,7 @@ use super::output::Goal;
 /// Takes one result in.
 pub async fn take(goal: &Goal, mut call: Call) {
     let taken = match goal {
-        Goal::Engine => Err(Status::new(Code::NotFound, "this result stays in the engine")),
+        Goal::Engine | Goal::Layout(_) => Err(Status::new(Code::NotFound, "this result stays in the engine")),
         Goal::Folder(path) => folder(path, &mut call).await,
         Goal::Stdout => bytes(&mut io::stdout(), &mut call.input).await,
         Goal::File(path) => file(path, &mut call.input).await,

@@ -1,4 +1,4 @@
-//! Writing gzip on all cores.
+//! Writing gzip and zstd on all cores.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -15,10 +15,20 @@ const SAMPLE: usize = 4 << 10;
 
 type Job = (Vec<u8>, SyncSender<io::Result<Vec<u8>>>);
 
-/// Compresses what is written to it into a gzip stream of independent members, compressed side by side and written in
-/// order (RFC 1952, 2.2: a file is a series of members). The bytes depend only on the input and the level.
+/// How a stream is to be compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Packing {
+    /// gzip, 0 to 9.
+    Gzip(u32),
+    /// Zstandard, 1 to 22.
+    Zstd(i32),
+}
+
+/// Compresses what is written to it into a stream of independent members, compressed side by side and written in order
+/// (RFC 1952, 2.2: a gzip file is a series of members; RFC 8878, 3: zstd's is one of frames). The bytes depend only on
+/// the input and the packing.
 #[derive(Debug)]
-pub struct GzipWriter<W> {
+pub struct PackedWriter<W> {
     out: W,
     piece: Vec<u8>,
     jobs: Option<Sender<Job>>,
@@ -28,14 +38,14 @@ pub struct GzipWriter<W> {
     any: bool,
 }
 
-impl<W: Write> GzipWriter<W> {
+impl<W: Write> PackedWriter<W> {
     /// A writer on as many threads as there are cores.
-    pub fn new(out: W, level: u32) -> GzipWriter<W> {
+    pub fn new(out: W, packing: Packing) -> PackedWriter<W> {
         let count = thread::available_parallelism().map_or(1, usize::from);
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        let workers = (0..count).map(|_| spawn(Arc::clone(&queue), level)).collect();
-        GzipWriter {
+        let workers = (0..count).map(|_| spawn(Arc::clone(&queue), packing)).collect();
+        PackedWriter {
             out,
             piece: Vec::with_capacity(PIECE),
             jobs: Some(jobs),
@@ -82,7 +92,7 @@ impl<W: Write> GzipWriter<W> {
     }
 }
 
-impl<W: Write> Write for GzipWriter<W> {
+impl<W: Write> Write for PackedWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = bytes.len().min(PIECE - self.piece.len());
         self.piece.extend_from_slice(&bytes[..n]);
@@ -97,25 +107,27 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn spawn(queue: Arc<Mutex<Receiver<Job>>>, level: u32) -> JoinHandle<()> {
+fn spawn(queue: Arc<Mutex<Receiver<Job>>>, packing: Packing) -> JoinHandle<()> {
     thread::spawn(move || {
         loop {
             let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok((piece, done)) = job else { return };
             // Nobody waits any more if the writer was dropped.
-            let _ = done.send(compress(&piece, level));
+            let _ = done.send(compress(&piece, packing));
         }
     })
 }
 
-fn compress(piece: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let level = if dense(piece)? { 0 } else { level };
-    member(&[piece], level)
+fn compress(piece: &[u8], packing: Packing) -> io::Result<Vec<u8>> {
+    match packing {
+        Packing::Gzip(level) => member(&[piece], if dense(piece)? { 0 } else { level }),
+        Packing::Zstd(level) => zstd::bulk::compress(piece, level),
+    }
 }
 
 fn member(parts: &[&[u8]], level: u32) -> io::Result<Vec<u8>> {
     let out = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() / 2);
-    let mut encoder = flate2::GzBuilder::new().write(out, flate2::Compression::new(level));
+    let mut encoder = flate2::GzBuilder::new().write(out, flate2::Compression::new(level.min(9)));
     for part in parts {
         encoder.write_all(part)?;
     }
@@ -142,12 +154,14 @@ mod tests {
     #[test]
     fn many_members_read_back_as_one_stream() {
         let bytes: Vec<u8> = (0..5_000_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
-        let mut writer = GzipWriter::new(Vec::new(), 6);
-        writer.write_all(&bytes).unwrap();
-        let packed = writer.finish().unwrap();
-        let mut back = Vec::new();
-        crate::Decoder::new(io::Cursor::new(packed)).unwrap().read_to_end(&mut back).unwrap();
-        assert!(back == bytes);
+        for packing in [Packing::Gzip(6), Packing::Zstd(3)] {
+            let mut writer = PackedWriter::new(Vec::new(), packing);
+            writer.write_all(&bytes).unwrap();
+            let packed = writer.finish().unwrap();
+            let mut back = Vec::new();
+            crate::Decoder::new(io::Cursor::new(packed)).unwrap().read_to_end(&mut back).unwrap();
+            assert!(back == bytes);
+        }
     }
 
     #[test]
@@ -164,7 +178,7 @@ mod tests {
         assert!(!dense(&mixed).unwrap());
         assert!(!dense(b"").unwrap() && !dense(&dense_piece[..9]).unwrap());
         for bytes in [dense_piece, mixed] {
-            let mut writer = GzipWriter::new(Vec::new(), 6);
+            let mut writer = PackedWriter::new(Vec::new(), Packing::Gzip(6));
             writer.write_all(&bytes).unwrap();
             let packed = writer.finish().unwrap();
             assert!(packed.len() < bytes.len() + 1000);
@@ -176,7 +190,7 @@ mod tests {
 
     #[test]
     fn nothing_is_one_empty_member() {
-        let packed = GzipWriter::new(Vec::new(), 6).finish().unwrap();
+        let packed = PackedWriter::new(Vec::new(), Packing::Gzip(6)).finish().unwrap();
         let mut back = Vec::new();
         crate::Decoder::new(io::Cursor::new(packed)).unwrap().read_to_end(&mut back).unwrap();
         assert_eq!(back, b"");
