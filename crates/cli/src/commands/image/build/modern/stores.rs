@@ -144,9 +144,9 @@ fn is_named(entry: &Value, name: &str) -> bool {
 fn named(folder: &Path, name: &str) -> Option<Digest> {
     let index = index(folder)?;
     let entries = index["manifests"].as_array()?;
-    let alone = entries.iter().filter(|entry| entry["annotations"][NAME].is_null());
+    let mut alone = entries.iter().filter(|entry| entry["annotations"][NAME].is_null());
     let found = entries.iter().find(|entry| is_named(entry, name));
-    let found = found.or_else(|| alone.last().filter(|_| name == "latest"))?;
+    let found = found.or_else(|| alone.next_back().filter(|_| name == "latest"))?;
     Digest::parse(found["digest"].as_str()?).ok()
 }
 
