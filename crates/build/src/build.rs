@@ -24,6 +24,7 @@ use crate::request::{BuildRequest, NamedContext};
 use crate::scope::{self, Globals, StageScope};
 use crate::stage::StageBuild;
 use crate::step::{ImageWanted, Outside};
+use crate::upkeep::Gc;
 
 /// What builds work with; one for all builds of an engine.
 #[derive(Clone)]
@@ -38,8 +39,8 @@ pub struct Builder {
     pub folder: PathBuf,
     /// Folders of `--mount=type=cache`.
     pub mounts: CacheMounts,
-    /// What the cache may take by default; none: a part of the disk.
-    pub keep_bytes: Option<u64>,
+    /// What of the cache is thrown away without being asked.
+    pub gc: Gc,
 }
 
 impl Builder {
@@ -56,7 +57,7 @@ impl Builder {
             // Of builds that the engine's end has cut off.
             let _nothing_left = std::fs::remove_dir_all(folder.join(left));
         }
-        Ok(Self { images, cache, outside, folder, mounts, keep_bytes: None })
+        Ok(Self { images, cache, outside, folder, mounts, gc: Gc::default() })
     }
 }
 
@@ -88,6 +89,8 @@ pub(crate) struct Build {
     ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
     /// The keys of the steps so far.
     trail: Mutex<Vec<Digest>>,
+    /// Images that were asked for.
+    images_used: Mutex<BTreeMap<String, Digest>>,
     /// How many layers the base of each stage has.
     bases: Mutex<BTreeMap<usize, usize>>,
     total: usize,
@@ -106,6 +109,8 @@ pub struct Built {
     pub key: Option<Digest>,
     /// The keys of all steps of the build, each behind the one it stands on.
     pub trail: Vec<Digest>,
+    /// The images it stands on or took files from, by name, with the digests their registries know them by.
+    pub bases: BTreeMap<String, Digest>,
     /// Holds the layers.
     _lease: Arc<Lease>,
 }
@@ -135,43 +140,51 @@ impl Builder {
     pub fn image(&self, built: &Built, tags: &[Reference]) -> gantry_images::Result<ImageId> {
         let options = CreateOptions { built_here: true, ..CreateOptions::default() };
         let id = self.images.create(&built.document, built.layers.clone(), &options)?;
-        for tag in tags {
-            self.images.tag_image(&id, &tag.or_latest())?;
-            self.outside.tagged(&id, &tag.or_latest());
-        }
+        self.name(&id, tags)?;
         Ok(id)
+    }
+
+    /// Gives an image names.
+    pub fn name(&self, id: &ImageId, tags: &[Reference]) -> gantry_images::Result<()> {
+        for tag in tags {
+            self.images.tag_image(id, &tag.or_latest())?;
+            self.outside.tagged(id, &tag.or_latest());
+        }
+        Ok(())
+    }
+
+    /// An image that came from elsewhere, layer by layer, as if it had been built: others may stand on it.
+    pub fn adopt(&self, document: Vec<u8>, layers: Vec<Layer>, lease: Lease) -> gantry_images::Result<Built> {
+        let config: ImageConfig = serde_json::from_slice(&document).map_err(std::io::Error::other)?;
+        let diff_ids = config.diff_ids();
+        if diff_ids.len() != layers.len() {
+            let (expected, found) = (diff_ids.len(), layers.len());
+            return Err(gantry_images::Error::LayerCount { expected, found });
+        }
+        let (mut below, mut placed) = (None, Vec::new());
+        for (index, (diff_id, layer)) in diff_ids.iter().zip(layers).enumerate() {
+            let mut layer = Layer { diff_id: diff_id.clone(), ..layer };
+            self.images.unpack_layer(&lease, below.as_ref(), &layer, index)?;
+            let chain = ChainId::extend(below.as_ref(), diff_id);
+            layer.size = self.images.snapshots().usage(chain.as_str())?.bytes;
+            placed.push(layer);
+            below = Some(chain);
+        }
+        let _lease = Arc::new(lease);
+        Ok(Built {
+            config,
+            document,
+            layers: placed,
+            key: None,
+            trail: Vec::new(),
+            bases: BTreeMap::new(),
+            _lease,
+        })
     }
 
     /// Builds, and makes no image of it yet.
     pub async fn solve(&self, request: BuildRequest, progress: Progress) -> Result<Built, BuildError> {
-        let name = request.dockerfile_name.clone();
-        let syntax = |error: ParseError| BuildError {
-            file: name.clone(),
-            step: 0,
-            span: error.span,
-            instruction: String::new(),
-            cause: Box::new(Cause::Syntax(error)),
-        };
-        let file = gantry_dockerfile::parse(&request.dockerfile).map_err(&syntax)?;
-        let host = Platform::host();
-        let target_platform = request.platform.clone().unwrap_or_else(|| host.clone());
-        let target = request.target.clone().unwrap_or_default();
-        let mut globals = Globals::new(
-            &request.args,
-            &host,
-            &target_platform,
-            if target.is_empty() { "default" } else { &target },
-        );
-        for located in &file.global_args {
-            let Instruction::Arg(args) = &located.instruction else { continue };
-            for (name, default) in args {
-                globals
-                    .declare(name, default.as_deref(), file.directives.escape)
-                    .map_err(|message| syntax(ParseError { span: located.span, message }))?;
-            }
-        }
-        let contexts: BTreeSet<String> = request.contexts.keys().cloned().collect();
-        let plan = plan::plan(&file, &globals, &contexts, request.target.as_deref()).map_err(&syntax)?;
+        let (file, globals, plan) = read(&request)?;
         let mut total = file.global_args.len();
         let mut steps = BTreeMap::new();
         for stage in &plan.stages {
@@ -197,6 +210,7 @@ impl Builder {
             lease: Arc::new(self.images.lease()),
             ends,
             trail: Mutex::default(),
+            images_used: Mutex::default(),
             bases: Mutex::default(),
             total,
         });
@@ -204,6 +218,40 @@ impl Builder {
         build.flush().await;
         ended
     }
+}
+
+/// The file, its global variables, and which of its stages are needed.
+pub(crate) fn read(request: &BuildRequest) -> Result<(Dockerfile, Globals, Plan), BuildError> {
+    let syntax = |error: ParseError| BuildError {
+        file: request.dockerfile_name.clone(),
+        step: 0,
+        span: error.span,
+        instruction: String::new(),
+        cause: Box::new(Cause::Syntax(error)),
+    };
+    let file = gantry_dockerfile::parse(&request.dockerfile).map_err(syntax)?;
+    let host = Platform::host();
+    let platform = request.platform.clone().unwrap_or_else(|| host.clone());
+    let target = request.target.as_deref().filter(|target| !target.is_empty()).unwrap_or("default");
+    let mut globals = Globals::new(&request.args, &host, &platform, target);
+    for located in &file.global_args {
+        let Instruction::Arg(args) = &located.instruction else { continue };
+        for (name, default) in args {
+            globals
+                .declare(name, default.as_deref(), file.directives.escape)
+                .map_err(|message| syntax(ParseError { span: located.span, message }))?;
+        }
+    }
+    let contexts: BTreeSet<String> = request.contexts.keys().cloned().collect();
+    let plan = plan::plan(&file, &globals, &contexts, request.target.as_deref()).map_err(syntax)?;
+    Ok((file, globals, plan))
+}
+
+/// Whether a frontend's image is Docker's own, which ours stands for.
+pub fn is_own_frontend(image: &str) -> bool {
+    Reference::parse(image).is_ok_and(|reference| {
+        ["docker/dockerfile", "docker/dockerfile-upstream"].contains(&reference.familiar_name().as_str())
+    })
 }
 
 impl Build {
@@ -222,6 +270,12 @@ impl Build {
                 text: located.original.clone(),
             }));
             self.progress.tell(Event::Done { step, id: String::new() });
+        }
+        if let Some(syntax) = self.file.directives.syntax.as_deref().filter(|image| !is_own_frontend(image)) {
+            let text = format!(
+                "[Warning] the frontend {syntax} of \"# syntax=\" is not run: the file is read as a Dockerfile of today"
+            );
+            self.progress.tell(Event::Warning { text });
         }
         for stage in &plan.stages {
             let build = Arc::clone(&self);
@@ -307,6 +361,9 @@ impl Build {
         match base {
             Source::Scratch => {
                 let platform = platform.unwrap_or_else(Platform::host);
+                // Nothing of one platform is not nothing of another: their steps are told apart.
+                let key = (platform != Platform::host())
+                    .then(|| Digest::sha256_of(format!("scratch {platform}").as_bytes()));
                 let config = ImageConfig {
                     architecture: platform.architecture,
                     os: platform.os,
@@ -314,7 +371,7 @@ impl Build {
                     rootfs: Some(Default::default()),
                     ..ImageConfig::default()
                 };
-                Ok(Point { config, ..Point::default() })
+                Ok(Point { config, key, ..Point::default() })
             }
             Source::Stage(index) => Ok((*self.end_of(index).await?).clone()),
             Source::Image(name) => self.image_point(name, platform, step).await,
@@ -344,10 +401,12 @@ impl Build {
         step: StepNumber,
     ) -> Result<Point, Cause> {
         let (pull, caller) = (self.request.pull, Arc::clone(&self.request.caller));
-        let wanted = ImageWanted { name, platform, pull, caller };
+        let wanted = ImageWanted { name: name.clone(), platform, pull, caller };
         let output = Output::new(self.progress.clone(), step);
         let id = self.outside.image(wanted, output).await.map_err(Cause::Outside)?;
         let image = self.images.get(&id)?;
+        let known = image.record.index.clone().or(image.record.manifest.clone()).unwrap_or(id.0.clone());
+        self.images_used.lock().unwrap_or_else(PoisonError::into_inner).insert(name, known);
         if let Some(chain) = image.chain_id() {
             self.lease.hold(&chain);
         }
@@ -377,8 +436,9 @@ impl Build {
         let config = self.config(point);
         let document = self.document(&config, point).map_err(|error| Cause::Value(error.to_string()))?;
         let trail = std::mem::take(&mut *self.trail.lock().unwrap_or_else(PoisonError::into_inner));
-        let layers = point.layers.clone();
-        Ok(Built { config, document, layers, key: point.key.clone(), trail, _lease: Arc::clone(&self.lease) })
+        let bases = std::mem::take(&mut *self.images_used.lock().unwrap_or_else(PoisonError::into_inner));
+        let (layers, key, _lease) = (point.layers.clone(), point.key.clone(), Arc::clone(&self.lease));
+        Ok(Built { config, document, layers, key, trail, bases, _lease })
     }
 
     /// The config of a state, were the build to end there.

@@ -14,7 +14,9 @@ pub mod files;
 mod inline;
 pub mod kept;
 pub mod key;
+mod link;
 pub mod mounts;
+mod needed;
 mod place;
 pub mod plan;
 pub mod progress;
@@ -31,3 +33,5 @@ pub mod step;
 mod stubs;
 mod take;
 pub mod upkeep;
+
+pub use needed::needed;

@@ -18,6 +18,17 @@ use crate::stage::Prepared;
 /// Bytes of a `.dockerignore` that are read.
 const IGNORE_LIMIT: u64 = 1 << 20;
 
+/// What a step's files are written on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// The state before.
+    Parent,
+    /// The same with the mount points that every container has, so that they are no part of a process's layer.
+    MountPoints,
+    /// An empty root: the layer will do on any state.
+    Nothing,
+}
+
 impl Build {
     pub(crate) fn context(&self) -> Result<(Root, Ignore), Cause> {
         let missing = || Cause::Value("this build has no context to copy from".into());
@@ -68,16 +79,16 @@ impl Build {
         seen(&self.images.snapshots().rootfs(key)?)
     }
 
-    /// A fresh snapshot on `parent`. One that a process will run in stands on the mount points every container has, so
-    /// that they are no part of the layer.
-    pub(crate) async fn prepare(&self, parent: Option<&ChainId>, process: bool) -> Result<Prepared, Cause> {
+    /// A fresh snapshot for a layer on `parent`.
+    pub(crate) async fn prepare(&self, parent: Option<&ChainId>, ground: Ground) -> Result<Prepared, Cause> {
         let (images, parent) = (self.images.clone(), parent.cloned());
         let made = tokio::task::spawn_blocking(move || {
             // An id, so that the engine's next start takes it for what a cut-off step has left.
             let key = ContainerId::random();
-            let below = match process {
-                true => Some(images.init_layer(parent.as_ref())?),
-                false => parent.as_ref().map(ToString::to_string),
+            let below = match ground {
+                Ground::MountPoints => Some(images.init_layer(parent.as_ref())?),
+                Ground::Parent => parent.as_ref().map(ToString::to_string),
+                Ground::Nothing => None,
             };
             images.snapshots().prepare(key.as_str(), below.as_deref())?;
             Ok(Prepared { key, parent, images, done: false })

@@ -14,7 +14,8 @@ use crate::build::{Cause, Failed};
 use crate::files::{self, CopyOptions, FileError, Owner, Root};
 use crate::mounts::Taken;
 use crate::place;
-use crate::progress::{Output, StepNumber};
+use crate::progress::{Event, Output, StepNumber};
+use crate::roots::Ground;
 use crate::stage::{Result, StageBuild};
 use crate::step::{Step, StepMount, Task};
 use crate::stubs::Stubs;
@@ -54,6 +55,7 @@ impl StageBuild {
         if network == "host" && self.build.request.limits.network != "host" {
             self.needs("network.host")?;
         }
+        self.devices(&run.devices)?;
         let mut inputs =
             self.inputs(&located.original).with("command", args.join("\0")).with("network", &network);
         for arg in &run_args {
@@ -111,7 +113,7 @@ impl StageBuild {
                 }
             })
         };
-        self.cached(&located.original, inputs, step, true, work).await?;
+        self.cached(&located.original, inputs, step, Ground::MountPoints, work).await?;
         // Folders made for mounts stay until the step is done.
         drop(kept);
         Ok(())
@@ -123,6 +125,20 @@ impl StageBuild {
             true => Ok(()),
             false => Err(Cause::Denied(entitlement.to_owned())),
         }
+    }
+
+    /// `--device` asks for devices that a list of the machine describes (CDI), and builds here have none: one that is
+    /// required is refused, another is told to be left out.
+    fn devices(&self, devices: &[String]) -> Result<()> {
+        for device in devices {
+            if device.split(',').any(|word| word == "required" || word == "required=true") {
+                return Err(Cause::Value(format!("RUN --device={device}: builds here have no CDI devices")));
+            }
+            let text =
+                format!("[Warning] RUN --device={device} is left out: builds here have no CDI devices");
+            self.build.progress.tell(Event::Warning { text });
+        }
+        Ok(())
     }
 
     async fn mount(&self, mount: &mount::RunMount, located: &Located) -> Result<Ready> {

@@ -13,6 +13,7 @@ use crate::files::FileError;
 use crate::key::Inputs;
 use crate::plan::{self, Source};
 use crate::progress::{Event, Started, StepNumber};
+use crate::roots::Ground;
 use crate::scope::StageScope;
 use crate::step::Task;
 
@@ -30,10 +31,15 @@ pub(crate) struct StageBuild {
     places: usize,
     /// A CMD of this stage itself; an ENTRYPOINT forgets an inherited one only.
     cmd_is_own: bool,
-    no_cache: bool,
+    pub(crate) no_cache: bool,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Cause>;
+
+/// What makes a step's files, in the snapshot it is given.
+pub(crate) trait Work: FnOnce(ContainerId) -> Task<'static, Result<()>> {}
+
+impl<F: FnOnce(ContainerId) -> Task<'static, Result<()>>> Work for F {}
 
 impl StageBuild {
     pub(crate) fn new(build: Arc<Build>, index: usize, base: Point, first: StepNumber) -> Self {
@@ -191,7 +197,7 @@ impl StageBuild {
     }
 
     /// Remembers the state that the step of this key has led to.
-    fn reached(&mut self, key: &Digest, text: &str, inputs: &Inputs, size: u64) {
+    pub(crate) fn reached(&mut self, key: &Digest, text: &str, inputs: &Inputs, size: u64) {
         self.point.key = Some(key.clone());
         self.build.cache.remember(key, text, inputs, &self.point, size);
         self.build.passed(key);
@@ -222,7 +228,7 @@ impl StageBuild {
         true
     }
 
-    fn push(&mut self, layer: Layer) {
+    pub(crate) fn push(&mut self, layer: Layer) {
         self.point.config.rootfs.get_or_insert_default().diff_ids.push(layer.diff_id.clone());
         self.point.layers.push(layer);
     }
@@ -256,8 +262,8 @@ impl StageBuild {
         text: &str,
         inputs: Inputs,
         step: StepNumber,
-        process: bool,
-        work: impl FnOnce(ContainerId) -> Task<'static, Result<()>>,
+        ground: Ground,
+        work: impl Work,
     ) -> Result<()> {
         let key = inputs.key();
         if let Some(point) = self.remembered(&key)? {
@@ -275,7 +281,7 @@ impl StageBuild {
             let because = self.build.cache.explain(text, &inputs);
             self.build.progress.tell(Event::Missed { step, because });
         }
-        let snapshot = self.build.prepare(self.point.chain().as_ref(), process).await?;
+        let snapshot = self.build.prepare(self.point.chain().as_ref(), ground).await?;
         if let Err(mut cause) = work(snapshot.key.clone()).await {
             if let Cause::Exit(failed) = &mut cause {
                 failed.state = self.build.keep_failed(snapshot, &self.point, text).await;

@@ -14,6 +14,7 @@ use crate::place::{self, Origin, Placed};
 use crate::plan::{self, Source};
 use crate::progress::{Output, StepNumber, Transfer};
 use crate::remote;
+use crate::roots::Ground;
 use crate::stage::{Result, StageBuild};
 use crate::step::Task;
 
@@ -46,7 +47,7 @@ impl StageBuild {
         }
         placed.keep_owner = !from.is_empty() && placed.chown.is_empty();
         placed.parents = copy.parents;
-        self.place(placed, located, step).await
+        self.place(placed, located, step, copy.sources.link).await
     }
 
     pub(crate) async fn add(&mut self, add: &Add, located: &Located, step: StepNumber) -> Result<()> {
@@ -66,7 +67,7 @@ impl StageBuild {
         for address in far {
             placed.origins.push(self.fetched(&address, add, &checksum, step).await?);
         }
-        self.place(placed, located, step).await
+        self.place(placed, located, step, add.sources.link).await
     }
 
     /// A file or a repository of another machine, in a folder of its own.
@@ -144,7 +145,9 @@ impl StageBuild {
     }
 
     /// Looks the files up by what they hold, else copies them.
-    async fn place(&mut self, placed: Placed, located: &Located, step: StepNumber) -> Result<()> {
+    async fn place(&mut self, placed: Placed, located: &Located, step: StepNumber, link: bool) -> Result<()> {
+        // An owner's name is looked up in the state before: such a layer depends on it.
+        let link = link && placed.chown.chars().all(|c| c.is_ascii_digit() || c == ':');
         let (placed, digests) = tokio::task::spawn_blocking(move || {
             let digests = placed.digests();
             (placed, digests)
@@ -166,7 +169,10 @@ impl StageBuild {
                 Ok(copied.map_err(Cause::ended)??)
             })
         };
-        self.cached(&located.original, inputs, step, false, work).await
+        match link {
+            true => self.linked(&located.original, inputs, step, work).await,
+            false => self.cached(&located.original, inputs, step, Ground::Parent, work).await,
+        }
     }
 
     /// WORKDIR changes the config and makes the folder where it is missing.
@@ -184,7 +190,7 @@ impl StageBuild {
                 Ok(to.make_folders(&path, 0, 0).map(|_| ())?)
             })
         };
-        self.cached(text, inputs, step, false, work).await?;
+        self.cached(text, inputs, step, Ground::Parent, work).await?;
         self.point.config.config = config;
         Ok(())
     }

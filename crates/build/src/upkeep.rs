@@ -12,11 +12,67 @@ use crate::mounts::MountsError;
 use crate::prune::{self, Policy, Row, RowKind};
 
 /// Unused for so long, an entry goes whatever room there is.
-const KEEP_NS: i64 = 60 * 24 * 3600 * 1_000_000_000;
+const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
 /// Of the disk, in parts of a hundred: what the cache may take by default.
 const SHARE_PARTS: u64 = 10;
 /// The cache may always take so much.
 const SHARE_LEAST: u64 = 2 << 30;
+
+/// What is thrown away without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gc {
+    /// Nothing.
+    Off,
+    /// What nobody has used for long, and what is above a bound.
+    Usual {
+        /// Bytes; none: a part of the disk.
+        max_used: Option<u64>,
+        /// Bytes that are to stay free on the disk.
+        min_free: u64,
+    },
+    /// What a person has written down, rule by rule.
+    Rules(Vec<Rule>),
+}
+
+impl Default for Gc {
+    fn default() -> Self {
+        Gc::Usual { max_used: None, min_free: 0 }
+    }
+}
+
+/// One rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Also what images share.
+    pub all: bool,
+    /// Only what nobody has used for so long.
+    pub unused_for: Option<Duration>,
+    /// Remove until this many bytes are left.
+    pub max_used: u64,
+    /// Never go below this many bytes.
+    pub reserved: u64,
+    /// Remove until this many bytes are free on the disk.
+    pub min_free: u64,
+    /// Only what all of these let through.
+    pub only: Vec<prune::Filter>,
+}
+
+impl Gc {
+    /// The rules on a disk of this size, in order.
+    pub fn rules(&self, disk: u64) -> Vec<Rule> {
+        match self {
+            Gc::Off => Vec::new(),
+            Gc::Rules(rules) => rules.clone(),
+            Gc::Usual { max_used, min_free } => {
+                let max_used = max_used.unwrap_or_else(|| (disk / 100 * SHARE_PARTS).max(SHARE_LEAST));
+                vec![
+                    Rule { all: true, unused_for: Some(KEEP), ..Rule::default() },
+                    Rule { all: true, max_used, min_free: *min_free, ..Rule::default() },
+                ]
+            }
+        }
+    }
+}
 
 /// What a prune has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,23 +189,30 @@ impl Builder {
         Ok(pruned)
     }
 
-    /// Removes what is not worth its room by default. Blocking.
+    /// Removes what is not worth its room. Blocking.
     pub fn collect(&self) -> Result<Pruned, UpkeepError> {
-        let mut pruned = self.prune(&Policy {
-            all: true,
-            unused_since_ns: Some(now_ns() - KEEP_NS),
-            ..Policy::default()
-        })?;
         let (size, _) = self.disk()?;
-        let max_used = self.keep_bytes.unwrap_or_else(|| (size / 100 * SHARE_PARTS).max(SHARE_LEAST));
-        let more = self.prune(&Policy { all: true, max_used, ..Policy::default() })?;
-        pruned.ids.extend(more.ids);
-        pruned.bytes += more.bytes;
+        let mut pruned = Pruned::default();
+        for rule in self.gc.rules(size) {
+            let policy = Policy {
+                all: rule.all,
+                unused_since_ns: rule
+                    .unused_for
+                    .map(|age| now_ns().saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))),
+                max_used: rule.max_used,
+                reserved: rule.reserved,
+                min_free: rule.min_free,
+                only: rule.only,
+            };
+            let gone = self.prune(&policy)?;
+            pruned.ids.extend(gone.ids);
+            pruned.bytes += gone.bytes;
+        }
         Ok(pruned)
     }
 
     /// Size and free room of the disk.
-    fn disk(&self) -> Result<(u64, u64), UpkeepError> {
+    pub fn disk(&self) -> Result<(u64, u64), UpkeepError> {
         std::fs::create_dir_all(&self.folder)?;
         let stat = rustix::fs::statvfs(&self.folder).map_err(std::io::Error::from)?;
         Ok((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))

@@ -30,8 +30,9 @@ pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;
     let engine = Engine::open(engine_config(config)?, store.clone(), images.clone(), networking)?;
     let outside = Arc::new(Steps(engine.clone()));
-    let builder =
+    let mut builder =
         Builder::open(images, &store, outside, root.join("build")).context("opening the build cache")?;
+    builder.gc = crate::gc::read(&config.builder).map_err(|text| anyhow!("builder: {text}"))?;
     Ok((engine, builder))
 }
 

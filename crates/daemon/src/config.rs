@@ -39,6 +39,8 @@ pub struct Config {
 
     pub log_driver: String,
     pub log_opts: BTreeMap<String, String>,
+    /// Read by `gc`.
+    pub builder: Value,
     pub default_runtime: String,
     pub runtimes: BTreeMap<String, Runtime>,
     pub default_shm_size: Bytes,
@@ -174,6 +176,7 @@ impl Default for Config {
             shutdown_timeout: 15,
             log_driver: "json-file".into(),
             log_opts: BTreeMap::new(),
+            builder: Value::Null,
             default_runtime: String::new(),
             runtimes: BTreeMap::new(),
             default_shm_size: Bytes(64 << 20),

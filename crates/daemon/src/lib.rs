@@ -9,6 +9,7 @@
 
 mod build;
 pub mod config;
+mod gc;
 mod log;
 mod notify;
 mod options;

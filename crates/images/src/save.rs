@@ -182,7 +182,12 @@ impl ImageStore {
         Ok(items)
     }
 
-    fn write_blob(&self, archive: &mut Writer<&mut dyn Write>, image: &ImageId, blob: &Digest) -> Result<()> {
+    pub(crate) fn write_blob(
+        &self,
+        archive: &mut Writer<&mut dyn Write>,
+        image: &ImageId,
+        blob: &Digest,
+    ) -> Result<()> {
         let missing = || Error::LayerMissing { image: image.clone(), blob: blob.clone() };
         let info = self.inner.content.stat(blob).map_err(|_| missing())?;
         let mut checked = Checked { from: self.inner.content.open_blob(blob)?, hasher: Hasher::new() };
@@ -261,15 +266,15 @@ fn described(part: &ArchivePart, digest: &Digest, size: usize) -> Vec<Value> {
     if part.names.is_empty() { vec![plain] } else { part.names.iter().map(named).collect() }
 }
 
-fn path(digest: &Digest) -> String {
+pub(crate) fn path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
-fn folder(archive: &mut Writer<&mut dyn Write>, name: &str) -> Result<()> {
+pub(crate) fn folder(archive: &mut Writer<&mut dyn Write>, name: &str) -> Result<()> {
     Ok(archive.append_bytes(&Entry::dir(name), b"")?)
 }
 
-fn document(archive: &mut Writer<&mut dyn Write>, name: &str, value: &Value) -> Result<()> {
+pub(crate) fn document(archive: &mut Writer<&mut dyn Write>, name: &str, value: &Value) -> Result<()> {
     let bytes = serde_json::to_vec(value).map_err(std::io::Error::other)?;
     Ok(archive.append_bytes(&Entry::file(name, bytes.len() as u64), &bytes)?)
 }

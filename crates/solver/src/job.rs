@@ -46,6 +46,9 @@ pub(crate) struct Job {
     pub(crate) session: String,
     pub(crate) wishes: Wishes,
     pub(crate) log: Log,
+    begun: jiff::Timestamp,
+    /// The Dockerfile's name and text, once it is read.
+    dockerfile: Mutex<Option<(String, String)>>,
     results: Mutex<HashMap<String, Outcome>>,
     returned:
         (mpsc::UnboundedSender<ReturnRequest>, tokio::sync::Mutex<mpsc::UnboundedReceiver<ReturnRequest>>),
@@ -61,10 +64,28 @@ impl Job {
             session: session.to_owned(),
             wishes,
             log: Log::default(),
+            begun: jiff::Timestamp::now(),
+            dockerfile: Mutex::default(),
             results: Mutex::default(),
             returned: (tx, tokio::sync::Mutex::new(rx)),
             cancelled: watch::channel(false).0,
         }
+    }
+
+    /// When it began.
+    pub(crate) fn begun(&self) -> String {
+        self.begun.to_string()
+    }
+
+    /// Notes the Dockerfile.
+    pub(crate) fn reads(&self, name: &str, text: &str) {
+        let mut dockerfile = self.dockerfile.lock().unwrap_or_else(PoisonError::into_inner);
+        *dockerfile = Some((name.to_owned(), text.to_owned()));
+    }
+
+    /// The Dockerfile's name and text.
+    pub(crate) fn dockerfile(&self) -> Option<(String, String)> {
+        self.dockerfile.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps a result; gives its name.

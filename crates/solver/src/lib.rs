@@ -29,7 +29,7 @@ pub use gantry_build::step::{Refusal, Task};
 pub use gantry_buildkit::grpc::Status;
 use gantry_buildkit::grpc::{client, server};
 use gantry_buildkit::session::{Caller, UUID};
-use gantry_names::{Digest, Reference};
+use gantry_names::{Digest, ImageId, Reference};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -49,18 +49,13 @@ pub struct Facts {
 
 /// What the engine does for builds beside running them.
 pub trait Host: Send + Sync + fmt::Debug {
-    /// Sends an image to its registry. Gives the digest it has there.
-    fn push(
-        &self,
-        name: Reference,
-        auth: Option<serde_json::Value>,
-    ) -> Task<'_, Result<Option<String>, Refusal>>;
-
-    /// Sends a manifest that is in the content store, and everything it names.
+    /// Sends a manifest that is in the content store, and everything it names. An image of the store is known by its
+    /// digest from then on.
     fn push_manifest(
         &self,
         name: Reference,
         manifest: Digest,
+        image: Option<ImageId>,
         auth: Option<serde_json::Value>,
     ) -> Task<'_, Result<(), Refusal>>;
 

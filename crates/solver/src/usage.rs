@@ -22,9 +22,27 @@ const ID_DIGITS: usize = 25;
 const SOURCE: &str = "source.local";
 
 /// What is thrown away without being asked.
-pub(crate) fn policy(inner: &Inner) -> GcPolicy {
-    let keep = inner.builder.keep_bytes.unwrap_or_default();
-    GcPolicy { all: true, max_used_space: number(keep), ..GcPolicy::default() }
+pub(crate) fn policy(inner: &Inner) -> Vec<GcPolicy> {
+    let disk = inner.builder.disk().map_or(0, |(size, _)| size);
+    let rules = inner.builder.gc.rules(disk).into_iter().map(|rule| GcPolicy {
+        all: rule.all,
+        keep_duration: rule.unused_for.map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)),
+        reserved_space: number(rule.reserved),
+        max_used_space: number(rule.max_used),
+        min_free_space: number(rule.min_free),
+        filters: rule.only.iter().map(|filter| format!("{filter:?}").to_lowercase()).collect(),
+    });
+    rules.collect()
+}
+
+/// Brings the cache within its bounds, behind the client's back.
+pub(crate) fn tidy(inner: &Inner) {
+    let builder = inner.builder.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = builder.collect() {
+            tracing::warn!(%error, "tidy up the build cache");
+        }
+    });
 }
 
 fn number(bytes: u64) -> i64 {

@@ -11,7 +11,10 @@ const FLAT: &[&str] =
     &["log-opts", "runtimes", "default-ulimits", "features", "builder", "default-network-opts"];
 
 /// Keys that Docker takes without a flag of that name, and what it means by them does not exist here.
-const SILENT: &[&str] = &["builder", "deprecated-key-path"];
+const SILENT: &[&str] = &["deprecated-key-path"];
+
+/// Keys without a flag of that name.
+const FILE_ONLY: &[&str] = &["builder"];
 
 /// May be given both as flags and in the file: they add up.
 const ADD_UP: &[&str] = &["runtimes"];
@@ -80,7 +83,9 @@ fn setting(key: &str) -> Option<&'static Setting> {
 
 fn unknown(values: &Values) -> Result<(), String> {
     let keys = values.keys().map(String::as_str);
-    let unknown: Vec<&str> = keys.filter(|key| setting(key).is_none() && !SILENT.contains(key)).collect();
+    let unknown: Vec<&str> = keys
+        .filter(|key| setting(key).is_none() && !SILENT.contains(key) && !FILE_ONLY.contains(key))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -129,7 +134,10 @@ mod tests {
             &Values::new(),
         )
         .unwrap();
-        assert_eq!(Value::Object(values), json!({"http-proxy": "x", "log-opts": {"max-size": "1m"}}));
+        assert_eq!(
+            Value::Object(values),
+            json!({"http-proxy": "x", "log-opts": {"max-size": "1m"}, "builder": {"gc": {}}})
+        );
         assert!(parse(b" \n", &Values::new()).unwrap().is_empty());
     }
 

@@ -7,6 +7,7 @@
 
 mod build;
 mod build_cache;
+mod build_export;
 mod buildkit;
 mod certificates;
 mod compose;

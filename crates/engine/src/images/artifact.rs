@@ -5,9 +5,10 @@ use std::sync::Arc;
 use gantry_distribution::manifest::Descriptor;
 use gantry_distribution::sink::Blobs;
 use gantry_distribution::{Observer, Push};
-use gantry_names::{Digest, Reference};
+use gantry_names::{Digest, ImageId, Reference};
 
 use super::blobs::Keeper;
+use super::blocking;
 use super::registries::credentials;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -48,15 +49,17 @@ impl Engine {
         Ok(registries.fetch_blob(reference, &blob, &credentials(auth), &blobs, &silent).await?)
     }
 
-    /// Sends a manifest that is here, and everything it names.
+    /// Sends a manifest that is here, and everything it names. An image of the store is known by that digest from then on.
     pub async fn registry_push(
         &self,
         reference: &Reference,
         manifest: &Digest,
+        image: Option<&ImageId>,
         auth: Option<serde_json::Value>,
     ) -> Result<()> {
         let images = self.inner.images.clone();
-        let sources = |blob: &Digest| images.holders(reference.domain(), blob).unwrap_or_default();
+        let known = images.clone();
+        let sources = |blob: &Digest| known.holders(reference.domain(), blob).unwrap_or_default();
         let push = Push {
             reference,
             manifest,
@@ -67,6 +70,10 @@ impl Engine {
             label: &Digest::clone,
         };
         self.registries().push(&push).await?;
+        if let Some(image) = image.cloned() {
+            let by_digest = reference.repository().with_digest(manifest.clone());
+            blocking(move || images.set_reference(&by_digest, &image)).await?;
+        }
         self.image_event(&reference.familiar(), "push", &reference.familiar());
         Ok(())
     }

@@ -3,14 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use gantry_engine::{Engine, PushRequest};
+use gantry_engine::Engine;
 use gantry_errdefs::{Classified, chain};
-use gantry_names::{Digest, Reference};
+use gantry_names::{Digest, ImageId, Reference};
 use gantry_solver::{Host, Refusal, Task};
-use tokio::sync::mpsc;
-
-/// Messages of a push that wait to be read.
-const MESSAGES: usize = 64;
 
 /// The network whose gateway containers know the host by.
 const BRIDGE: &str = "bridge";
@@ -29,36 +25,16 @@ fn refusal(error: &gantry_engine::Error) -> Refusal {
 }
 
 impl Host for EngineHost {
-    fn push(
-        &self,
-        name: Reference,
-        auth: Option<serde_json::Value>,
-    ) -> Task<'_, Result<Option<String>, Refusal>> {
-        Box::pin(async move {
-            let (tx, mut told) = mpsc::channel::<gantry_engine::Progress>(MESSAGES);
-            let listening = async {
-                let mut digest = None;
-                while let Some(progress) = told.recv().await {
-                    let said = progress.aux.as_ref().and_then(|aux| aux["Digest"].as_str());
-                    digest = said.map(str::to_owned).or(digest);
-                }
-                digest
-            };
-            let pushing = self.0.image_push(PushRequest { reference: name, platform: None, auth }, tx);
-            let (pushed, digest) = tokio::join!(pushing, listening);
-            pushed.map_err(|error| refusal(&error))?;
-            Ok(digest)
-        })
-    }
-
     fn push_manifest(
         &self,
         name: Reference,
         manifest: Digest,
+        image: Option<ImageId>,
         auth: Option<serde_json::Value>,
     ) -> Task<'_, Result<(), Refusal>> {
         Box::pin(async move {
-            self.0.registry_push(&name, &manifest, auth).await.map_err(|error| refusal(&error))
+            let pushed = self.0.registry_push(&name, &manifest, image.as_ref(), auth).await;
+            pushed.map_err(|error| refusal(&error))
         })
     }
 

@@ -133,7 +133,7 @@ async fn one(
             }
             let name = reference(entry)?;
             let auth = credentials(inner, job, &name).await?;
-            inner.host.push_manifest(name, digest.clone(), auth).await.map_err(refusal)?;
+            inner.host.push_manifest(name, digest.clone(), None, auth).await.map_err(refusal)?;
         }
     }
     drop(lease);

@@ -11,7 +11,7 @@ mod export;
 mod import;
 
 pub(crate) use export::{check, export};
-pub(crate) use import::import;
+pub(crate) use import::{bring, import};
 
 /// The manifest's config.
 const CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";

@@ -1,17 +1,23 @@
 //! Where results go: the image store, or the client as files or archives.
 
+mod annotations;
 mod archive;
+mod attest;
+mod bundle;
 mod files;
 mod image;
 mod packing;
+mod sbom;
 mod wire;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gantry_build::build::Built;
 use gantry_build::files::Root;
 use gantry_buildkit::grpc::{Code, Status};
-use gantry_buildkit::proto::control::{CacheOptions, Exporter, SolveRequest};
+use gantry_buildkit::proto::control::{Exporter, SolveRequest};
 use gantry_names::Reference;
 use gantry_snapshots::RootView;
 
@@ -25,16 +31,18 @@ use crate::{Inner, cache, frontend};
 type Response = BTreeMap<String, String>;
 
 /// Refuses, before anything is built, what cannot be done with the result.
-pub(crate) fn check(exporters: &[Exporter], cache: Option<&CacheOptions>) -> Result<(), Status> {
+pub(crate) fn check(exporters: &[Exporter], request: &SolveRequest) -> Result<(), Status> {
+    attest::Attests::read(&request.frontend_attrs)?;
     for exporter in exporters {
         names(exporter)?;
+        Packed::read(&exporter.attrs)?;
         match exporter.kind.as_str() {
             "image" | "moby" => image::check(exporter)?,
             "docker" | "oci" | "local" | "tar" => {}
             other => return Err(invalid(format!("exporter {other:?} could not be found"))),
         }
     }
-    for export in cache.into_iter().flat_map(|cache| &cache.exports) {
+    for export in request.cache.iter().flat_map(|cache| &cache.exports) {
         cache::check(export)?;
     }
     Ok(())
@@ -55,14 +63,30 @@ pub(crate) async fn all(
     let mut response = Response::new();
     for (number, exporter) in exporters.iter().enumerate() {
         let said = match exporter.kind.as_str() {
-            "image" | "moby" => image::export(inner, job, exporter, outcomes).await,
-            "docker" | "oci" => archive::export(inner, job, number, exporter, outcomes).await,
+            "image" | "moby" => image::export(inner, job, exporter, outcomes, request).await,
+            "docker" | "oci" => archive::export(inner, job, number, exporter, outcomes, request).await,
             "tar" => files::tar(inner, job, number, outcomes).await,
             _ => files::local(inner, job, number, exporter, outcomes).await,
         };
         response.extend(said?);
     }
     tracing::debug!(build = request.reference, exporters = exporters.len(), "exported");
+    Ok(response)
+}
+
+/// What a client is told of a result's documents.
+fn describe(bundle: &bundle::Bundle, exporter: &Exporter) -> Result<Response, Status> {
+    let mut response = Response::new();
+    response.insert("containerimage.descriptor".into(), STANDARD.encode(bundle.top.to_string()));
+    response.insert("containerimage.digest".into(), bundle.digest()?.to_string());
+    if let [part] = bundle.parts.as_slice() {
+        let id = gantry_names::Digest::sha256_of(&part.config);
+        response.insert("containerimage.config.digest".into(), id.to_string());
+    }
+    let names: Vec<String> = names(exporter)?.iter().map(ToString::to_string).collect();
+    if !names.is_empty() {
+        response.insert("image.name".into(), names.join(","));
+    }
     Ok(response)
 }
 

@@ -4,6 +4,7 @@
 
 mod caller;
 mod files;
+mod layout;
 mod lint;
 mod options;
 mod question;
@@ -72,20 +73,18 @@ pub(crate) async fn solve(
     if let Some(question) = &options.question {
         return question::answer(question, &source.text, &options).map(Answer::Said);
     }
+    job.reads(&options.filename, &source.text);
     lint::warn(job, &source.vertex, &source.text, &options, hidden.as_ref())?;
-    let context = match source.context {
-        Some(place) => place,
-        None => context(inner, job, &caller, &options, source.ignore).await?,
-    };
     let (contexts, kept) = named(inner, job, &caller, &options, inputs).await?;
     let below = options.below.trim_matches('/').to_owned();
-    let client = client(inner, caller);
+    let context_name = options.context_name.clone();
+    let client = client(inner, caller.clone());
     let (cache_from, wishes) = here(inner, options.cache_from);
     let imports = cache::import(inner, job, &wishes, &client).await;
     let request = BuildRequest {
         dockerfile: source.text,
         dockerfile_name: options.filename.clone(),
-        context: Some(context.path.join(below)),
+        context: None,
         contexts,
         args: options.args,
         labels: options.labels,
@@ -106,6 +105,14 @@ pub(crate) async fn solve(
         granted: job.wishes.granted.clone(),
         limits: options.limits,
     };
+    let context = match source.context {
+        Some(place) => place,
+        None => {
+            let needed = needed(inner, &request, &options.platforms).filter(|_| below.is_empty());
+            context(inner, job, &caller, &context_name, source.ignore, needed.unwrap_or_default()).await?
+        }
+    };
+    let request = BuildRequest { context: Some(context.path.join(below)), ..request };
     let outcomes = platforms(inner, job, request, &options.platforms).await;
     drop((context, kept));
     outcomes.map(Answer::Built)
@@ -236,24 +243,36 @@ fn no_dockerfile(name: &str) -> Status {
     Status::new(Code::Unknown, format!("failed to read dockerfile: open {name}: no such file or directory"))
 }
 
-/// Takes the context in, without what its `.dockerignore` leaves out.
+/// The files of the context that some platform's build can ask for; `None`: all.
+fn needed(inner: &Inner, request: &BuildRequest, platforms: &[Platform]) -> Option<Vec<String>> {
+    let images = &inner.builder.images;
+    if platforms.is_empty() {
+        return gantry_build::needed(request, images);
+    }
+    let mut all = std::collections::BTreeSet::new();
+    for platform in platforms {
+        let request = BuildRequest { platform: Some(platform.clone()), ..request.clone() };
+        all.extend(gantry_build::needed(&request, images)?);
+    }
+    Some(all.into_iter().collect())
+}
+
+/// Takes the context in, without what its `.dockerignore` leaves out, and only what is needed where that is known.
 async fn context(
     inner: &Inner,
     job: &Job,
     caller: &Caller,
-    options: &Options,
+    context_name: &str,
     ignore: Option<String>,
+    needed: Vec<String>,
 ) -> Result<Place, Status> {
     let patterns = match ignore {
         Some(text) => patterns(&text),
         None => {
             let work = job.work("[internal] load .dockerignore");
             let name = ".dockerignore".to_owned();
-            let wanted = Wanted {
-                name: options.context_name.clone(),
-                exclude: Vec::new(),
-                follow: vec![name.clone()],
-            };
+            let wanted =
+                Wanted { name: context_name.to_owned(), exclude: Vec::new(), follow: vec![name.clone()] };
             let found = async {
                 let place = files::receive(inner, caller, &work, &wanted, "context", "").await?;
                 files::text(&place.path, &name)
@@ -264,8 +283,13 @@ async fn context(
     };
     Ignore::of(patterns.iter().map(String::as_str)).map_err(|error| options::invalid(error.to_string()))?;
     let work = job.work("[internal] load build context");
-    let wanted = Wanted { name: options.context_name.clone(), exclude: patterns, follow: Vec::new() };
-    let taken = files::receive(inner, caller, &work, &wanted, "context", caller.shared_key()).await;
+    // Builds that need other files of the same folder keep them apart: neither takes the other's away.
+    let key = match caller.shared_key() {
+        "" => String::new(),
+        key => format!("{key}\0{}", needed.join("\0")),
+    };
+    let wanted = Wanted { name: context_name.to_owned(), exclude: patterns, follow: needed };
+    let taken = files::receive(inner, caller, &work, &wanted, "context", &key).await;
     work.ended(taken)
 }
 
@@ -336,10 +360,10 @@ async fn named(
                 context
             }
             options::Place::Layout(layout) => {
-                let text = format!(
-                    "the context {name} is the image layout {layout}: load it with `docker load` and name the image"
-                );
-                return Err(Status::new(Code::Unimplemented, text));
+                let work = job.work(&format!("[context {name}] load from client's image layout"));
+                let platform = options.platforms.first().cloned();
+                let built = layout::load(inner, caller, layout, platform).await;
+                NamedContext::Built(Arc::new(work.ended(built)?))
             }
         };
         contexts.insert(name.clone(), found);

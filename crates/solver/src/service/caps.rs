@@ -38,6 +38,7 @@ const BUILD: &[&str] = &[
     "source.local.sharedkeyhint",
     "source.local.differ",
     "source.http",
+    "source.ocilayout",
     "exec.meta.base",
     "exec.meta.cgroup.parent",
     "exec.meta.network",
@@ -59,6 +60,9 @@ const BUILD: &[&str] = &[
     "meta.ignorecache",
     "meta.description",
     "meta.exportcache",
+    "exporter.image.annotations",
+    "exporter.image.attestations",
+    "exporter.sourcedateepoch",
     "exporter.multiple",
 ];
 

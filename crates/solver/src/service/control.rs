@@ -74,6 +74,7 @@ pub(crate) async fn solve(inner: &Inner, request: SolveRequest) -> Result<BTreeM
     };
     job.log.end();
     record.finish(&outcome);
+    usage::tidy(inner);
     outcome
 }
 
@@ -89,7 +90,7 @@ fn wishes(request: &SolveRequest) -> Wishes {
 
 async fn run(inner: &Inner, job: &Job, request: &SolveRequest) -> Result<BTreeMap<String, String>, Status> {
     let exporters = exporters(request);
-    export::check(&exporters, request.cache.as_ref())?;
+    export::check(&exporters, request)?;
     let has_graph = request.definition.as_ref().is_some_and(|definition| !definition.def.is_empty());
     let answer = match request.frontend.as_str() {
         "" if has_graph => {
@@ -128,17 +129,10 @@ pub(super) fn check_frontend(frontend: &str, attrs: &BTreeMap<String, String>) -
         "dockerfile.v0" => Ok(()),
         "gateway.v0" => {
             let source = attrs.get("source").map(String::as_str).unwrap_or_default();
-            if is_dockerfile_frontend(source) { Ok(()) } else { refuse(source) }
+            if gantry_build::build::is_own_frontend(source) { Ok(()) } else { refuse(source) }
         }
         other => refuse(other),
     }
-}
-
-/// Whether an image is Docker's own frontend, of any version.
-fn is_dockerfile_frontend(image: &str) -> bool {
-    gantry_names::Reference::parse(image).is_ok_and(|reference| {
-        ["docker/dockerfile", "docker/dockerfile-upstream"].contains(&reference.familiar_name().as_str())
-    })
 }
 
 /// Waits for the frontend that the client runs itself, and finds the results it names.

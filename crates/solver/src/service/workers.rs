@@ -39,7 +39,7 @@ pub(super) async fn record(inner: &Inner) -> WorkerRecord {
         id: Digest::sha256_of(inner.builder.folder.as_os_str().as_encoded_bytes()).hex()[..25].to_owned(),
         labels,
         platforms: vec![platform(&host)],
-        gc_policy: vec![crate::usage::policy(inner)],
+        gc_policy: crate::usage::policy(inner),
         buildkit_version: Some(version(inner)),
     }
 }
