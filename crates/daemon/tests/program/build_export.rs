@@ -47,13 +47,13 @@ impl Layout {
     fn statement(&self, top: &Value, place: usize, kind: &str) -> Value {
         let image = &top["manifests"][place]["digest"];
         let about = top["manifests"].as_array().unwrap().iter();
-        let found = about.filter(|entry| entry["annotations"]["vnd.docker.reference.digest"] == *image);
-        let manifest = self.document(&found.last().unwrap()["digest"]);
+        let mut found = about.filter(|entry| entry["annotations"]["vnd.docker.reference.digest"] == *image);
+        let manifest = self.document(&found.next_back().unwrap()["digest"]);
         let layers = manifest["layers"].as_array().unwrap().iter();
-        let layer = layers.filter(|layer| {
+        let mut layer = layers.filter(|layer| {
             layer["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().contains(kind)
         });
-        self.document(&layer.last().unwrap()["digest"])
+        self.document(&layer.next_back().unwrap()["digest"])
     }
 }
 
