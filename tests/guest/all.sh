@@ -12,6 +12,9 @@ fi
 if ! command -v socat >/dev/null || ! command -v ip >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends socat iproute2 >/dev/null
 fi
+if ! command -v mkfs.xfs >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null
+fi
 images=$PWD/.test-images
 tests/images.sh "$images" busybox >/dev/null
 small=$(mktemp -d)
@@ -21,7 +24,7 @@ strip -o "$small/gantry" "$program"
 tests/guest/run.sh tests/guest/cgroup2.sh "$helpers/gantry-runtime=/bin/gantry-runtime"
 tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
-    /usr/sbin/apparmor_parser=/sbin/apparmor_parser /etc/apparmor.d=/etc/apparmor.d
+    "$(command -v mkfs.xfs)=/sbin/mkfs.xfs" /usr/sbin/apparmor_parser=/sbin/apparmor_parser /etc/apparmor.d=/etc/apparmor.d
 tests/guest/run.sh tests/guest/network.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
     "$(command -v ip)=/usr/sbin/ip" "$(command -v socat)=/bin/socat"

@@ -109,5 +109,18 @@ kill $engine
 wait $engine 2>/dev/null
 check "no mount is left" 0 "$(grep -c gantry /proc/mounts)"
 check "no process is left" 0 "$(ps | grep -c '[g]antry-shim')"
+
+# A layer that may grow to a size: project quotas of xfs, which few test machines' own kernels have.
+truncate -s 320M /disk
+mkfs.xfs -q /disk && mkdir /quota && mount -t xfs -o loop,prjquota /disk /quota
+mount --bind /quota /var/lib/gantry
+launch
+gantry load -q -i /busybox.tar >/dev/null 2>&1
+write='dd if=/dev/zero of=/big bs=1M count=40 2>&1 | grep -o "No space left on device" | head -1; stat -c %s /big'
+check "storage-opt: no more than its size" "No space left on device 10485760" \
+    "$(gantry run --rm $none --storage-opt size=10m busybox sh -c "$write" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+check "storage-opt: others are free" 41943040 "$(gantry run --rm $none busybox sh -c "$write" 2>&1)"
+kill $engine
+wait $engine 2>/dev/null
 [ $failed = 0 ] || tail -40 /run/log
 exit $failed

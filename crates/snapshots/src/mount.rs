@@ -1,7 +1,7 @@
 //! Mounts that are in no mount namespace: made with the new mount API, seen only through their descriptor, gone with it.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use gantry_sys::overlay::Overlay;
@@ -78,20 +78,50 @@ pub(crate) fn filesystem(dir: &Path) -> String {
     name.to_owned()
 }
 
-/// Why a size cannot be kept on the file system that holds `dir`.
-pub(crate) fn no_quota(dir: &Path) -> Error {
+/// Lets what is written into `dirs`, which are empty, be `size` bytes at most, by a project quota of their file system.
+pub(crate) fn keep_below(size: u64, dirs: &[&Path]) -> Result<()> {
+    // A file system may count without holding anybody back: only its mount options say that it does.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let quota = mounts.lines().any(|line| {
-        let point = line.split(' ').nth(4).unwrap_or("/none");
-        line.contains(" - xfs ")
-            && (line.contains("pquota") || line.contains("prjquota"))
-            && dir.starts_with(point)
-    });
-    if quota {
-        return Error::Unsupported {
-            driver: "overlay",
-            what: "xfs project quotas are not written by this build".to_owned(),
-        };
+    if !dirs.iter().all(|dir| holds_back(&mounts, dir)) {
+        return Err(Error::NoQuota);
     }
-    Error::NoQuota
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut project = None;
+    for dir in dirs {
+        let fd = rustix::fs::open(*dir, flags, Mode::empty()).map_err(Error::io("opening", dir))?;
+        let inode = rustix::fs::fstat(&fd).map_err(Error::io("reading", dir))?.st_ino;
+        // The first directory's inode names the project: nobody else of the file system has it. Its lower half never is 0
+        // for a directory that is not the file system's first.
+        #[allow(clippy::cast_possible_truncation, reason = "a project's name has 32 bits")]
+        let project = *project.get_or_insert(inode as u32);
+        gantry_sys::quota::limit(fd.as_fd(), project, size).map_err(Error::io("limiting", dir))?;
+        gantry_sys::quota::set_project(fd.as_fd(), project).map_err(Error::io("limiting", dir))?;
+    }
+    Ok(())
+}
+
+/// Whether the mount that holds `dir` was made with project quotas.
+fn holds_back(mountinfo: &str, dir: &Path) -> bool {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let point = line.split(' ').nth(4)?;
+        let options = line.rsplit(' ').next()?;
+        dir.starts_with(point).then_some((point.len(), options))
+    });
+    // Of two on one place the later one counts.
+    let options = mounts.max_by_key(|(length, _)| *length).map_or("", |(_, options)| options);
+    options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_mount_that_holds_a_folder_says_whether_it_holds_back() {
+        let mounts = "20 1 8:1 / / rw,relatime - ext4 /dev/a rw,prjquota\n\
+                      21 20 7:0 / /data rw - xfs /dev/loop0 rw,attr2,noquota\n\
+                      22 21 7:1 / /data/small rw shared:3 - xfs /dev/loop1 rw,inode64,prjquota\n";
+        let asked = |dir: &str| holds_back(mounts, Path::new(dir));
+        assert_eq!([asked("/data/x"), asked("/data/small/x"), asked("/elsewhere")], [false, true, true]);
+    }
 }

@@ -96,7 +96,7 @@ impl Overlay {
         }
     }
 
-    fn make(&self, key: &str, parent: Option<&str>, kind: Kind) -> Result<Rootfs> {
+    fn make(&self, key: &str, parent: Option<&str>, kind: Kind, size: Option<u64>) -> Result<Rootfs> {
         let parents = self.shelf.ancestors(parent)?;
         let claim = self.shelf.claim(key, parent)?;
         let (own, work) = (self.shelf.fs(&claim.id), self.shelf.work(&claim.id));
@@ -104,6 +104,9 @@ impl Overlay {
             fs::DirBuilder::new().mode(0o755).create(&own).map_err(Error::io("making", &own))?;
             if kind == Kind::Active {
                 fs::DirBuilder::new().mode(0o700).create(&work).map_err(Error::io("making", &work))?;
+            }
+            if let Some(size) = size {
+                mount::keep_below(size, &[&own, &work])?;
             }
             // The mount shows the mode and owner of its top directory.
             match parents.first() {
@@ -165,14 +168,11 @@ impl Snapshotter for Overlay {
     }
 
     fn prepare_with(&self, key: &str, parent: Option<&str>, options: &PrepareOptions) -> Result<Rootfs> {
-        if options.size.is_some() {
-            return Err(mount::no_quota(self.shelf.root()));
-        }
-        self.make(key, parent, Kind::Active)
+        self.make(key, parent, Kind::Active, options.size)
     }
 
     fn view(&self, key: &str, parent: Option<&str>) -> Result<Rootfs> {
-        self.make(key, parent, Kind::View)
+        self.make(key, parent, Kind::View, None)
     }
 
     fn commit(&self, name: &str, key: &str) -> Result<()> {

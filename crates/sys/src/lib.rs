@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod link;
 pub mod mount;
 pub mod overlay;
+pub mod quota;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;
