@@ -185,7 +185,12 @@ impl Loader<'_> {
     /// A file's text, or why there is none.
     pub(crate) fn text_of(&self, file: &str) -> Result<String, String> {
         let bytes = self.files.read(file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("open {file}: no such file or directory"),
+            std::io::ErrorKind::NotFound => match crate::path::remote(file) {
+                Some(far) => format!(
+                    "{far} is not on this machine: remote compose files are not fetched; fetch it (git clone, oras pull) and name the file"
+                ),
+                None => format!("open {file}: no such file or directory"),
+            },
             _ => format!("read {file}: {error}"),
         })?;
         String::from_utf8(bytes).map_err(|error| {

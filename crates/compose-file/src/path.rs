@@ -34,6 +34,18 @@ pub(crate) fn join(base: &str, path: &str) -> String {
     }
 }
 
+/// The address of something on another machine that was taken for a path, as it was written.
+pub(crate) fn remote(path: &str) -> Option<String> {
+    const SCHEMES: [&str; 5] = ["oci:", "https:", "http:", "git:", "ssh:"];
+    let parts: Vec<&str> = path.split('/').collect();
+    let at = parts.iter().position(|part| SCHEMES.contains(part) || part.starts_with("git@"))?;
+    let rest = parts[at + 1..].join("/");
+    Some(match SCHEMES.contains(&parts[at]) {
+        true => format!("{}//{rest}", parts[at]),
+        false => format!("{}/{rest}", parts[at]),
+    })
+}
+
 /// The folder a path stands in.
 pub(crate) fn folder(path: &str) -> String {
     match path.rsplit_once('/') {

@@ -4,6 +4,7 @@ mod bad_days;
 mod first;
 mod life;
 mod takeover;
+mod verbs;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

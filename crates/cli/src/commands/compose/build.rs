@@ -2,11 +2,15 @@
 
 mod bake;
 
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use gantry_compose::names;
 use gantry_compose::progress::Event;
 use gantry_compose_file::project::{Build, Project, Service, Source};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::delegate::{delegate, option, switch as on};
 use super::ground::Ground;
@@ -225,7 +229,8 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
     } else if let Some(context) = build.additional_contexts.keys().next() {
         return Err(told(Failure::text(1, format!("additional context {context:?} needs BuildKit"))));
     }
-    secrets(ground, service, has("secret"), &mut args).map_err(told)?;
+    // Held until the build is done: it reads them by their paths.
+    let _held = secrets(ground, service, has("secret"), &mut args).map_err(told)?;
     if has("ssh") {
         let keys = build.ssh.iter().map(|key| match key.path.as_str() {
             "" => format!("--ssh={}", key.id),
@@ -279,24 +284,44 @@ fn entitlements(build: &Build) -> Vec<String> {
     all
 }
 
-fn secrets(ground: &Ground<'_>, service: &Service, can: bool, args: &mut Vec<String>) -> Outcome {
+/// Adds the secrets. One that is a variable of the project and not of this process goes by a file in memory.
+fn secrets(
+    ground: &Ground<'_>,
+    service: &Service,
+    can: bool,
+    args: &mut Vec<String>,
+) -> Result<Vec<File>, Failure> {
+    let mut held = Vec::new();
     for grant in service.build.iter().flat_map(|b| &b.secrets) {
         let Some(secret) = ground.project.secrets.get(&grant.source) else { continue };
         if !can {
             return Err(format!("build secret {:?} needs BuildKit", grant.source).into());
         }
         let id = if grant.target.is_empty() { &grant.source } else { &grant.target };
-        match &secret.source {
-            Source::File(path) => args.push(format!("--secret=id={id},src={path}")),
-            Source::Environment { name, .. } => args.push(format!("--secret=id={id},env={name}")),
-            _ => {
+        let text = match &secret.source {
+            Source::File(path) => {
+                args.push(format!("--secret=id={id},src={path}"));
+                continue;
+            }
+            Source::Environment { name, value: None } => {
+                return Err(format!(
+                    "environment variable {name:?} required by build secret {id:?} is not set"
+                )
+                .into());
+            }
+            Source::Environment { value: Some(text), .. } | Source::Content(text) => text,
+            Source::Unsaid | Source::External => {
                 return Err(
                     format!("build secret {:?} is neither a file nor a variable", grant.source).into()
                 );
             }
-        }
+        };
+        let mut file = File::from(memfd_create("secret", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?);
+        file.write_all(text.as_bytes())?;
+        args.push(format!("--secret=id={id},src=/proc/self/fd/{}", file.as_raw_fd()));
+        held.push(file);
     }
-    Ok(())
+    Ok(held)
 }
 
 fn is_remote(context: &str) -> bool {

@@ -59,7 +59,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             for row in rows {
                 text.push_str(&format!("\n{}", row.line()));
             }
-            print::line(&aligned(&text, 20, 1));
+            print::line(&aligned(&text, 20, 3));
         }
         other => return Err(Failure::text(1, format!("format value {other:?} could not be parsed"))),
     }

@@ -82,7 +82,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             for (name, row) in &projects {
                 text.push_str(&format!("\n{name}\t{}\t{}", status(row), row.files.join(",")));
             }
-            print::line(&aligned(&text, 20, 1));
+            print::line(&aligned(&text, 20, 3));
         }
         other => {
             return Err(Failure::text(

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use gantry_client::Query;
 use gantry_compose::progress::Event;
 use gantry_compose::{Images, images, names};
-use gantry_compose_file::project::{MountKind, PullPolicy, Service};
+use gantry_compose_file::project::{MountKind, Project, PullPolicy, Service, Source};
 use gantry_names::Reference;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -37,6 +37,7 @@ pub async fn prepare(ground: &Ground<'_>, wish: &Wish<'_>) -> Result<Images, Fai
     let project = &ground.project;
     for service in project.services.values() {
         supported(service)?;
+        kept_here(project, service)?;
     }
     let mut wanted = images::names(project, ground.separator());
     wanted.extend(mounted(ground));
@@ -104,6 +105,26 @@ pub fn supported(service: &Service) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// Secrets and configs that only a cluster keeps.
+fn kept_here(project: &Project, service: &Service) -> Outcome {
+    let secrets = service.secrets.iter().filter_map(|grant| {
+        project.secrets.get(&grant.source).map(|secret| ("secret", &grant.source, &secret.source))
+    });
+    let configs = service.configs.iter().filter_map(|grant| {
+        project.configs.get(&grant.source).map(|config| ("config", &grant.source, &config.source))
+    });
+    let mut elsewhere = secrets.chain(configs).filter(|(_, _, source)| **source == Source::External);
+    match elsewhere.next() {
+        None => Ok(()),
+        Some((kind, name, _)) => Err(Failure::text(
+            1,
+            format!(
+                "unsupported external {kind} {name}: an engine that is in no cluster keeps none; give it a file, an environment variable or its content"
+            ),
+        )),
+    }
 }
 
 /// Images that are mounted.

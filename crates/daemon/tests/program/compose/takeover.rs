@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::{Project, said};
 
 /// Docker Compose 2, unpacked once from the distribution's packages.
-fn v2() -> &'static Path {
+pub fn v2() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let root =

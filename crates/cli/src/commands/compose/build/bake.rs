@@ -65,6 +65,7 @@ fn target(ground: &Ground<'_>, service: &Service, build: &Build, extra: &Extra) 
         "network": build.network,
         "entitlements": entitlements(build),
         "shm-size": if build.shm_size.0 > 0 { json!(build.shm_size.0.to_string()) } else { Value::Null },
+        "extra-hosts": build.extra_hosts.iter().map(|(host, to)| (host, to.join(","))).collect::<BTreeMap<_, _>>(),
         "ulimits": build.ulimits.iter().map(|(n, l)| format!("{n}={}:{}", l.soft(), l.hard())).collect::<Vec<_>>(),
         "output": ["type=docker"],
     });
