@@ -205,22 +205,31 @@ fn events_are_heard_waits_end_and_attach_hands_its_code_on() {
     };
     project.compose(["create"]).ok();
     let mut events = spawn("events --json");
-    let mut told = BufReader::new(events.stdout.take().unwrap());
-    let mut line = String::new();
-    // Events begin when the engine has answered: a start that is heard says so.
+    let told = BufReader::new(events.stdout.take().unwrap());
+    let (heard, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.lines().map_while(Result::ok).try_for_each(|line| heard.send(line)));
     project.compose(["start"]).ok();
+    // It listens when it has told one thing.
+    let begun = std::time::Instant::now();
+    while lines.try_recv().is_err() {
+        assert!(begun.elapsed() < crate::harness::PATIENCE, "no event is heard");
+        project.compose(["pause"]).ok();
+        project.compose(["unpause"]).ok();
+    }
     let mut waiting = spawn("wait web");
     let mut attached = spawn("attach web");
-    attached.stdin.take().map(|mut stdin| std::io::Write::write_all(&mut stdin, b"word\n").unwrap());
+    std::io::Write::write_all(&mut attached.stdin.take().unwrap(), b"word\n").unwrap();
     let mut out = String::new();
     std::io::Read::read_to_string(&mut attached.stdout.take().unwrap(), &mut out).unwrap();
     assert!(out.contains("got word"), "{out}");
     assert_eq!(ended(&mut attached), Some(6));
     assert!(matches!(ended(&mut waiting), Some(6 | 1)), "it waited, or came when nothing ran any more");
-    while !line.contains("\"die\"") {
-        line.clear();
-        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended");
-    }
+    let line = loop {
+        let line = lines.recv_timeout(crate::harness::PATIENCE).expect("its end is told");
+        if line.contains("\"die\"") {
+            break line;
+        }
+    };
     let event: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&event["service"], &event["type"]), (&"web".into(), &"container".into()));
     events.kill().unwrap();
