@@ -73,7 +73,7 @@ pub enum Error {
         "another engine (process {process}) keeps {what} of this host: stop it, or give this engine a network namespace of \
          its own, or start it with --bridge=none --iptables=false"
     )]
-    Claimed { what: String, process: i32 },
+    Claimed { what: String, process: String },
     #[error("{what}: interface {name} not found on this host")]
     NoInterface { what: &'static str, name: String },
     #[error("the container has an interface {name} already: name another one with -i")]
