@@ -164,11 +164,7 @@ impl ImageStore {
                 .flatten()
                 .collect();
             if of_repository.is_empty() {
-                let id = resolve_in(&catalog, name).map_err(|error| match error {
-                    // As it was asked for, as Docker does here.
-                    Error::NotFound(_) => Error::NotFound(name.clone()),
-                    other => other,
-                })?;
+                let id = resolve_in(&catalog, name)?;
                 let tagged = reference
                     .filter(|reference| reference.digest().is_none())
                     .map(|reference| reference.or_latest())

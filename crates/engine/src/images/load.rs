@@ -62,7 +62,13 @@ impl Engine {
     ) -> Result<TarWriter> {
         let (engine, asked) = (self.clone(), names.clone());
         let ids = blocking(move || {
-            let each = asked.iter().map(|name| engine.inner.images.resolve(name).map_err(Error::from));
+            let each = asked.iter().map(|name| match engine.inner.images.resolve(name) {
+                // Told by the name as it was typed, as Docker does here alone.
+                Err(gantry_images::Error::NotFound(_)) => {
+                    Err(gantry_images::Error::NotFound(name.clone()).into())
+                }
+                other => other.map_err(Error::from),
+            });
             each.collect::<Result<Vec<_>>>()
         })
         .await?;

@@ -32,7 +32,12 @@ impl Networking {
                 Some(endpoint) => living(endpoint, network.predefined),
                 None => match plain::endpoint(record, &network).filter(|_| record.state.is_alive()) {
                     Some(bare) => EndpointRecord { endpoint: Some(bare.id), ..resting(network.id, &asked) },
-                    None => resting(network.id, &asked),
+                    None => {
+                        // What has run keeps the names it was called by, as Docker shows them.
+                        let called = !network.predefined && record.state.exit().is_some();
+                        let dns_names = if called { names(record, &asked) } else { Vec::new() };
+                        EndpointRecord { dns_names, ..resting(network.id, &asked) }
+                    }
                 },
             };
             shown.endpoints.insert(name, row);
@@ -40,6 +45,13 @@ impl Networking {
         shown.ports = ports(&networks.ports_of(&record.id));
         shown
     }
+}
+
+fn names(record: &ContainerRecord, asked: &EndpointSpec) -> Vec<String> {
+    let mut names = vec![record.name.to_string()];
+    names.extend(asked.aliases.iter().cloned());
+    names.push(record.id.short().to_string());
+    names
 }
 
 fn resting(network: NetworkId, asked: &EndpointSpec) -> EndpointRecord {
