@@ -15,7 +15,7 @@ PROFILE ?= release
 PROGRAM := $(TARGET)/$(PROFILE)
 PREFIX ?= /usr/local
 
-.PHONY: run test guest build helpers needs needs-run lint bench docs install clean
+.PHONY: run test guest difference build helpers needs needs-run lint bench docs install clean
 
 ## Build Gantry, start its engine, run a container from a real image, and show how to go on.
 run: needs-run build
@@ -30,6 +30,13 @@ test: needs helpers
 guest: helpers
 	$(CARGO) build --locked -p gantry
 	./tests/guest/all.sh $(TARGET)/debug/gantry $(HELPERS)
+
+## The same commands and bodies on Docker's engine of today and on ours; what differs without a reason listed is shown.
+difference: needs helpers
+	$(CARGO) build --locked -p gantry
+	tests/images.sh $(CURDIR)/.test-images busybox >/dev/null
+	install -D -m 755 -t $(TARGET)/debug $(HELPERS)/gantry-shim $(HELPERS)/gantry-runtime
+	python3 tests/difference/engines.py $(TARGET)/debug/gantry $$(tests/docker-engine.sh $(CURDIR)/.test-images) .test-images/busybox.tar
 
 build: helpers
 	$(CARGO) build --locked --profile $(PROFILE) -p gantry

@@ -116,6 +116,7 @@ class Engine:
                     there = True
                 else:
                     self.request("DELETE", f"/images/{tag}?force=1")
+        self.request("POST", "/build/prune?all=1")
         if not there:
             self.shell(f"docker load -qi {image}")
         for name in ("out", "cid", "x.tar"):

@@ -35,6 +35,7 @@ inspect() { gantry inspect -f "$2" "$1"; }
 
 launch
 has "info: cgroup v2" "2" "$(gantry info -f '{{.CgroupVersion}}')"
+check "info: overlays on a kernel before 6.5" overlay "$(gantry info -f '{{.Driver}}')"
 has "info: apparmor" "name=apparmor" "$(gantry info -f '{{.SecurityOptions}}')"
 gantry load -q -i /busybox.tar >/dev/null 2>&1
 none="--network none"

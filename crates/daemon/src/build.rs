@@ -25,6 +25,13 @@ pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
     let content = ContentStore::open(&root.join("content")).context("opening the content store")?;
     let snapshots = gantry_snapshots::open(&config.storage_driver, &root.join("snapshots"))
         .context("opening the storage driver")?;
+    if config.storage_driver.is_empty() && snapshots.driver() == "native" {
+        tracing::warn!(
+            data_root = %root.display(),
+            "this host cannot stack file systems there, or the folder holds copies already: every container is a whole copy of its \
+             image"
+        );
+    }
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
     let networking =
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;

@@ -1,6 +1,6 @@
 //! An overlay that is mounted on nothing: seen only through its descriptor, gone with it, whatever happens to us.
 //!
-//! Kernels from 6.5 take the layers one by one. Older ones want all of them in one option, and fsconfig(2) copies no more
+//! Kernels from 6.8 take the layers one by one. Older ones want all of them in one option, and fsconfig(2) copies no more
 //! than 255 bytes of an option: what is longer is mounted the old way (one page of options), in a mount namespace that only a
 //! passing thread ever sees, and cloned from there.
 
@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -45,18 +46,18 @@ impl Overlay<'_> {
         }
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&fs, "source", "overlay")?;
-        for (at, folder) in self.lower.iter().enumerate() {
-            match fsconfig_set_string(&fs, "lowerdir+", *folder) {
-                Err(Errno::INVAL) if at == 0 => {
-                    let joined = joined(self.lower, &escaped_in_value);
-                    if joined.len() > LONGEST_VALUE {
-                        return self.the_old_way();
-                    }
-                    fsconfig_set_string(&fs, "lowerdir", joined.as_slice())?;
-                    break;
-                }
-                other => other?,
+        if layers_come_one_by_one() {
+            for folder in self.lower {
+                fsconfig_set_string(&fs, "lowerdir+", *folder)?;
             }
+        } else {
+            let joined = joined(self.lower, &escaped_in_value);
+            // Before 6.5 a comma cannot be told from the one between options either.
+            let comma = self.paths().any(|path| path.as_os_str().as_bytes().contains(&b','));
+            if joined.len() > LONGEST_VALUE || comma {
+                return self.the_old_way();
+            }
+            fsconfig_set_string(&fs, "lowerdir", joined.as_slice())?;
         }
         if let Some((upper, work)) = self.upper {
             fsconfig_set_string(&fs, "upperdir", upper)?;
@@ -122,6 +123,18 @@ impl Overlay<'_> {
         }
         Ok(CString::new(options)?)
     }
+}
+
+/// Whether this kernel knows `lowerdir+`. Those before 6.5 take every option and refuse the mount for it; so one that cannot
+/// exist is asked for, too.
+fn layers_come_one_by_one() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let ask = || {
+        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&fs, "lowerdir+", "/")?;
+        Ok::<_, Errno>(fsconfig_set_string(&fs, "gantry", "asks").is_err())
+    };
+    *KNOWN.get_or_init(|| ask().unwrap_or(false))
 }
 
 fn joined(paths: &[&Path], escaped: &dyn Fn(&Path) -> Vec<u8>) -> Vec<u8> {
