@@ -12,7 +12,7 @@ until_has() { # until_has NAME PART COMMAND...
     name=$1 wanted=$2
     shift 2
     tries=0
-    while [ $tries -lt 30 ]; do
+    while [ $tries -lt 10 ]; do
         got=$("$@" 2>&1)
         case "$got" in *"$wanted"*) break ;; esac
         tries=$((tries + 1))
@@ -43,7 +43,7 @@ there /usr/sbin/ip link set lan up
 there /usr/sbin/ip link add link lan name lan.7 type vlan id 7
 there /usr/sbin/ip addr add 198.51.100.20/24 dev lan.7
 there /usr/sbin/ip link set lan.7 up
-there /usr/sbin/ip route add 203.0.113.0/24 dev lan
+there /usr/sbin/ip route add 203.0.113.0/24 via 192.0.2.10
 pings() { gantry run --rm --network "$1" busybox ping -c 1 -W 5 "$2" 2>&1; }
 
 # SCTP through published ports, one and a range.
