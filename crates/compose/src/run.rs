@@ -84,9 +84,21 @@ pub async fn create(
     Ok(id)
 }
 
+/// How often and after which pause it is looked whether a container whose hook failed has ended.
+const LOOKS: u32 = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Runs the service's `post_start` in a container that has started. A command may be done before its hooks are.
 pub async fn started(scene: &Scene<'_>, service: &Service, id: &str) -> Result<(), Failed> {
     let Err(failure) = hooks::post_start(scene, service, id, &service.name).await else { return Ok(()) };
-    let runs = scene.client.container_inspect(id, false).await.is_ok_and(|c| c["State"]["Running"] == true);
-    if runs { Err(failure) } else { Ok(()) }
+    // An engine may hear of the end of a process a moment after the process is no more.
+    for _ in 0..LOOKS {
+        let runs =
+            scene.client.container_inspect(id, false).await.is_ok_and(|c| c["State"]["Running"] == true);
+        if !runs {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(failure)
 }
