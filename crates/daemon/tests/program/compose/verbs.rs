@@ -61,16 +61,16 @@ fn both(project: &Project, line: &str) -> [Said; 2] {
     [project.program(), v2().to_owned()].map(|program| said(project.command(&program).args(&words)))
 }
 
-/// Both end alike and print the same.
+/// Both end alike and print the same lines. Docker Compose lists some things in the order in which they came up.
 #[track_caller]
-fn same(project: &Project, line: &str) -> String {
+fn same(project: &Project, line: &str) {
     let [ours, theirs] = both(project, line);
-    assert_eq!(
-        (ours.code, ours.stdout.trim_end()),
-        (theirs.code, theirs.stdout.trim_end()),
-        "{line}\n{ours:?}\n{theirs:?}"
-    );
-    ours.stdout.trim_end().to_owned()
+    let told = |said: &Said| {
+        let mut lines: Vec<String> = said.stdout.trim_end().lines().map(str::to_owned).collect();
+        lines.sort();
+        (said.code, lines)
+    };
+    assert_eq!(told(&ours), told(&theirs), "{line}\n{ours:?}\n{theirs:?}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_a_project_is_asked_is_answered_as_docker_compose_answers() {
     assert_eq!(names, ["all-db-1", "all-inline-1", "all-inline-2", "all-web-1"]);
     let bake: [serde_json::Value; 2] = both(&project, "build --print web")
         .map(|said| serde_json::from_str(&said.stdout).unwrap_or_else(|err| panic!("{err}: {said:?}")));
-    assert_eq!(bake[0], bake[1]);
+    assert_eq!(bake[0], bake[1], "for one service there is one order");
     assert!(project.compose(["build", "--check", "web"]).code == 0);
     for (line, word) in [("alpha viz", "alpha"), ("bridge convert", "bridge"), ("publish x", "publish")] {
         let told = project.compose(line.split(' ')).failed();
