@@ -5,6 +5,7 @@ mod first;
 mod life;
 mod takeover;
 mod verbs;
+mod watch;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
