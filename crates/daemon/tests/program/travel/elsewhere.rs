@@ -108,8 +108,8 @@ fn a_registry_that_wants_a_certificate_is_shown_one() {
     engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
     engine.docker(["tag", "busybox", &name]).ok();
     copy(&certificates, &engine, &host, &[("cert.pem", "ca.crt")]);
-    let err = engine.docker(["push", &name]).failed();
-    assert!(err.to_lowercase().contains("certificate"), "{err}");
+    // The server says why in an alert that may be lost: with TLS 1.3 it comes when the client is writing already.
+    engine.docker(["push", &name]).failed();
     copy(&certificates, &engine, &host, &[("client.pem", "client.cert")]);
     let err = engine.docker(["push", &name]).failed();
     assert!(err.contains("missing key") && err.contains("client.key"), "{err}");
