@@ -100,14 +100,29 @@ pub async fn check_out(
         Ok(_) => git.run(&[&checkout[..], &["FETCH_HEAD", "--"]].concat()).await?,
         // A server may refuse a commit by its beginning, or history that is cut: then all of it comes.
         Err(first) => {
-            let all = ["fetch", "--quiet", "origin", "--", "+refs/*:refs/remotes/origin/*"];
+            let all = [
+                "fetch",
+                "--quiet",
+                "origin",
+                "--",
+                "+HEAD:refs/remotes/origin/HEAD",
+                "+refs/*:refs/remotes/origin/*",
+            ];
             if git.run(&all).await.is_err() {
                 return Err(first);
             }
-            match git.run(&[&checkout[..], &[wanted, "--"]].concat()).await {
-                Ok(done) => done,
-                Err(_) => return Err(first),
+            // A branch, a tag, the server's own choice, a name in full, or a commit.
+            let below = |folder: &str| format!("refs/remotes/origin/{folder}{wanted}");
+            let full = format!("refs/remotes/origin/{}", wanted.trim_start_matches("refs/"));
+            let names = [below("heads/"), below("tags/"), below(""), full, wanted.to_owned()];
+            let mut done = Err(first);
+            for name in &names {
+                if let Ok(said) = git.run(&[&checkout[..], &[name.as_str(), "--"]].concat()).await {
+                    done = Ok(said);
+                    break;
+                }
             }
+            done?
         }
     };
     let modules = ["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"];

@@ -205,7 +205,7 @@ fn secrets_agents_and_caches_are_there_for_a_step_and_gone_after_it() {
 }
 
 /// Answers every request for identities with none, as an empty agent does.
-fn agent(socket: &Path) {
+pub(crate) fn agent(socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {

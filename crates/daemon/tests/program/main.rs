@@ -24,6 +24,7 @@ mod image;
 mod network;
 mod own_build;
 mod own_client;
+mod own_flags;
 mod program;
 mod runtimes;
 mod settings;

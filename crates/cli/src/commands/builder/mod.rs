@@ -1,6 +1,7 @@
 //! The builder's cache.
 
 mod prune;
+mod worker;
 
 use crate::command::{COMMAND, Command, entry};
 use crate::commands::image::build;
@@ -17,7 +18,11 @@ pub static BUILDX: Command = Command {
     short: "Build with BuildKit, as the plugin of this name does",
     below: &[
         entry(&["build", "b"], &build::BUILD),
+        entry(&["du"], &worker::DU),
+        entry(&["history"], &worker::HISTORY),
         entry(&["imagetools"], &imagetools::IMAGETOOLS),
+        entry(&["inspect"], &worker::INSPECT),
+        entry(&["ls"], &worker::LS),
         entry(&["prune"], &prune::PRUNE),
     ],
     ..COMMAND
