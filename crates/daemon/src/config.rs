@@ -409,7 +409,7 @@ mod tests {
     fn flags_and_file_make_one_configuration() {
         let loaded = with_file(
             r#"{"labels": ["a=b", "a=b"], "default-shm-size": "1g", "runtimes": {"x": {"path": "/x"}}, "icc": false}"#,
-            json!({"debug": true, "runtimes": {"y": {"path": "/y"}}, "userland-proxy": false}),
+            json!({"debug": true, "runtimes": {"y": {"path": "/y"}}, "containerd": "/x"}),
         )
         .unwrap();
         let config = loaded.config;

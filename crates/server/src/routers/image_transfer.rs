@@ -146,7 +146,12 @@ async fn pull(call: Call, wanted: Option<Platform>) -> Answer {
     let request = PullRequest { reference, all_tags, platform: wanted, auth: registry::auth(&call) };
     let app = call.app;
     progress(Early::Plain, move |told| async move {
-        app.engine.image_pull(request, told).await.map_err(Failure::from)
+        let pulled = app.engine.image_pull(request, told).await.map_err(Failure::from);
+        // A client that reads 401 asks its user for a password there and then; Docker says 500, and the client ends.
+        pulled.map_err(|failure| match failure.status {
+            StatusCode::UNAUTHORIZED => Failure { status: StatusCode::INTERNAL_SERVER_ERROR, ..failure },
+            _ => failure,
+        })
     })
     .await
 }
