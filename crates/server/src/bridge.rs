@@ -4,10 +4,15 @@ use crate::body::BodySender;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Chunks of an upload waiting for the disk.
 const UPLOAD_DEPTH: usize = 16;
+
+/// What is left of an upload that nobody wants any more is taken for so long, and so many bytes of it.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 256 << 20;
 
 /// A download is sent in pieces of this size.
 const PIECE: usize = 64 << 10;
@@ -34,11 +39,27 @@ where
                 Err(err) => Err(io::Error::other(err)),
             };
             if tx.send(chunk).await.is_err() {
+                // The answer is there before the upload's end. A client that still writes would meet a closed door and tell
+                // its user of a broken pipe instead.
+                let _hung_up = tokio::time::timeout(LINGER, pour_away(body)).await;
                 return;
             }
         }
     });
     BodyReader { chunks: rx, current: Bytes::new() }
+}
+
+async fn pour_away<B>(mut body: B)
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
+    let mut left = LINGER_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 impl Read for BodyReader {
