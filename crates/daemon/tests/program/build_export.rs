@@ -300,12 +300,14 @@ fn the_cache_keeps_within_what_the_settings_allow_and_names_are_told() {
     }
     let inspected = engine.docker(["buildx", "inspect"]).ok();
     assert!(inspected.contains("Max Used Space"), "{inspected}");
+    // `--until 0s` would be this second's beginning.
+    let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     let told = engine
         .docker([
             "events",
             "--since",
             "1",
-            "--until=0s",
+            &format!("--until={end}"),
             "-f",
             "event=tag",
             "--format",
