@@ -90,10 +90,15 @@ pub(crate) fn keep_below(size: u64, dirs: &[&Path]) -> Result<()> {
     for dir in dirs {
         let fd = rustix::fs::open(*dir, flags, Mode::empty()).map_err(Error::io("opening", dir))?;
         let inode = rustix::fs::fstat(&fd).map_err(Error::io("reading", dir))?.st_ino;
-        // The first directory's inode names the project: nobody else of the file system has it. Its lower half never is 0
-        // for a directory that is not the file system's first.
-        #[allow(clippy::cast_possible_truncation, reason = "a project's name has 32 bits")]
-        let project = *project.get_or_insert(inode as u32);
+        // The first directory's inode names the project: no other snapshot of the file system has it. A part of it might be
+        // another's, or 0, which is everything that has no project.
+        let project = match project {
+            Some(project) => project,
+            None => *project.insert(u32::try_from(inode).map_err(|_| Error::Unsupported {
+                driver: "overlay",
+                what: format!("a size: inode {inode} is too large to name a project quota"),
+            })?),
+        };
         gantry_sys::quota::limit(fd.as_fd(), project, size).map_err(Error::io("limiting", dir))?;
         gantry_sys::quota::set_project(fd.as_fd(), project).map_err(Error::io("limiting", dir))?;
     }
