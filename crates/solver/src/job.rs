@@ -340,18 +340,20 @@ impl Jobs {
 
     /// The build of a name to follow, waited for within reason; one that has just ended counts.
     pub(crate) async fn follow(&self, reference: &str) -> Option<Arc<Job>> {
-        match self.get(reference).or_else(|| self.ended(reference)) {
-            Some(job) => Some(job),
-            None => self.wait(reference).await,
-        }
+        // A build from the cache is over before who waits for its beginning is awake.
+        self.wait_for(|| self.get(reference).or_else(|| self.ended(reference))).await
     }
 
     /// The build of a name, waited for within reason.
     pub(crate) async fn wait(&self, reference: &str) -> Option<Arc<Job>> {
+        self.wait_for(|| self.get(reference)).await
+    }
+
+    async fn wait_for(&self, find: impl Fn() -> Option<Arc<Job>>) -> Option<Arc<Job>> {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
-                if let Some(job) = self.get(reference) {
+                if let Some(job) = find() {
                     return job;
                 }
                 changed.await;
@@ -405,6 +407,19 @@ mod tests {
         drop(running);
         let mut reader = jobs.follow("short").await.unwrap().log.reader();
         assert_eq!(reader.next().await.unwrap().vertexes[0].name, "one");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_build_that_is_over_at_once_hears_it_too() {
+        let jobs = Jobs::default();
+        let follower = jobs.follow("short");
+        let build = async {
+            // The follower has looked and waits; it is not asked again before the build is over.
+            tokio::task::yield_now().await;
+            drop(jobs.enter("short", "s", Wishes::default()).unwrap());
+        };
+        let (found, ()) = tokio::join!(follower, build);
+        assert_eq!(found.unwrap().reference, "short");
     }
 
     #[test]

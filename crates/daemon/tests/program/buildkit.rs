@@ -232,16 +232,16 @@ fn a_step_speaks_with_the_clients_agent() {
     let forward = format!("default={}", socket.display());
     let mut child = spawn(&engine, &["--ssh", &forward, &folder]);
     let begun = Instant::now();
-    let inside = loop {
+    let mut stream = loop {
         let found = fs::read_dir(engine.path("data/build/agents")).into_iter().flatten().next();
-        let path = found.map(|entry| entry.unwrap().path().join("0.sock")).filter(|path| path.exists());
-        if let Some(path) = path {
-            break path;
+        // A socket is there a moment before somebody listens at it.
+        let path = found.map(|entry| entry.unwrap().path().join("0.sock"));
+        if let Some(Ok(stream)) = path.map(UnixStream::connect) {
+            break stream;
         }
         assert!(begun.elapsed() < PATIENCE, "no agent's socket was made: {}", engine.log());
         std::thread::yield_now();
     };
-    let mut stream = UnixStream::connect(inside).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&[0, 0, 0, 1, 11]).unwrap();
     let mut answer = [0; 9];
@@ -269,10 +269,9 @@ fn two_builds_run_at_once_and_one_that_is_cut_off_leaves_nothing() {
     // The other one is built while this one waits.
     let other = context(&engine, "other", &[("Dockerfile", "FROM busybox\nRUN echo beside\n")]);
     let mut progress = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains(" begun") {
-        line.clear();
-        assert_ne!(std::io::BufRead::read_line(&mut progress, &mut line).unwrap(), 0, "{}", engine.log());
+    let mut said = String::new();
+    while !said.contains(" begun\n") {
+        assert_ne!(std::io::BufRead::read_line(&mut progress, &mut said).unwrap(), 0, "it ended: {said}");
     }
     build(&engine, &["-t", "beside", &other]).ok();
     interrupt(&mut child);
@@ -394,7 +393,8 @@ fn contexts_come_by_name_by_standard_input_and_with_limits() {
     let odd = context(&engine, "odd", &[("Dockerfile", "FROM busybox as small\nRUN true\n")]);
     let found = engine.docker(["buildx", "build", "--check", &odd]);
     assert!(found.code != 0 && found.stdout.contains("FromAsCasing"), "{found:?}");
-    assert!(build(&engine, &[&odd]).stderr.contains("FromAsCasing"));
+    let progress = build(&engine, &[&odd]).stderr;
+    assert!(progress.contains("FromAsCasing"), "{progress}");
 }
 
 #[test]
