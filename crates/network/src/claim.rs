@@ -6,14 +6,12 @@
 //! do as well, but could be connected to from containers on the host's network.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{SocketAddrNetlink, USERSOCK};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
-use rustix::process::getuid;
 
 use crate::failure::Error;
 
@@ -30,8 +28,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims `what` in the calling thread's network namespace, or tells who has it. A claim by a user who could not write
-    /// rules anyway is told in the log and not heeded: anybody may take such a port.
+    /// Claims `what` in the calling thread's network namespace, or tells who has it. A claim by a process that could not
+    /// write rules anyway is told in the log and not heeded: anybody may take such a port, also a container on the host's
+    /// network.
     pub fn take(what: &str) -> Result<Option<Claim>, Error> {
         let io = |errno: Errno| Error::Io { what: format!("claim {what}"), cause: errno.into() };
         let port = number(what);
@@ -62,17 +61,30 @@ fn number(what: &str) -> u32 {
 
 fn refused(what: &str, port: u32) -> Result<Option<Claim>, Error> {
     let holder = holder(port);
-    let stranger = holder.as_ref().is_some_and(|(_, uid)| *uid != getuid().as_raw());
-    if stranger {
-        tracing::warn!(what, ?holder, "a process of another user claims this; it is not heeded");
+    if let Some(process) = holder.as_deref().filter(|process| !may_write_rules(process)) {
+        tracing::warn!(
+            what,
+            process,
+            "a process that may not write packet rules claims them; it is not heeded"
+        );
         return Ok(None);
     }
-    let process = holder.map_or_else(|| "one that is not seen from here".to_owned(), |(process, _)| process);
+    let process = holder.unwrap_or_else(|| "one that is not seen from here".to_owned());
     Err(Error::Claimed { what: what.to_owned(), process })
 }
 
-/// The process that has a port, and whose it is.
-fn holder(port: u32) -> Option<(String, u32)> {
+/// Whether a process has CAP_NET_ADMIN in our user namespace. One that has gone meanwhile has nothing.
+fn may_write_rules(process: &str) -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    let users = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/user")).ok();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0);
+    effective & NET_ADMIN != 0 && users(process) == users("self")
+}
+
+/// The process that has a port.
+fn holder(port: u32) -> Option<String> {
     let listed = std::fs::read_to_string("/proc/thread-self/net/netlink").ok()?;
     let rows = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let (protocol, port) = (USERSOCK.as_raw().get().to_string(), port.to_string());
@@ -85,6 +97,39 @@ fn holder(port: u32) -> Option<(String, u32)> {
         let number: u32 = process.file_name().to_str()?.parse().ok()?;
         let is_it = |fd: &std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|link| link == socket);
         std::fs::read_dir(process.path().join("fd")).ok()?.flatten().find(is_it)?;
-        Some((number.to_string(), process.metadata().ok()?.uid()))
+        Some(number.to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn only_who_may_write_rules_is_heeded() {
+        let held = Claim::take("a test's").unwrap().unwrap();
+        let refused = Claim::take("a test's").unwrap_err().to_string();
+        assert!(refused.contains(&std::process::id().to_string()), "{refused}");
+        drop(held);
+
+        // As a container on the host's network: root, without the capability.
+        let script = "import socket, sys\ns = socket.socket(16, 3, 2)\ns.bind((int(sys.argv[1]), 0))\nprint('held', flush=True)\ninput()";
+        let mut squatter = Command::new("setpriv")
+            .args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", "python3", "-c", script])
+            .arg(number("a test's").to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = [0; 5];
+        squatter.stdout.as_mut().unwrap().read_exact(&mut told).unwrap();
+        assert!(Claim::take("a test's").unwrap().is_none(), "neither refused nor taken");
+        drop(squatter.stdin.take());
+        squatter.wait().unwrap();
+        assert!(Claim::take("a test's").unwrap().is_some());
+    }
 }
