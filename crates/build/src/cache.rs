@@ -16,7 +16,7 @@ use gantry_store::{Migration, Store, StoreError, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::key::Inputs;
+use crate::key::{Difference, Inputs};
 
 const ENTRIES: Table<Digest, Entry> = Table::new("build.cache");
 const MIGRATIONS: &[Migration] = &[|_| Ok(())];
@@ -161,12 +161,15 @@ impl Cache {
     }
 
     /// Why a step with these inputs is not here: compared with the newest entry of the same instruction.
-    pub fn explain(&self, text: &str, inputs: &Inputs) -> String {
+    pub fn explain(&self, text: &str, inputs: &Inputs) -> Difference {
         let state = self.state();
-        let same = state.entries.values().filter(|entry| entry.text == text);
-        match same.max_by_key(|entry| entry.created_ns) {
+        let same = || state.entries.values().filter(|entry| entry.text == text);
+        // One on the same state tells more than a newer one of another build.
+        let nearest = same().filter(|entry| entry.inputs.parent == inputs.parent);
+        let earlier = nearest.max_by_key(|entry| entry.created_ns);
+        match earlier.or_else(|| same().max_by_key(|entry| entry.created_ns)) {
             Some(earlier) => inputs.difference(&earlier.inputs),
-            None => "this instruction was never built here".into(),
+            None => Difference::New,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Cache keys: a digest over everything a step's result depends on, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use gantry_names::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
@@ -42,22 +43,41 @@ impl Inputs {
         hasher.finish()
     }
 
-    /// Which inputs differ from those of an earlier run of the same instruction, in a sentence.
-    pub fn difference(&self, earlier: &Inputs) -> String {
+    /// How they differ from those of an earlier run of the same instruction.
+    pub fn difference(&self, earlier: &Inputs) -> Difference {
         if self.parent != earlier.parent {
-            return "the step before it changed".into();
+            return Difference::Parent;
         }
         let names = self.named.keys().chain(earlier.named.keys());
-        let mut changed: Vec<&str> = names
-            .filter(|name| self.named.get(*name) != earlier.named.get(*name))
-            .map(String::as_str)
-            .collect();
-        changed.sort_unstable();
-        changed.dedup();
-        if changed.is_empty() {
-            "its result is no longer here".into()
-        } else {
-            format!("changed: {}", changed.join(", "))
+        let changed = names.filter(|name| self.named.get(*name) != earlier.named.get(*name));
+        let changed: BTreeSet<String> = changed.cloned().collect();
+        if changed.is_empty() { Difference::Nothing } else { Difference::Named(changed) }
+    }
+}
+
+/// Why a step is not in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// The instruction was never built here.
+    New,
+    /// The state before it is another.
+    Parent,
+    /// These inputs are new, changed or gone.
+    Named(BTreeSet<String>),
+    /// None: what it made is no longer here.
+    Nothing,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::New => f.write_str("this instruction was never built here"),
+            Difference::Parent => f.write_str("the step before it changed"),
+            Difference::Named(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                write!(f, "changed: {}", names.join(", "))
+            }
+            Difference::Nothing => f.write_str("its result is no longer here"),
         }
     }
 }
@@ -71,10 +91,10 @@ mod tests {
     fn a_miss_names_what_changed() {
         let one = Inputs::on(None).with("instruction", "COPY . /").with("files .", "a");
         let two = one.clone().with("files .", "b");
-        assert_eq!(two.difference(&one), "changed: files .");
+        assert_eq!(two.difference(&one).to_string(), "changed: files .");
         let on = Inputs { parent: Some(Digest::sha256_of(b"x")), ..one.clone() };
-        assert_eq!(on.difference(&one), "the step before it changed");
-        assert_eq!(one.difference(&one), "its result is no longer here");
+        assert_eq!(on.difference(&one), Difference::Parent);
+        assert_eq!(one.difference(&one), Difference::Nothing);
     }
 
     proptest! {

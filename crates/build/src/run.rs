@@ -143,6 +143,11 @@ impl StageBuild {
 
     async fn mount(&self, mount: &mount::RunMount, located: &Located) -> Result<Ready> {
         let target = self.expanded_target(&mount.target);
+        let covers =
+            matches!(mount.kind, MountKind::Tmpfs { .. } | MountKind::Cache { .. } | MountKind::Bind { .. });
+        if covers && target == "/" {
+            return Err(Cause::Value("invalid mount target \"/\": it would hide the step's own root".into()));
+        }
         match &mount.kind {
             MountKind::Tmpfs { size } => {
                 Ok(Ready { mount: Some(StepMount::Tmpfs { target, size: *size }), ..Ready::default() })

@@ -10,7 +10,7 @@ use gantry_names::{ChainId, ContainerId, Digest};
 use crate::build::{Build, BuildError, Cause, has_place};
 use crate::cache::Point;
 use crate::files::FileError;
-use crate::key::Inputs;
+use crate::key::{Difference, Inputs};
 use crate::plan::{self, Source};
 use crate::progress::{Event, Started, StepNumber};
 use crate::roots::Ground;
@@ -31,6 +31,8 @@ pub(crate) struct StageBuild {
     places: usize,
     /// A CMD of this stage itself; an ENTRYPOINT forgets an inherited one only.
     cmd_is_own: bool,
+    /// The first step that the cache had not, and why: all behind it are not there because of it.
+    missed: Option<String>,
     pub(crate) no_cache: bool,
 }
 
@@ -53,6 +55,7 @@ impl StageBuild {
             first,
             places: 1,
             cmd_is_own: false,
+            missed: None,
             no_cache,
         }
     }
@@ -183,10 +186,26 @@ impl StageBuild {
             return Ok(());
         }
         if !self.take_inline(&key, None) {
+            self.missed(text, &inputs, self.step);
             self.history(text, true);
         }
         self.reached(&key, text, &inputs, 0);
         Ok(())
+    }
+
+    /// Tells why the cache has not what a step makes: an input that is new, or the step before that had one.
+    pub(crate) fn missed(&mut self, text: &str, inputs: &Inputs, step: StepNumber) {
+        if self.no_cache {
+            return;
+        }
+        let because = match (self.build.cache.explain(text, inputs), &self.missed) {
+            (Difference::Parent, Some(first)) => format!("{}: {first}", Difference::Parent),
+            // Nothing before it in this stage was new: so the ground is.
+            (Difference::Parent, None) => "the base of its stage changed".to_owned(),
+            (other, _) => other.to_string(),
+        };
+        self.missed.get_or_insert_with(|| format!("{text} ({because})"));
+        self.build.progress.tell(Event::Missed { step, because });
     }
 
     /// Goes on from a state of the cache.
@@ -277,10 +296,7 @@ impl StageBuild {
             self.build.progress.tell(Event::Cached { step });
             return Ok(());
         }
-        if !self.no_cache {
-            let because = self.build.cache.explain(text, &inputs);
-            self.build.progress.tell(Event::Missed { step, because });
-        }
+        self.missed(text, &inputs, step);
         let snapshot = self.build.prepare(self.point.chain().as_ref(), ground).await?;
         if let Err(mut cause) = work(snapshot.key.clone()).await {
             if let Cause::Exit(failed) = &mut cause {

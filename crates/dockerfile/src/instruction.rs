@@ -233,10 +233,7 @@ fn understand(raw: &RawInstruction, escape: char) -> Result<Parsed, String> {
                     Json::List(list) => Instruction::Shell(at_least_one(list, "SHELL")?),
                     Json::No if rest.is_empty() => return Err("SHELL requires at least one argument".into()),
                     Json::No => {
-                        return Err(format!(
-                            "SHELL requires the arguments to be in JSON form: {}",
-                            raw.original
-                        ));
+                        return Err("SHELL requires the arguments to be in JSON form".into());
                     }
                 },
                 "VOLUME" => {
@@ -281,7 +278,6 @@ fn command(raw: &RawInstruction) -> Result<Command, String> {
 }
 
 fn from(raw: &RawInstruction) -> Result<From, String> {
-    let flags = Flags::check(&raw.flags, &[("platform", Kind::Text)])?;
     let words = words::blanks(&raw.rest);
     let name = match &words[..] {
         [_] => None,
@@ -299,6 +295,7 @@ fn from(raw: &RawInstruction) -> Result<From, String> {
         }
         _ => return Err("FROM requires either one or three arguments".into()),
     };
+    let flags = Flags::check(&raw.flags, &[("platform", Kind::Text)])?;
     Ok(From { base: words[0].clone(), name, platform: flags.text("platform") })
 }
 
@@ -306,16 +303,14 @@ fn run(raw: &RawInstruction) -> Result<Instruction, String> {
     let known =
         [("mount", Kind::List), ("network", Kind::Text), ("security", Kind::Text), ("device", Kind::List)];
     let flags = Flags::check(&raw.flags, &known)?;
-    let one_of = |name: &str, allowed: &[&str]| match flags.get(name) {
-        Some(value) if !allowed.contains(&value) && !value.contains('$') => Err(suggest::with_nearest(
-            format!("{name} mode {value:?} is not supported for RUN"),
-            value,
-            allowed,
-        )),
+    let one_of = |name: &str, wrong: &str, allowed: &[&str]| match flags.get(name) {
+        Some(value) if !allowed.contains(&value) && !value.contains('$') => {
+            Err(suggest::with_nearest(format!("{wrong} {value:?}"), value, allowed))
+        }
         value => Ok(value.map(str::to_owned)),
     };
-    let network = one_of("network", &["default", "none", "host"])?;
-    let security = one_of("security", &["sandbox", "insecure"])?;
+    let network = one_of("network", "invalid network mode", &["default", "none", "host"])?;
+    let security = one_of("security", "unsupported security mode", &["sandbox", "insecure"])?;
     let mounts = flags.list("mount");
     // What holds no variable can be judged now, with its line; the rest when it is expanded.
     mounts.iter().filter(|text| !text.contains('$')).try_for_each(|text| mount::parse(text).map(|_| ()))?;
@@ -325,10 +320,8 @@ fn run(raw: &RawInstruction) -> Result<Instruction, String> {
     {
         return Err("'from' doesn't support variable expansion, define alias stage instead".into());
     }
+    // A RUN of nothing is one: the shell is given an empty text.
     let command = command(raw)?;
-    if matches!(&command, Command::Shell { line, .. } if line.is_empty()) {
-        return Err("RUN requires at least one argument".into());
-    }
     Ok(Instruction::Run(Run { command, mounts, network, security, devices: flags.list("device") }))
 }
 

@@ -223,8 +223,6 @@ fn finish(fields: Fields) -> Result<RunMount, String> {
         fields.sharing.is_some() && kind != "cache",
         format!("invalid cache sharing set for {kind} mount"),
     )?;
-    let needs_target = matches!(kind, "bind" | "cache" | "tmpfs") && fields.target.is_empty();
-    refuse(needs_target, format!("invalid mount type={kind}: target is required"))?;
 
     let required = fields.required.unwrap_or(false);
     let (source, from, owner) = (fields.source, fields.from, fields.owner);
@@ -340,6 +338,8 @@ mod tests {
             panic!()
         };
         assert_eq!(id, "token");
+        // The working folder, then.
+        assert_eq!(parse("from=made").unwrap().target, "");
         assert!(matches!(parse("type=ssh").unwrap().kind, MountKind::Ssh { id, .. } if id == "default"));
     }
 
@@ -352,7 +352,6 @@ mod tests {
             ("type=bind,target=/a,uid=1", "uid not allowed for \"bind\" type mounts"),
             ("type=secret", "invalid secret mount. one of source, target required"),
             ("type=bind,target=/a,sharing=shared", "invalid cache sharing set for bind mount"),
-            ("type=cache", "invalid mount type=cache: target is required"),
             ("nonsense", "invalid field 'nonsense' must be a key=value pair"),
             ("\"open", "failed to parse csv mounts"),
         ] {

@@ -67,7 +67,7 @@ pub fn parse(text: &str) -> Result<Dockerfile, ParseError> {
     }
     if stages.is_empty() {
         let span = raw.last().map(|raw| raw.span).unwrap_or_default();
-        return Err(ParseError::at(span, "no build stage in current context"));
+        return Err(ParseError::at(span, "dockerfile contains no stages to build"));
     }
     Ok(Dockerfile { directives, global_args, stages })
 }
@@ -178,7 +178,7 @@ mod tests {
             ),
             (
                 "FROM a\n\nSHELL sh",
-                "dockerfile parse error on line 3: SHELL requires the arguments to be in JSON form: SHELL sh",
+                "dockerfile parse error on line 3: SHELL requires the arguments to be in JSON form",
             ),
             ("FROM a\nWORKDIR", "dockerfile parse error on line 2: WORKDIR requires exactly one argument"),
             (
@@ -195,7 +195,7 @@ mod tests {
             ),
             (
                 "FROM a\nRUN [\"a\", 1]",
-                "dockerfile parse error on line 2: only string type is allowed in JSON format arrays",
+                "dockerfile parse error on line 2: when using JSON array syntax, arrays must be comprised of strings only",
             ),
             (
                 "FROM a\nVOLUME [\"\"]",

@@ -18,7 +18,9 @@ pub(crate) fn json(text: &str) -> Result<Json, String> {
     let Some(values) = json_array(text) else { return Ok(Json::No) };
     values
         .into_iter()
-        .map(|value| value.ok_or("only string type is allowed in JSON format arrays".to_owned()))
+        .map(|value| {
+            value.ok_or("when using JSON array syntax, arrays must be comprised of strings only".to_owned())
+        })
         .collect::<Result<Vec<_>, _>>()
         .map(Json::List)
 }

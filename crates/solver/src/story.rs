@@ -26,6 +26,8 @@ pub(crate) struct Story<'a> {
     platform: Option<String>,
     /// The file has one stage: its name says nothing.
     one_stage: bool,
+    /// Steps say why the cache had them not.
+    explain: bool,
     steps: Mutex<HashMap<StepNumber, Line>>,
 }
 
@@ -38,8 +40,8 @@ struct Line {
 }
 
 impl<'a> Story<'a> {
-    pub(crate) fn new(job: &'a Job, platform: Option<String>, one_stage: bool) -> Self {
-        Self { job, platform, one_stage, steps: Mutex::default() }
+    pub(crate) fn new(job: &'a Job, platform: Option<String>, one_stage: bool, explain: bool) -> Self {
+        Self { job, platform, one_stage, explain, steps: Mutex::default() }
     }
 
     /// Tells one event.
@@ -55,7 +57,10 @@ impl<'a> Story<'a> {
             Event::Transfer { step, what } => self.transfer(step, &what),
             Event::Done { step, .. } => self.ended(step, ""),
             Event::Warning { text } => self.warn(&text),
-            // Why the cache had it not has no place in BuildKit's words; a failure is told with its cause.
+            Event::Missed { step, because } if self.explain => {
+                self.part(step, &format!("not cached: {because}"))
+            }
+            // A failure is told with its cause.
             Event::Missed { .. } | Event::Running { .. } | Event::Removed { .. } | Event::Failed { .. } => {}
         }
     }
@@ -144,6 +149,21 @@ impl<'a> Story<'a> {
             timestamp: Some(now),
             started: Some(now),
             completed: (done || what.id.is_empty()).then_some(now),
+            ..VertexStatus::default()
+        };
+        self.job.log.put(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
+    }
+
+    /// A part of a step that takes no time.
+    fn part(&self, step: StepNumber, text: &str) {
+        let Some(digest) = self.digest(step) else { return };
+        let now = Some(Timestamp::now());
+        let status = VertexStatus {
+            id: text.to_owned(),
+            vertex: digest,
+            timestamp: now,
+            started: now,
+            completed: now,
             ..VertexStatus::default()
         };
         self.job.log.put(StatusResponse { statuses: vec![status], ..StatusResponse::default() });

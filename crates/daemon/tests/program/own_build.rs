@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use crate::buildkit::with_plugin;
 use crate::harness::{Engine, Said, gantry};
 
 fn build(engine: &Engine, args: &[&str], prepare: impl FnOnce(&mut Command)) -> Said {
@@ -119,6 +120,30 @@ fn a_failing_step_is_told_with_its_output_and_its_place_and_leaves_no_file() {
         !left.iter().any(|name| name.to_string_lossy().starts_with("out.tar")) && !iid.exists(),
         "{left:?}"
     );
+}
+
+#[test]
+fn a_step_that_the_cache_had_not_says_which_input_differed() {
+    let Some(engine) = with_plugin(Engine::start) else { return };
+    let text = "FROM busybox\nARG V=1\nENV W=$V\nCOPY f /f\nRUN cat /f\n";
+    let at = folder(&engine, "site", &[("Dockerfile", text), ("f", "one")]);
+    build(&engine, &[&at], |_| ()).ok();
+    std::fs::write(engine.path("site/f"), "two").unwrap();
+    let told = build(&engine, &["--explain", &at], |_| ()).stderr;
+    assert!(told.contains("not cached: changed: files f done"), "{told}");
+    assert!(told.contains("not cached: the step before it changed: COPY f /f (changed: files f)"), "{told}");
+    // An ENV has no line of its own: it is blamed.
+    let buildx = ["buildx", "build", "--progress=plain", "--build-arg", "BUILDKIT_EXPLAIN=1"];
+    let told = engine.docker(buildx.into_iter().chain(["--build-arg", "V=2", &at])).stderr;
+    assert!(told.contains("not cached: the step before it changed: ENV W=$V (changed: values)"), "{told}");
+    let told = engine.docker(["buildx", "build", "--progress=plain", "--build-arg", "V=3", &at]).stderr;
+    assert!(!told.contains("not cached"), "{told}");
+    std::fs::write(engine.path("site/f"), "three").unwrap();
+    let told = build(&engine, &["--explain", &at], |command| {
+        command.env("DOCKER_BUILDKIT", "0");
+    })
+    .stdout;
+    assert!(told.contains(" ---> Not cached: changed: files f\n"), "{told}");
 }
 
 #[test]

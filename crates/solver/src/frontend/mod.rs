@@ -113,7 +113,7 @@ pub(crate) async fn solve(
         }
     };
     let request = BuildRequest { context: Some(context.path.join(below)), ..request };
-    let outcomes = platforms(inner, job, request, &options.platforms).await;
+    let outcomes = platforms(inner, job, request, &options.platforms, options.explain).await;
     drop((context, kept));
     outcomes.map(Answer::Built)
 }
@@ -143,6 +143,7 @@ async fn platforms(
     job: &Job,
     request: BuildRequest,
     platforms: &[Platform],
+    explain: bool,
 ) -> Result<Vec<Outcome>, Status> {
     let several = platforms.len() > 1;
     let wanted: Vec<Option<Platform>> = match platforms {
@@ -154,7 +155,7 @@ async fn platforms(
         let prefix = platform.as_ref().filter(|_| several).map(ToString::to_string);
         let request = BuildRequest { platform: platform.clone(), ..request.clone() };
         async move {
-            let story = Story::new(job, prefix, one_stage);
+            let story = Story::new(job, prefix, one_stage, explain);
             let built = one(inner, &story, request).await?;
             Ok::<_, Status>(Outcome { platform: platform.unwrap_or_else(Platform::host), built })
         }

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) epoch: Option<i64>,
     /// The image tells which step made which layer.
     pub(crate) inline_cache: bool,
+    /// Steps say why the cache had them not.
+    pub(crate) explain: bool,
     /// A question about the Dockerfile instead of a build.
     pub(crate) question: Option<String>,
 }
@@ -84,11 +86,15 @@ impl Wish {
     }
 }
 
+/// Steps are to say which input was new; ours alone, in the shape that every client can give.
+const EXPLAIN: &str = "BUILDKIT_EXPLAIN";
+
 /// Arguments that speak to the builder, not to the Dockerfile.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "BUILDKIT_CACHE_MOUNT_NS",
     "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
     "BUILDKIT_DOCKERFILE_CHECK",
+    EXPLAIN,
     "BUILDKIT_INLINE_BUILDINFO_ATTRS",
     "BUILDKIT_INLINE_CACHE",
     "BUILDKIT_MULTI_PLATFORM",
@@ -148,6 +154,7 @@ impl Options {
             keep_git_dir: text("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(says_yes),
             epoch: text("build-arg:SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()),
             inline_cache: text("build-arg:BUILDKIT_INLINE_CACHE").is_some_and(says_yes),
+            explain: text(&format!("build-arg:{EXPLAIN}")).is_some_and(says_yes),
             question: text("requestid").map(str::to_owned),
         })
     }

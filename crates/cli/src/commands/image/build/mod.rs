@@ -98,7 +98,7 @@ const MODERN: [&str; 14] = [
 ];
 
 /// What only the classic builder can.
-const CLASSIC: [&str; 3] = ["squash", "compress", "explain"];
+const CLASSIC: [&str; 2] = ["squash", "compress"];
 
 /// The first version of the API with BuildKit's door.
 const DOOR: &str = "1.39";

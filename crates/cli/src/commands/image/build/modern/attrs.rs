@@ -64,6 +64,10 @@ pub fn of(s: &Session, m: &Matches) -> Result<BTreeMap<String, String>, Failure>
             attrs.insert(format!("build-arg:{name}"), value);
         }
     }
+    if m.on("explain") {
+        // As an argument it does no harm to an engine that does not know it.
+        attrs.insert("build-arg:BUILDKIT_EXPLAIN".into(), "1".into());
+    }
     if m.on("no-cache") {
         attrs.insert("no-cache".into(), String::new());
     }
