@@ -24,7 +24,7 @@ fn trees() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/dockerfile.sh");
     let said = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
     match said.status.code() {
-        Some(0) => Some(String::from_utf8(said.stdout).unwrap().trim().into()),
+        Some(0) => Some(String::from_utf8_lossy(&said.stdout).trim().into()),
         Some(77) => None,
         other => panic!("the script ended with {other:?}"),
     }
@@ -79,7 +79,11 @@ fn parting<'t>(ours: &'t Value, theirs: &'t Value) -> (&'t Value, &'t Value) {
 }
 
 fn first_of(document: &Value) -> Value {
-    ["tree", "refusal"].iter().map(|name| document[*name].clone()).find(|value| !value.is_null()).unwrap()
+    ["tree", "refusal"]
+        .iter()
+        .map(|name| document[*name].clone())
+        .find(|value| !value.is_null())
+        .expect("a tree or a refusal")
 }
 
 fn tree(file: &Dockerfile) -> Value {
