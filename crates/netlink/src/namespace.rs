@@ -5,7 +5,7 @@
 //! or a mount of its file holds it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -64,6 +64,17 @@ impl Namespace {
             let _ = std::fs::remove_file(path);
         }
         made
+    }
+
+    /// Mounts this namespace at `path`, so that it outlives its processes until [`Namespace::unmount`].
+    pub fn mount(&self, path: &Path) -> Result<()> {
+        let doing = |what: &str| format!("{what} {}", path.display());
+        File::create(path).map_err(|e| Error::from(e).doing(doing("create")))?;
+        let own = format!("/proc/thread-self/fd/{}", self.0.as_raw_fd());
+        mount_bind(own, path).map_err(|e| {
+            let _ = std::fs::remove_file(path);
+            Error::from(e).doing(doing("mount"))
+        })
     }
 
     /// Takes the mount at `path` away; the kernel tears the namespace down in its own time once nothing else holds it.

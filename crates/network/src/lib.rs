@@ -30,6 +30,7 @@
 //! networks.check(&EndpointSpec) -> Result<Network, Error>  // what can be told at `create`, without making anything
 //!
 //! networks.create_sandbox(SandboxSpec) -> Result<Sandbox { container, path }, Error>   // path: namespace file to setns into
+//! networks.adopt_sandbox(SandboxSpec, process, resolver) -> Result<Sandbox, Error>      // of a namespace that a process has
 //! networks.sandbox(&ContainerId) -> Option<Sandbox>
 //! networks.remove_sandbox(&ContainerId) -> Result<Vec<Endpoint>, Error>   // disconnects all, does not wait for the kernel
 //! networks.connect(&ContainerId, &[EndpointSpec]) -> Result<Vec<Endpoint>, Error>   // all or none; publishes the sandbox's ports

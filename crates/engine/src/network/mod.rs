@@ -5,6 +5,7 @@
 //!
 //! Start at [`Engine::join_network`]; [`plan`] turns a record into what is asked of the networks.
 
+mod none;
 mod plain;
 mod plan;
 mod plumb;
@@ -155,7 +156,7 @@ impl Engine {
                 };
                 return Ok(plain(NetNamespace::Join(path)));
             }
-            NetworkMode::Named(_) => {}
+            NetworkMode::Named(_) | NetworkMode::LeftNone => {}
             mode => {
                 plain::write_files(&self.network_files(record), record)?;
                 self.plain_event(record, "connect");
@@ -190,12 +191,16 @@ impl Engine {
     /// Undoes [`Engine::join_network`], unless another container lives in the namespace. Blocking.
     pub(crate) fn leave_network(&self, record: &ContainerRecord) {
         let owner = match &record.spec.network_mode {
-            NetworkMode::Named(_) => record.id.clone(),
+            NetworkMode::Named(_) | NetworkMode::LeftNone => record.id.clone(),
             NetworkMode::Container(who) => match self.find(who) {
                 Ok(owner) if !owner.record().state.is_alive() => owner.id.clone(),
                 _ => return,
             },
-            NetworkMode::None | NetworkMode::Host => return self.plain_event(record, "disconnect"),
+            NetworkMode::None | NetworkMode::Host => {
+                // It may have been about to leave `none` when the engine was killed.
+                self.forget_network(record);
+                return self.plain_event(record, "disconnect");
+            }
             NetworkMode::Default => return,
         };
         let lives = |other: &ContainerRecord| {
@@ -266,7 +271,7 @@ impl Engine {
     }
 
     /// What happened to a container on `none` or `host`.
-    fn plain_event(&self, record: &ContainerRecord, action: &str) {
+    pub(super) fn plain_event(&self, record: &ContainerRecord, action: &str) {
         let networks = self.inner.network.networks.as_ref();
         let network = plain::network(&record.spec.network_mode).and_then(|name| networks?.get(name).ok());
         if let Some(endpoint) = network.and_then(|network| plain::endpoint(record, &network)) {

@@ -51,9 +51,24 @@ pub(super) fn write_files(files: &SandboxFiles, record: &ContainerRecord) -> Res
             hosts.push_str(&format!("{address}\t{name}\n"));
         }
     }
+    let name = format!("{}\n", record.spec.hostname);
+    for (path, text) in
+        [(&files.hosts, hosts), (&files.hostname, name), (&files.resolv_conf, resolver(record))]
+    {
+        std::fs::write(path, text).map_err(Error::io(format!("write {}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Whether a container's resolver file is as it was written.
+pub(super) fn resolver_is_untouched(files: &SandboxFiles, record: &ContainerRecord) -> bool {
+    std::fs::read_to_string(&files.resolv_conf).is_ok_and(|text| text == resolver(record))
+}
+
+fn resolver(record: &ContainerRecord) -> String {
     let mut resolv = String::new();
     if record.spec.dns.is_empty() {
-        resolv = host("/etc/resolv.conf");
+        resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     }
     for server in &record.spec.dns {
         resolv.push_str(&format!("nameserver {server}\n"));
@@ -64,9 +79,5 @@ pub(super) fn write_files(files: &SandboxFiles, record: &ContainerRecord) -> Res
     if !record.spec.dns_options.is_empty() {
         resolv.push_str(&format!("options {}\n", record.spec.dns_options.join(" ")));
     }
-    let name = format!("{}\n", record.spec.hostname);
-    for (path, text) in [(&files.hosts, hosts), (&files.hostname, name), (&files.resolv_conf, resolv)] {
-        std::fs::write(path, text).map_err(Error::io(format!("write {}", path.display())))?;
-    }
-    Ok(())
+    resolv
 }

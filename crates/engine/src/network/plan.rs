@@ -191,7 +191,11 @@ impl Engine {
         record: &ContainerRecord,
         links: &[Linked],
     ) -> Result<Vec<net::EndpointSpec>> {
-        let NetworkMode::Named(primary) = &record.spec.network_mode else { return Ok(Vec::new()) };
+        let primary = match &record.spec.network_mode {
+            NetworkMode::Named(primary) => primary.as_str(),
+            NetworkMode::LeftNone => "",
+            _ => return Ok(Vec::new()),
+        };
         let mut all = Vec::new();
         for (name, asked) in &record.spec.endpoints {
             let mut own = Vec::new();
@@ -204,7 +208,7 @@ impl Engine {
             }
             all.push(endpoint(name, asked, own)?);
         }
-        all.sort_by_key(|endpoint| &endpoint.network != primary);
+        all.sort_by_key(|endpoint| endpoint.network != primary);
         Ok(all)
     }
 }

@@ -5,7 +5,7 @@ use gantry_events::Kind;
 use gantry_names::NetworkId;
 use gantry_network::{Endpoint, Network, NetworkSpec};
 
-use super::{plain, plan};
+use super::{none, plain, plan};
 use crate::admission::Verb;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
@@ -116,10 +116,7 @@ impl Engine {
             _ if network.name == "host" => {
                 "cannot connect container to host network - container must be created in host network mode"
             }
-            NetworkMode::None if record.state.is_alive() => {
-                "container cannot be connected to multiple networks with one of the networks in private (none) mode"
-            }
-            _ if network.name == "none" => {
+            _ if none::forbids(&record, &network) => {
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode"
             }
             _ => "",
@@ -133,14 +130,13 @@ impl Engine {
                 record.name, network.name
             )));
         }
+        if network.name == "none" {
+            return self.join_none(&container).await;
+        }
         let (engine, asked, known, name) =
             (self.clone(), endpoint.clone(), record.clone(), network.name.clone());
         blocking(move || engine.connect_now(&known, &name, &asked)).await?;
         self.change(&container, |record| {
-            // A container without any network has its first one now.
-            if record.spec.network_mode == NetworkMode::None {
-                record.spec.network_mode = NetworkMode::Named(network.name.clone());
-            }
             record.spec.endpoints.insert(network.name.clone(), endpoint);
         })
         .await
@@ -178,6 +174,9 @@ impl Engine {
             let text =
                 "cannot disconnect container from host network - container was created in host network mode";
             return Err(Error::Forbidden(text.to_owned()));
+        }
+        if record.spec.network_mode == NetworkMode::None && network.name == "none" {
+            return self.leave_none(&container).await;
         }
         if !record.spec.endpoints.contains_key(&network.name) {
             return Err(Error::Forbidden(format!(

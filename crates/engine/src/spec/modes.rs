@@ -12,6 +12,8 @@ pub enum NetworkMode {
     Default,
     /// Only a loopback.
     None,
+    /// Was made with `none` and taken off it: its endpoints alone say where it is.
+    LeftNone,
     /// The host's.
     Host,
     /// Another container's, by its name or id.
@@ -39,7 +41,7 @@ impl std::fmt::Display for NetworkMode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             NetworkMode::Default => f.write_str("default"),
-            NetworkMode::None => f.write_str("none"),
+            NetworkMode::None | NetworkMode::LeftNone => f.write_str("none"),
             NetworkMode::Host => f.write_str("host"),
             NetworkMode::Container(whose) => write!(f, "container:{whose}"),
             NetworkMode::Named(name) => f.write_str(name),

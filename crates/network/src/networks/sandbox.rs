@@ -1,6 +1,7 @@
 //! Sandboxes: network namespaces that the engine owns.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gantry_names::ContainerId;
 use gantry_netlink::{LinkChange, Namespace, Service, Socket};
@@ -28,6 +29,29 @@ const LOOPBACK: u32 = 1;
 impl Networks {
     /// Makes a sandbox: its namespace with loopback up, and its files.
     pub fn create_sandbox(&self, spec: SandboxSpec) -> Result<Sandbox, Error> {
+        let shared = Arc::clone(&self.shared);
+        self.stand(spec.clone(), |path| {
+            path.map_or(Ok(()), make_namespace)?;
+            shared.write_files(&spec)
+        })
+    }
+
+    /// Makes a sandbox of the namespace that a process has already. Its files stay as they are, but for the resolver's
+    /// with `resolver`.
+    pub fn adopt_sandbox(&self, spec: SandboxSpec, process: i32, resolver: bool) -> Result<Sandbox, Error> {
+        let shared = Arc::clone(&self.shared);
+        self.stand(spec.clone(), |path| {
+            path.map_or(Ok(()), |path| adopt_namespace(path, process))?;
+            if resolver { shared.write_resolver(&spec) } else { Ok(()) }
+        })
+    }
+
+    /// Writes a sandbox down and does what makes it; what fails is undone.
+    fn stand(
+        &self,
+        spec: SandboxSpec,
+        make: impl FnOnce(Option<&Path>) -> Result<(), Error>,
+    ) -> Result<Sandbox, Error> {
         let shared = &self.shared;
         let container = spec.container.clone();
         let path = (spec.mode == SandboxMode::Private).then(|| shared.namespace_path(&container));
@@ -39,12 +63,7 @@ impl Networks {
             let held = HeldSandbox { spec: spec.clone(), path: path.clone(), server: None };
             state.sandboxes.insert(container.clone(), held);
         }
-        let made = shared.write(&[Change::PutSandbox(spec.clone())]).and_then(|()| {
-            if let Some(path) = &path {
-                make_namespace(path)?;
-            }
-            shared.write_files(&spec)
-        });
+        let made = shared.write(&[Change::PutSandbox(spec)]).and_then(|()| make(path.as_deref()));
         if let Err(error) = made {
             if let Err(undo) = self.remove_sandbox(&container) {
                 tracing::warn!(error = %undo, "undoing a failed sandbox creation");
@@ -68,21 +87,41 @@ impl Networks {
     }
 }
 
-fn make_namespace(path: &std::path::Path) -> Result<(), Error> {
-    let what = || format!("network namespace {}", path.display());
-    let io = |cause| Error::Io { what: what(), cause };
+fn what(path: &Path) -> String {
+    format!("network namespace {}", path.display())
+}
+
+/// Makes room for a namespace's file.
+fn clear(path: &Path) -> Result<(), Error> {
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).map_err(io)?;
+        std::fs::create_dir_all(dir).map_err(|cause| Error::Io { what: what(path), cause })?;
     }
     // A crash may have left the file, mounted or not.
     if path.exists() {
-        Namespace::unmount(path).map_err(kernel(what()))?;
+        Namespace::unmount(path).map_err(kernel(what(path)))?;
     }
+    Ok(())
+}
+
+fn adopt_namespace(path: &Path, process: i32) -> Result<(), Error> {
+    clear(path)?;
+    let theirs = Namespace::of_process(process).map_err(kernel(what(path)))?;
+    // The number may be another process's by now: never the host's own namespace.
+    let host = Namespace::current().and_then(|host| host.is(&theirs)).map_err(kernel(what(path)))?;
+    if host {
+        return Err(Error::HostMode);
+    }
+    theirs.run(|| Ok(settle())).map_err(kernel(what(path)))??;
+    theirs.mount(path).map_err(kernel(what(path)))
+}
+
+fn make_namespace(path: &Path) -> Result<(), Error> {
+    clear(path)?;
     let (_, settled) = Namespace::create(path, || {
         Socket::open(Service::Route)?.change_link(LOOPBACK, &LinkChange::up())?;
         Ok(settle())
     })
-    .map_err(kernel(what()))?;
+    .map_err(kernel(what(path)))?;
     settled
 }
 

@@ -34,6 +34,12 @@ impl Shared {
         };
         write(&files.hosts, &hosts)?;
         write(&files.hostname, &format!("{}\n", spec.hostname))?;
+        self.write_resolver(spec)
+    }
+
+    /// Writes the resolver's file of a sandbox on no network.
+    pub(super) fn write_resolver(&self, spec: &SandboxSpec) -> Result<(), Error> {
+        let Some(files) = &spec.files else { return Ok(()) };
         write(&files.resolv_conf, &self.resolver_file(spec, false))
     }
 

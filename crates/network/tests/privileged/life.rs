@@ -51,6 +51,7 @@ fn many_lives_leave_nothing() {
             sets.map(|set| nft.elements(firewall::rules::TABLE, set).unwrap().len()).sum::<usize>()
         };
         let before = count();
+        let mut marks = vec![std::time::Instant::now()];
         for turn in 0..cycles {
             let name = format!("n{turn}");
             user_network(world, &name);
@@ -58,6 +59,12 @@ fn many_lives_leave_nothing() {
             world.networks.connect(&container.id, &[endpoint("bridge")]).unwrap();
             world.networks.remove_sandbox(&container.id).unwrap();
             world.networks.remove(&name).unwrap();
+            if (turn + 1) % 100 == 0 {
+                marks.push(std::time::Instant::now());
+            }
+        }
+        for pair in marks.windows(2) {
+            eprintln!("a hundred lives: {:?}", pair[1] - pair[0]);
         }
         assert_eq!(count(), before);
         assert_eq!(std::fs::read_dir(world.dir.path().join("netns")).unwrap().count(), 0);

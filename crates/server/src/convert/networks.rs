@@ -30,7 +30,7 @@ pub(crate) fn endpoints(record: &ContainerRecord) -> BTreeMap<String, EndpointSe
             all.insert(name.clone(), settings(Some(spec), None));
         }
         let mode = match &record.spec.network_mode {
-            NetworkMode::Container(_) => None,
+            NetworkMode::Container(_) | NetworkMode::LeftNone => None,
             NetworkMode::Default => Some(DEFAULT.to_owned()),
             other => Some(other.to_string()),
         };

@@ -65,6 +65,11 @@ fn many_lives_through_the_door_leave_nothing() {
         assert!((200..300).contains(&status), "{status} {body}");
         body
     };
+    let resident = |engine: &Engine| {
+        let line = format!("grep VmRSS /proc/{}/status", engine.pid().as_raw_nonzero());
+        shell(&host(engine), &line).ok()
+    };
+    let mut hundred = std::time::Instant::now();
     for turn in 0..cycles {
         let network = format!("n{turn}");
         good(engine.http("POST", "/networks/create", &format!(r#"{{"Name": "{network}"}}"#)));
@@ -78,6 +83,10 @@ fn many_lives_through_the_door_leave_nothing() {
         good(engine.http("POST", "/networks/bridge/connect", &joins));
         good(engine.http("DELETE", &format!("/containers/{id}?force=1"), ""));
         good(engine.http("DELETE", &format!("/networks/{network}"), ""));
+        if (turn + 1) % 100 == 0 {
+            eprintln!("a hundred lives: {:?}, {}", hundred.elapsed(), resident(&engine));
+            hundred = std::time::Instant::now();
+        }
     }
     let begun = std::time::Instant::now();
     while standing(&engine) != before {

@@ -66,3 +66,60 @@ fn a_user_network_has_names_and_is_joined_and_left_live() {
         assert!(events.lines().any(|line| line == wanted), "{wanted} is not in {events}");
     }
 }
+
+#[test]
+fn a_container_of_no_network_is_taken_off_none_and_gets_one_while_it_runs() {
+    let mut engine = Engine::start();
+    shell(&host(&engine), "ip link set lo up").ok();
+    engine.docker(["network", "create", "app"]).ok();
+    let on = |engine: &Engine| {
+        engine.inspect(
+            "web",
+            "{{.HostConfig.NetworkMode}}:{{range $name, $_ := .NetworkSettings.Networks}} {{$name}}{{end}}",
+        )
+    };
+    let network = |engine: &Engine, verb: &str, name: &str| engine.docker(["network", verb, name, "web"]);
+    web(&engine, "web", &["--network", "none", "-p", "8080:80", "--add-host", "far:192.0.2.9"]);
+    sleeper(&engine, "asker", &["--network", "app"]);
+    engine.docker(["exec", "web", "sh", "-c", "echo 192.0.2.8 mine >> /etc/hosts"]).ok();
+    let told = network(&engine, "connect", "app").failed();
+    assert!(told.contains("with one of the networks in private (none) mode"), "{told}");
+    network(&engine, "disconnect", "none").ok();
+    assert_eq!(on(&engine), "none:");
+    assert!(network(&engine, "disconnect", "none").failed().contains("is not connected to network none"));
+    // Its namespace is the engine's from now on, whatever becomes of that.
+    let held = std::fs::File::open(host(&engine)).unwrap();
+    let held = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&held));
+    engine.crash();
+    engine.relaunch_in(&held, &[]);
+    network(&engine, "connect", "app").ok();
+    assert_eq!(on(&engine), "none: app");
+    assert_eq!(fetch(&engine, "asker", "web", 80), "hello", "by its name");
+    assert_eq!(get(&held, "http://127.0.0.1:8080").trim(), "hello", "its ports are published");
+    let files = engine.docker(["exec", "web", "cat", "/etc/hosts", "/etc/resolv.conf"]).ok();
+    for wanted in ["192.0.2.9\tfar", "192.0.2.8 mine", "172.18.0.3\t", "nameserver 127.0.0.11"] {
+        assert!(files.contains(wanted), "{wanted} is not in {files}");
+    }
+    engine.docker(["exec", "web", "nslookup", "-type=a", "asker."]).ok();
+    engine.docker(["restart", "-t", "0", "web"]).ok();
+    assert_eq!(on(&engine), "none: app");
+    network(&engine, "connect", "bridge").ok();
+    assert!(network(&engine, "connect", "none").failed().contains("private (none) mode"));
+    for name in ["app", "bridge"] {
+        network(&engine, "disconnect", name).ok();
+    }
+    assert_eq!(on(&engine), "none:");
+    assert_eq!(get(&held, "http://127.0.0.1:8080"), "");
+    network(&engine, "connect", "none").ok();
+    assert_eq!(on(&engine), "none: none");
+    // And one that rests.
+    engine.docker(["stop", "-t", "0", "web"]).ok();
+    network(&engine, "connect", "app").failed();
+    network(&engine, "disconnect", "none").ok();
+    network(&engine, "connect", "app").ok();
+    engine.docker(["start", "web"]).ok();
+    assert_eq!(on(&engine), "none: app");
+    engine.docker(["rm", "-f", "web", "asker"]).ok();
+    let left = engine.path("run").join("netns");
+    assert_eq!(std::fs::read_dir(left).unwrap().count(), 0, "no namespace is kept");
+}
