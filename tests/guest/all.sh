@@ -15,6 +15,9 @@ fi
 if ! command -v mkfs.xfs >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null
 fi
+if ! command -v secilc >/dev/null || ! command -v getfattr >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends secilc attr >/dev/null
+fi
 images=$PWD/.test-images
 tests/images.sh "$images" busybox >/dev/null
 small=$(mktemp -d)
@@ -28,3 +31,12 @@ tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/g
 tests/guest/run.sh tests/guest/network.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
     "$(command -v ip)=/usr/sbin/ip" "$(command -v socat)=/bin/socat"
+
+{
+    for number in $(seq 0 1023); do echo "(category c$number)"; done
+    echo "(categoryorder ($(seq -f c%g -s ' ' 0 1023)))"
+} >"$small/categories.cil"
+secilc -M true -c 33 -f /dev/null -o "$small/policy" tests/guest/selinux.cil "$small/categories.cil"
+GANTRY_GUEST_KERNEL="security=selinux selinux=1 enforcing=0" tests/guest/run.sh tests/guest/selinux.sh "$small/gantry=/bin/gantry" \
+    "$helpers/gantry-shim=/bin/gantry-shim" "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
+    "$small/policy=/policy" "$(command -v getfattr)=/bin/getfattr"

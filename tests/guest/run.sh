@@ -2,6 +2,7 @@
 # Boots the distribution's own kernel in an emulated machine (cgroup v2 with all controllers, AppArmor) and runs a script in it.
 # Needs no hardware help; a boot takes some seconds. The script's exit code is this script's.
 # A program that is handed over brings its libraries; a folder comes whole.
+# GANTRY_GUEST_KERNEL is said to the kernel beside what it needs (security=selinux).
 # usage: tests/guest/run.sh SCRIPT [FILE=/path/in/guest ...]
 set -euo pipefail
 
@@ -98,7 +99,7 @@ chmod +x "$root/init"
 output="$cache/output.$$"
 timeout "${GANTRY_GUEST_SECONDS:-600}" qemu-system-x86_64 -M q35,accel=tcg -cpu max -m 2048 -smp 2 -no-reboot -nographic -nodefaults \
     -serial stdio -kernel "$kernel" -initrd "$cache/initrd.$$" \
-    -append "console=ttyS0 quiet loglevel=3 panic=-1 no_timer_check systemd.unified_cgroup_hierarchy=1" </dev/null | sed -u 's|\r||' | tee "$output"
+    -append "console=ttyS0 quiet loglevel=3 panic=-1 no_timer_check systemd.unified_cgroup_hierarchy=1 ${GANTRY_GUEST_KERNEL:-}" </dev/null | sed -u 's|\r||' | tee "$output"
 rm -f "$cache/initrd.$$"
 code=$(sed -n 's/^guest-exit: //p' "$output" | tail -1)
 rm -f "$output"

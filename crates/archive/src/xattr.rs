@@ -72,3 +72,17 @@ pub(crate) fn get(path: &[u8], key: &[u8]) -> rustix::io::Result<Option<Vec<u8>>
         Err(other) => Err(other),
     }
 }
+
+/// Like [`set`], but writes nothing when the attribute is so already. A value may be kept with a NUL at its end.
+pub fn set_unless_equal(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    key: &[u8],
+    value: &[u8],
+) -> rustix::io::Result<()> {
+    let there = get(&by_proc(dir, name), key)?;
+    if there.is_some_and(|there| there.strip_suffix(b"\0").unwrap_or(&there) == value) {
+        return Ok(());
+    }
+    set(dir, name, key, value)
+}

@@ -88,6 +88,7 @@ pub(crate) fn engine_config(config: &Config) -> Result<EngineConfig> {
         ),
     };
     engine.no_new_privileges = config.no_new_privileges;
+    engine.selinux = config.selinux_enabled;
     engine.live_restore = config.live_restore;
     engine.shutdown_timeout = patience(config);
     engine.labels = config.labels.clone();

@@ -50,6 +50,7 @@ pub struct Config {
     pub cgroup_parent: String,
     pub init: bool,
     pub no_new_privileges: bool,
+    pub selinux_enabled: bool,
     pub seccomp_profile: String,
 
     pub storage_driver: String,
@@ -186,6 +187,7 @@ impl Default for Config {
             cgroup_parent: String::new(),
             init: false,
             no_new_privileges: false,
+            selinux_enabled: false,
             seccomp_profile: "builtin".into(),
             storage_driver: String::new(),
             storage_opts: Vec::new(),

@@ -35,6 +35,8 @@ pub struct EngineConfig {
     pub seccomp_profile: Option<String>,
     /// `--no-new-privileges`.
     pub no_new_privileges: bool,
+    /// `--selinux-enabled`: containers are labelled where the kernel has SELinux.
+    pub selinux: bool,
     /// `--live-restore`: containers run on when the engine is told to end.
     pub live_restore: bool,
     /// How long the engine's end waits for its containers.
@@ -126,6 +128,7 @@ impl EngineConfig {
             default_ipc_mode: IpcMode::Private,
             seccomp_profile: None,
             no_new_privileges: false,
+            selinux: false,
             live_restore: false,
             shutdown_timeout: Duration::from_secs(15),
             labels: Vec::new(),

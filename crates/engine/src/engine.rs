@@ -66,16 +66,18 @@ impl Engine {
         let (volumes, lost_volumes) = Volumes::open(&config.data_root.join("volumes"), store.clone())?;
         let shims = Shims::new(&config.shim, &config.exec_root)
             .map_err(Error::io(format!("read the shim {}", config.shim.display())))?;
+        let host = host::look(config.selinux);
         let listing = store.read(|tx| tx.list(CONTAINERS))?;
         let mut registry = Registry::default();
         for (_, record) in listing.rows {
             // Two records with one name cannot be written; a name lost to damage is free again.
             let _ = registry.reserve(&record.name, &record.id);
+            host.selinux.reserve(&record.selinux);
             registry.add(Container::new(record));
         }
         let damaged = listing.damaged.iter().chain(&lost_volumes).map(ToString::to_string).collect();
         let inner = Inner {
-            host: host::look(),
+            host,
             config: RwLock::new(Arc::new(config)),
             store,
             images,

@@ -10,16 +10,23 @@ use gantry_seccomp::docker::kernel_version;
 use crate::bundle::apparmor::AppArmor;
 use crate::bundle::{Host, capabilities};
 use crate::limits::Limits;
+use crate::selinux::Selinux;
 
-/// Looks.
-pub(crate) fn look() -> Host {
+/// Looks. SELinux is used where it is wanted and there; where it is wanted only, that is told.
+pub(crate) fn look(selinux_wanted: bool) -> Host {
     let uname = rustix::system::uname();
     let cgroup_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let selinux = Selinux::look(selinux_wanted);
+    if let Err(why) = &selinux {
+        tracing::warn!("{why}");
+    }
     Host {
         capabilities: own_capabilities(),
         cgroup_v2,
         limits: Limits::look(cgroup_v2),
         apparmor: AppArmor::look(),
+        no_selinux: selinux.as_ref().err().cloned(),
+        selinux: selinux.unwrap_or_default(),
         kernel: kernel_version(&uname.release().to_string_lossy()).unwrap_or((0, 0)),
         architecture: Platform::host().architecture,
         hostname: uname.nodename().to_string_lossy().into_owned(),

@@ -27,6 +27,7 @@ mod order;
 pub mod record;
 pub mod restart;
 mod restore;
+pub mod selinux;
 pub mod signal;
 pub mod spec;
 mod system;

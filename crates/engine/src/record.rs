@@ -7,6 +7,7 @@ use gantry_names::{ContainerId, ContainerName, EndpointId, ImageId, NetworkId, P
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::selinux::Labels;
 use crate::spec::{ContainerSpec, HostBinding, PortSpec, Propagation, ReadOnly};
 
 /// A container's record. Written at `create`, at every change of its state, and removed last.
@@ -42,6 +43,9 @@ pub struct ContainerRecord {
     /// Its place in the networks.
     #[serde(default)]
     pub network: NetworkRecord,
+    /// SELinux' labels, decided at `create`.
+    #[serde(default)]
+    pub selinux: Labels,
 }
 
 /// Where a container stands in its life: exactly one of these.

@@ -113,7 +113,11 @@ impl Overlay<'_> {
         }
         for option in self.options {
             options.push(b',');
-            options.extend(option.bytes());
+            // Only SELinux' labels have commas, and quotes are how it wants them here.
+            match option.split_once('=').filter(|(_, value)| value.contains(',')) {
+                Some((key, value)) => options.extend(format!("{key}=\"{value}\"").bytes()),
+                None => options.extend(option.bytes()),
+            }
         }
         if options.len() > LONGEST_OPTIONS {
             return Err(io::Error::new(
@@ -179,14 +183,14 @@ mod tests {
         let overlay = Overlay {
             lower: &lower,
             upper: Some((Path::new("/data/a:b/3,/fs"), Path::new("/data/a:b/3,/work"))),
-            options: &["index=off"],
+            options: &["index=off", "context=u:r:t:s0:c1,c2"],
             attributes: 0,
         };
         let base = common_folder(overlay.paths());
         assert_eq!(base, Path::new("/data/a:b"));
         assert_eq!(
             overlay.page_of_options(&base).unwrap().to_str().unwrap(),
-            "lowerdir=2/fs:1/fs,upperdir=3\\,/fs,workdir=3\\,/work,index=off"
+            "lowerdir=2/fs:1/fs,upperdir=3\\,/fs,workdir=3\\,/work,index=off,context=\"u:r:t:s0:c1,c2\""
         );
     }
 

@@ -70,7 +70,7 @@ pub(crate) const OPTIONS: &[Setting] = &[
     s("init-path", "init-path", Text, Told("the init is built in"), "Path to the docker-init binary"),
     s("no-new-privileges", "no-new-privileges", Flag, Kept, "Set no-new-privileges by default for new containers"),
     s("seccomp-profile", "seccomp-profile", Text, Kept, "Path to seccomp profile. Set to \"unconfined\" to disable the default seccomp profile"),
-    s("selinux-enabled", "selinux-enabled", Flag, Told("labels are applied where the kernel has SELinux"), "Enable selinux support"),
+    s("selinux-enabled", "selinux-enabled", Flag, Kept, "Enable selinux support"),
     s("userns-remap", "userns-remap", Text, Refused("user namespaces for every container are not there yet: containers would run as the host's root"), "User/Group setting for user namespaces"),
     s("rootless", "rootless", Flag, Refused("rootless mode is not there yet"), "Enable rootless mode; typically used with RootlessKit"),
     s("exec-opt", "exec-opts", List, Told("cgroups are written directly, by the layout this machine has"), "Runtime execution options"),

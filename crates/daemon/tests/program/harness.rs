@@ -69,12 +69,20 @@ pub fn gantry() -> PathBuf {
 /// A docker-archive of busybox, made once from the distribution's package.
 pub fn busybox() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
-    ARCHIVE.get_or_init(|| {
-        let folder = root().join(".test-images");
-        let made = Command::new(root().join("tests/images.sh")).arg(&folder).arg("busybox").status();
-        assert!(made.expect("the script runs").success());
-        folder.join("busybox.tar")
-    })
+    ARCHIVE.get_or_init(|| archive("busybox"))
+}
+
+/// One of the distribution's base system: with bash, tar and what else a person expects.
+pub fn debian() -> &'static Path {
+    static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
+    ARCHIVE.get_or_init(|| archive("debian"))
+}
+
+fn archive(image: &str) -> PathBuf {
+    let folder = root().join(".test-images");
+    let made = Command::new(root().join("tests/images.sh")).arg(&folder).arg(image).status();
+    assert!(made.expect("the script runs").success());
+    folder.join(format!("{image}.tar"))
 }
 
 impl Engine {

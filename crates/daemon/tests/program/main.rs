@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
 
+mod book;
 mod build;
 mod build_cache;
 mod build_export;
@@ -21,6 +22,7 @@ mod files;
 mod full;
 mod harness;
 mod image;
+mod machine;
 mod network;
 mod own_build;
 mod own_client;

@@ -23,6 +23,7 @@ use gantry_seccomp::docker::{Facts, Profile};
 
 use crate::limits::Limits;
 use crate::record::ContainerRecord;
+use crate::selinux::Selinux;
 use crate::spec::{CgroupnsMode, ContainerSpec, IpcMode, PidMode, UtsMode};
 use security::{SeccompChoice, Security};
 use user::ResolvedUser;
@@ -36,6 +37,10 @@ pub struct Host {
     pub cgroup_v2: bool,
     /// What there is of AppArmor.
     pub apparmor: apparmor::AppArmor,
+    /// What is done with SELinux.
+    pub selinux: Selinux,
+    /// Why nothing is, although it was asked for.
+    pub no_selinux: Option<String>,
     /// What can be limited.
     pub limits: Limits,
     /// The kernel's version.
@@ -170,6 +175,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<oci::Spec, BundleError> {
         masked_paths: paths(&spec.masked_paths, default_masked_paths),
         readonly_paths: paths(&spec.readonly_paths, default_readonly_paths),
         rootfs_propagation: mounts::root_propagation(&inputs.mounts),
+        mount_label: inputs.host.selinux.applied(&inputs.record.selinux.mount),
         ..oci::Linux::default()
     };
     let own_uts = spec.uts_mode == UtsMode::Default;
@@ -179,7 +185,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<oci::Spec, BundleError> {
         root: Some(oci::Root { path: "rootfs".into(), readonly: spec.read_only_rootfs }),
         hostname: own_uts.then(|| spec.hostname.clone()),
         domainname: (own_uts && !spec.domainname.is_empty()).then(|| spec.domainname.clone()),
-        mounts: mounts::all(&inputs, own_network, security.writable_cgroups),
+        mounts: mounts::all(&inputs, own_network, &security),
         hooks: None,
         annotations: spec.annotations.clone(),
         linux: Some(linux),
@@ -232,6 +238,7 @@ fn process(
         rlimits: rlimits(spec, inputs.default_ulimits),
         no_new_privileges: security.no_new_privileges.unwrap_or(inputs.no_new_privileges),
         apparmor_profile: apparmor::profile(security, spec.privileged, inputs.host),
+        selinux_label: inputs.host.selinux.applied(&inputs.record.selinux.process),
         oom_score_adj: Some(spec.oom_score_adj),
         ..oci::Process::default()
     })

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use gantry_runtime_lib::spec as oci;
 
+use super::security::Security;
 use super::{INIT_TARGET, Inputs};
+use crate::selinux;
 use crate::spec::{IpcMode, Propagation, ReadOnly};
 
 /// Docker's `/dev/shm`.
@@ -53,7 +55,7 @@ fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> oci::Mount
     }
 }
 
-pub(super) fn all(inputs: &Inputs<'_>, own_network: bool, writable_cgroups: Option<bool>) -> Vec<oci::Mount> {
+pub(super) fn all(inputs: &Inputs<'_>, own_network: bool, security: &Security) -> Vec<oci::Mount> {
     let spec = &inputs.record.spec;
     let asked_for = |target: &str| inputs.mounts.iter().any(|mount| mount.target() == target);
     let mut table = Vec::new();
@@ -74,8 +76,11 @@ pub(super) fn all(inputs: &Inputs<'_>, own_network: bool, writable_cgroups: Opti
         // sysfs shows the network namespace of whoever mounts it: the host's is bound instead.
         add(mount("/sys", "bind", "/sys", &["rbind", "nosuid", "noexec", "nodev", read_only]));
     }
-    let cgroup = if writable_cgroups.unwrap_or(spec.privileged) { "rw" } else { "ro" };
+    let cgroup = if security.writable_cgroups.unwrap_or(spec.privileged) { "rw" } else { "ro" };
     add(mount("/sys/fs/cgroup", "cgroup", "cgroup", &[cgroup, "nosuid", "noexec", "nodev"]));
+    if security.sees_selinux() && inputs.host.selinux.is_on() {
+        add(mount(selinux::FILE_SYSTEM, "bind", selinux::FILE_SYSTEM, &["bind", "nosuid", "noexec"]));
+    }
     match (&spec.ipc_mode, inputs.ipc_of) {
         (IpcMode::Host, _) => {
             add(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));

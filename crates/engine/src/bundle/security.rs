@@ -11,7 +11,7 @@ pub struct Security {
     pub seccomp: SeccompChoice,
     /// AppArmor's profile; `None` takes the default where the kernel has AppArmor.
     pub apparmor: Option<String>,
-    /// SELinux label words; `disable` among them.
+    /// SELinux label words; `disable` and `nested` among them.
     pub labels: Vec<String>,
     /// Nothing of /proc and /sys is masked or read-only.
     pub unconfined_paths: bool,
@@ -81,6 +81,11 @@ impl Security {
             }
         }
         Ok(security)
+    }
+
+    /// Whether the container is to see SELinux and use it (`label=nested`); else it looks absent from within.
+    pub fn sees_selinux(&self) -> bool {
+        self.labels.iter().any(|word| word == "nested")
     }
 }
 

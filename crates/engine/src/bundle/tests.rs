@@ -8,6 +8,8 @@ fn host() -> Host {
         capabilities: capabilities::of_mask(u64::MAX),
         cgroup_v2: false,
         apparmor: apparmor::AppArmor::Off,
+        selinux: Selinux::Off,
+        no_selinux: None,
         limits: Limits::ALL,
         kernel: (6, 1),
         architecture: "amd64".into(),
@@ -30,6 +32,7 @@ fn record(spec: ContainerSpec) -> ContainerRecord {
         stopped_by_hand: false,
         health: None,
         network: Default::default(),
+        selinux: Default::default(),
     }
 }
 

@@ -176,11 +176,13 @@ impl Engine {
             spec.resources.oom_kill_disable.get_or_insert(false);
         }
         let security = Security::parse(&spec.security_opts).map_err(bundle::BundleError::from)?;
-        if let Some(profile) = security.apparmor.filter(|profile| profile != "unconfined")
+        self.imply_labels(spec, &security)?;
+        if let Some(profile) = security.apparmor.as_ref().filter(|profile| *profile != "unconfined")
             && self.inner.host.apparmor == AppArmor::Off
         {
             warnings.push(format!("This kernel has no AppArmor. The profile {profile} is not applied."));
         }
+        warnings.extend(self.label_warning(&security));
         if spec.resources.memory > 0 && spec.resources.memory_swap == 0 {
             spec.resources.memory_swap = spec.resources.memory.saturating_mul(2);
         }
@@ -205,7 +207,6 @@ impl Engine {
             created: Timestamp::now(),
             image: image.id.clone(),
             platform: image.config.platform(),
-            spec,
             mounts: Vec::new(),
             snapshot_driver: self.inner.images.snapshots().driver().to_owned(),
             state: State::Created { failure: None },
@@ -213,6 +214,8 @@ impl Engine {
             stopped_by_hand: false,
             health: None,
             network: Default::default(),
+            selinux: self.draw_labels(&spec)?,
+            spec,
         };
         let engine = self.clone();
         let image = image.clone();
@@ -267,6 +270,7 @@ impl Engine {
             _ => {}
         }
         self.inner.volumes.release_all(&record.id);
+        self.release_labels(record);
         for point in record.mounts.iter().filter(|point| point.anonymous) {
             if let Err(err) = self.inner.volumes.remove(&point.name, true) {
                 told("remove anonymous volume", &err);

@@ -283,6 +283,7 @@ impl Engine {
                 ..oci::Capabilities::default()
             }),
             apparmor_profile: apparmor::profile(&security, privileged, &self.inner.host),
+            selinux_label: self.inner.host.selinux.applied(&record.selinux.process),
             no_new_privileges: security.no_new_privileges.unwrap_or(self.config().no_new_privileges),
             oom_score_adj: Some(spec.oom_score_adj),
             ..oci::Process::default()

@@ -64,8 +64,8 @@ impl Engine {
             } else {
                 String::new()
             },
-            mount_label: String::new(),
-            process_label: String::new(),
+            mount_label: record.selinux.mount.clone(),
+            process_label: record.selinux.process.clone(),
             exec_ids: self.exec_ids(&record.id),
             graph: graph.unwrap_or_default(),
             size: if size { Some(self.sizes(&record).await?) } else { None },

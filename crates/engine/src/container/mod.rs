@@ -14,6 +14,7 @@ mod export;
 mod files;
 mod inspect;
 mod kill;
+mod labels;
 mod list;
 mod logs;
 mod mounts;

@@ -289,12 +289,13 @@ impl Engine {
                     let source = self.inner.shims.bundle(&record.id).join(&name);
                     images.push(ImageMount {
                         name,
-                        root: self.image_root(&point.source)?,
+                        root: self.image_root(&point.source, record)?,
                         subpath: point.subpath.clone(),
                     });
                     source
                 }
             };
+            self.relabel_mount(&source, point, record)?;
             bound.push(BoundMount::Bind {
                 source,
                 target: point.target.clone(),
@@ -310,12 +311,13 @@ impl Engine {
     }
 
     /// The root of an image by its id.
-    fn image_root(&self, id: &str) -> Result<RootMount> {
+    fn image_root(&self, id: &str, record: &ContainerRecord) -> Result<RootMount> {
         let images = &self.inner.images;
         let image = images.inspect(id, None)?;
         let chain = images.unpack(&images.lease(), &image.id)?;
         let chain = chain.ok_or_else(|| Error::Invalid(format!("image {id} has no files to mount")))?;
-        Ok(super::start::root_mount(images.snapshots().rootfs(chain.as_str())?))
+        let rootfs = images.snapshots().rootfs(chain.as_str())?;
+        Ok(super::start::root_mount(self.labelled_root(rootfs, record)?))
     }
 
     /// Undoes [`Engine::bind_mounts`]. Blocking; failures are told in the log.

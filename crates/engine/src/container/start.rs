@@ -107,6 +107,7 @@ impl Engine {
         let (asked, images) = self.bind_mounts(record)?;
         let network = self.join_network(record)?;
         let mut mounts = self.file_mounts(record, &asked);
+        self.relabel_files(&mounts, record)?;
         mounts.extend(asked);
         let user = self.resolve_user(record, &rootfs)?;
         let (ipc_of, pid_of) = (self.ipc_owner(record)?, self.pid_owner(record)?);
@@ -138,7 +139,7 @@ impl Engine {
             open_stdin: record.spec.open_stdin,
             stdin_once: record.spec.stdin_once,
             console_size: (height > 0 && width > 0).then_some((height, width)),
-            root: root_mount(rootfs),
+            root: root_mount(self.labelled_root(rootfs, record)?),
             images,
             log: self.log_spec(record),
             runtime: self.runtime_spec(record)?,

@@ -98,7 +98,6 @@ impl Engine {
             created: Timestamp::now(),
             image: ImageId(Digest::sha256_of(b"")),
             platform: Platform::host(),
-            spec,
             mounts,
             snapshot_driver: self.inner.images.snapshots().driver().to_owned(),
             state: State::Created { failure: None },
@@ -106,6 +105,8 @@ impl Engine {
             stopped_by_hand: false,
             health: None,
             network: Default::default(),
+            selinux: self.draw_labels(&spec)?,
+            spec,
         })
     }
 
@@ -146,6 +147,7 @@ impl Engine {
         let (engine, owned) = (self.clone(), record.clone());
         blocking(move || {
             engine.leave_network(&owned);
+            engine.release_labels(&owned);
             match std::fs::remove_dir_all(engine.container_dir(&owned.id)) {
                 Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
                     tracing::warn!(%err, step = %owned.id, "remove folder");

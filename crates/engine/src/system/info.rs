@@ -120,6 +120,12 @@ impl Engine {
         if *apparmor != AppArmor::Off {
             info.security_options.insert(0, "name=apparmor".to_owned());
         }
+        if self.inner.host.selinux.is_on() {
+            info.security_options.push("name=selinux".to_owned());
+        }
+        if let Some(why) = &self.inner.host.no_selinux {
+            info.warnings.push(format!("WARNING: {why}"));
+        }
         if self.inner.host.cgroup_v2 {
             info.security_options.push("name=cgroupns".to_owned());
         }

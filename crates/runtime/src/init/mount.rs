@@ -1,6 +1,6 @@
 //! One mount of the configuration, attached inside the root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -125,7 +125,8 @@ fn refuse_other_proc(source: &Source, destination: &Path) -> Result<()> {
 fn make(planned: &Planned<'_>, kind: &str, label: Option<&str>) -> Result<OwnedFd> {
     let options = &planned.options;
     let mut data = options.data.clone();
-    if let Some(label) = label.filter(|l| !l.is_empty() && process::has_selinux())
+    let label = label.filter(|l| !l.is_empty() && process::has_selinux());
+    if let Some(label) = label
         && !matches!(kind, "proc" | "sysfs" | "mqueue")
     {
         data.push(format!("context={label}"));
@@ -136,10 +137,20 @@ fn make(planned: &Planned<'_>, kind: &str, label: Option<&str>) -> Result<OwnedF
         attributes &= !options::RDONLY;
     }
     match mount_api::new(kind, source.or(Some(kind)), &data, attributes) {
-        // A mount queue shows a label it cannot be given; a sysfs of a network namespace that is not ours cannot be made.
+        // A sysfs of a network namespace that is not ours cannot be made.
         Err(Errno::PERM) if kind == "sysfs" => sysfs_of_host(attributes).step(|| doing(planned)),
+        // The kernel has made it already, with the ipc namespace: it takes no context any more, but a label.
+        Ok(queues) if kind == "mqueue" => {
+            label.map_or(Ok(()), |label| give_label(&queues, label)).step(|| doing(planned))?;
+            Ok(queues)
+        }
         other => other.step(|| doing(planned)),
     }
+}
+
+fn give_label(root: &OwnedFd, label: &str) -> std::result::Result<(), Errno> {
+    let path = format!("/proc/self/fd/{}", root.as_raw_fd());
+    rustix::fs::setxattr(path, "security.selinux", label.as_bytes(), rustix::fs::XattrFlags::empty())
 }
 
 /// With the host's network and a user namespace of its own, a container gets a read-only view of the host's sysfs.

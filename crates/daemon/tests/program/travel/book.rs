@@ -1,8 +1,7 @@
 //! The book's chapter about registries, as it is typed there: the first registry's image, its volume and its file.
 
-use std::process::Command;
-
 use crate::harness::Engine;
+use crate::machine::Machine;
 
 /// Many images at once, with the commands of the book's script.
 const PUSH_IMAGES: &str = r#"#!/bin/bash
@@ -40,55 +39,11 @@ prod: &prod
     <<: *s3
 ";
 
-/// A shell on the machine of an engine: in its network, with its client and without a password for `sudo`.
-struct Machine<'a>(&'a Engine);
-
-impl Machine<'_> {
-    #[track_caller]
-    fn types(&self, line: &str) -> String {
-        let bin = self.0.path("bin");
-        if !bin.exists() {
-            std::fs::create_dir(&bin).unwrap();
-            let write = |name: &str, text: &str| {
-                std::fs::write(bin.join(name), text).unwrap();
-                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-                std::fs::set_permissions(bin.join(name), mode).unwrap();
-            };
-            write("sudo", "#!/bin/sh\nexec \"$@\"\n");
-            write("push_images", PUSH_IMAGES);
-        }
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let net = format!("--net=/proc/{}/ns/net", self.0.pid().as_raw_nonzero());
-        let mut command = Command::new("nsenter");
-        command.args([&net, "--", "bash", "-c", line]).current_dir(self.0.path(""));
-        command
-            .env("PATH", path)
-            .env("DOCKER_HOST", self.0.host())
-            .env("DOCKER_CONFIG", self.0.path("client"));
-        let told = command.output().unwrap();
-        assert!(told.status.success(), "{line}: {told:?}");
-        String::from_utf8_lossy(&told.stdout).trim_end().to_owned()
-    }
-
-    /// Types it again until it prints this.
-    #[track_caller]
-    fn until(&self, line: &str, wanted: &str) {
-        let begun = std::time::Instant::now();
-        loop {
-            let said = self.types(line);
-            if said.contains(wanted) {
-                return;
-            }
-            assert!(begun.elapsed() < crate::harness::PATIENCE, "{line} does not print {wanted:?}: {said}");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-    }
-}
-
 #[test]
 fn the_books_chapter_about_registries_goes_as_typed() {
     let engine = Engine::with(&["--insecure-registry=192.168.7.26:5000"]);
     let here = Machine(&engine);
+    here.has_program("push_images", PUSH_IMAGES);
     here.types("ip addr add 192.168.7.26/32 dev lo; ip link set lo up");
     here.types("sudo docker tag busybox ubuntu:14.04");
     here.types("sudo docker run -d -p 5000:5000 -v $PWD/opt/data/registry:/tmp/registry registry");
