@@ -3,8 +3,8 @@
 
 usage: kill.py [--kills N] [--seed S] [--workers W]
 
-Each worker does one thing after another (create, start, run, exec, commit, rm, volumes, networks, load, save, build, pull) and writes in a
-ledger what was acknowledged. The engine is killed at a random moment and started again; then what the ledger says must be so:
+Each worker does one thing after another (create, start, run, exec, commit, rm, volumes, networks, load, save, build, pull, a compose project)
+and writes in a ledger what was acknowledged. The engine is killed at a random moment and started again; then what the ledger says must be so:
 what was acknowledged is there, what was acknowledged as removed is gone, what ran runs. What was under way at the kill may be either.
 At the end everything is removed, the engine stopped, and nothing may be left: no mount, cgroup, link, process, folder, and no more of the disk
 than an empty engine takes, but one MiB.
@@ -14,12 +14,55 @@ import io
 import json
 import os
 import random
+import socket
+import subprocess
 import sys
 import tarfile
 import threading
 import time
 
 from engine import Engine, Gone, Refused, inside_namespaces
+
+# What a worker's project is: the web waits for its base, and is scaled up and down.
+PROJECT = """
+services:
+  base: {image: busybox, command: &idle [sh, -c, "trap exit TERM; while :; do sleep 1 & wait; done"], volumes: ["data:/data"]}
+  web: {image: busybox, command: *idle, depends_on: [base], scale: 2}
+volumes: {data: {}}
+"""
+
+
+class Registry:
+    """A registry beside the engine that is never killed. It holds one image of a layer that nothing else has."""
+
+    def __init__(self, engine):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        with open(f"{engine.root}/registry.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [engine.program, "registry", "serve", "--addr", self.address, "--root", f"{engine.root}/registry"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def fill(self, engine, workers):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name in ("noise", "more"):
+                info = tarfile.TarInfo(name)
+                info.size = 8 << 20
+                tar.addfile(info, io.BytesIO(os.urandom(info.size)))
+        for number in range(workers):
+            repository = self.repository(number)
+            engine.ask("POST", "/images/create", archive.getvalue(), fromSrc="-", repo=repository, tag="t")
+            engine.ask("POST", f"/images/{repository}/push", headers={"X-Registry-Auth": "e30="}, tag="t")
+            engine.ask("DELETE", f"/images/{repository}:t")
+
+    def repository(self, worker):
+        return f"{self.address}/worker{worker}"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
 
 class Ledger:
@@ -46,8 +89,9 @@ class Ledger:
 class Worker(threading.Thread):
     """One client with a name of its own; its things carry that name, so nobody else touches them."""
 
-    def __init__(self, number, engine, ledger, seed):
+    def __init__(self, number, engine, ledger, registry, seed):
         super().__init__(name=f"worker-{number}", daemon=True)
+        self.image, self.project = registry.repository(number), f"project{number}"
         self.number, self.engine, self.ledger = number, engine, ledger
         self.random = random.Random(seed * 1000 + number)
         self.count = 0
@@ -57,10 +101,12 @@ class Worker(threading.Thread):
         self.end = False
         self.broken = None
         self.stopping = set()
+        self.lost_networks = []
 
     def run(self):
         deeds = [self.create, self.start_one, self.run_short, self.exec_one, self.remove, self.remove, self.commit, self.untag,
-                 self.volume, self.volume_remove, self.network, self.network_remove, self.save_load, self.build, self.stop_one]
+                 self.volume, self.volume_remove, self.network, self.network_remove, self.save_load, self.build, self.stop_one,
+                 self.pull, self.compose_up, self.compose_up, self.compose_down]
         while not self.end:
             self.go.wait()
             deed = self.random.choice(deeds)
@@ -169,12 +215,18 @@ class Worker(threading.Thread):
     def network(self):
         if len(self.ledger.there("n")) < 8:
             name = self.fresh("n")
+            # What a kill leaves in doubt is removed later, or the pool of addresses would be used up by them.
+            self.lost_networks.append(name)
             self.making("n", name, "POST", "/networks/create", {"Name": name})
+            self.lost_networks.remove(name)
             container = self.one("c")
             if container:
                 self.engine.ask("POST", f"/networks/{name}/connect", {"Container": container})
 
     def network_remove(self):
+        for lost in list(self.lost_networks):
+            self.unmaking("n", lost, f"/networks/{lost}")
+            self.lost_networks.remove(lost)
         name = self.one("n")
         if name:
             for container in self.engine.ask("GET", f"/networks/{name}")["Containers"] or {}:
@@ -201,6 +253,44 @@ class Worker(threading.Thread):
         told = self.engine.ask("POST", "/build", body.getvalue(), headers={"Content-Type": "application/x-tar"}, t=f"{image}:t")
         if "Successfully tagged" in str(told):
             self.ledger.say("i", image, True)
+
+    def pull(self):
+        if ("i", self.image) in self.ledger.facts and self.ledger.facts["i", self.image]:
+            self.unmaking("i", self.image, f"/images/{self.image}:t")
+        self.making("i", self.image, "POST", "/images/create", fromImage=self.image, tag="t")
+
+    def compose(self, *words):
+        """Our compose, as a person types it. What it says of an engine that went away is no complaint."""
+        kills = self.engine.kills
+        done = subprocess.run([self.engine.program, "-H", f"unix://{self.engine.socket}", "compose", "-p", self.project, "-f", "-", *words],
+                              input=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode != 0:
+            if self.engine.kills != kills or "error during connect" in done.stderr or "Cannot connect" in done.stderr:
+                raise Gone(done.stderr)
+            raise Refused(done.returncode, done.stderr.strip())
+
+    def containers(self, webs):
+        return [f"{self.project}-base-1"] + [f"{self.project}-web-{number}" for number in range(1, webs + 1)]
+
+    def compose_up(self):
+        webs = self.random.randint(1, 3)
+        for name in self.containers(3):
+            self.ledger.doubt("c", name)
+            self.ledger.doubt("running", name)
+        self.compose("up", "-d", "--scale", f"web={webs}")
+        running = self.containers(webs)
+        for name in self.containers(3):
+            self.ledger.say("c", name, name in running)
+            if name in running:
+                self.ledger.say("running", name, True)
+
+    def compose_down(self):
+        for name in self.containers(3):
+            self.ledger.doubt("c", name)
+            self.ledger.doubt("running", name)
+        self.compose("down", "-v", "-t", "0")
+        for name in self.containers(3):
+            self.ledger.say("c", name, False)
 
 
 def reckon(engine, ledger):
@@ -238,7 +328,9 @@ def main():
     empty = engine.disk_bytes()
     engine.start()
     engine.load_busybox()
-    workers = [Worker(number, engine, ledger, asked.seed) for number in range(asked.workers)]
+    registry = Registry(engine)
+    registry.fill(engine, asked.workers)
+    workers = [Worker(number, engine, ledger, registry, asked.seed) for number in range(asked.workers)]
     for worker in workers:
         worker.go.set()
         worker.start()
@@ -266,6 +358,13 @@ def main():
             wrong.append(f"{worker.name} still waits for an answer")
         if worker.broken:
             wrong.append(f"{worker.name} broke: {worker.broken}")
+        # What the last kill cut, the next one mends: a pull goes on where it was, a project comes up and goes.
+        for deed in (worker.pull, worker.compose_up, worker.compose_down):
+            try:
+                deed()
+            except (Gone, Refused) as err:
+                wrong.append(f"{worker.name}: {deed.__name__} after the last kill: {err}")
+    registry.stop()
     engine.ids = frozenset(ledger.ids)
     engine.remove_everything()
     engine.stop()
