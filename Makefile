@@ -15,7 +15,7 @@ PROFILE ?= release
 PROGRAM := $(TARGET)/$(PROFILE)
 PREFIX ?= /usr/local
 
-.PHONY: run test guest difference build helpers needs needs-run lint bench docs install clean
+.PHONY: run test guest difference build helpers needs needs-run lint bench fuzz docs install clean
 
 ## Build Gantry, start its engine, run a container from a real image, and show how to go on.
 run: needs-run build
@@ -57,6 +57,11 @@ needs: needs-run
 
 bench: needs build
 	./bench/all.sh
+
+# Needs the nightly tool chain. `make fuzz FUZZ_SECONDS=3600` for an hour a target.
+FUZZ_SECONDS ?= 60
+fuzz: needs
+	./fuzz/run.sh $(FUZZ_SECONDS)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
