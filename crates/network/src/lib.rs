@@ -33,6 +33,7 @@
 //! networks.adopt_sandbox(SandboxSpec, process, resolver) -> Result<Sandbox, Error>      // of a namespace that a process has
 //! networks.sandbox(&ContainerId) -> Option<Sandbox>
 //! networks.remove_sandbox(&ContainerId) -> Result<Vec<Endpoint>, Error>   // disconnects all, does not wait for the kernel
+//! networks.rest_sandbox(&ContainerId) -> Result<Vec<Endpoint>, Error>     // the same before a restart: its heir goes on waiting
 //! networks.connect(&ContainerId, &[EndpointSpec]) -> Result<Vec<Endpoint>, Error>   // all or none; publishes the sandbox's ports
 //! networks.disconnect(&ContainerId, network: &str) -> Result<Endpoint, Error>
 //! networks.endpoints_of(&ContainerId) -> Vec<Endpoint>     // first carries the default route

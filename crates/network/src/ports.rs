@@ -130,6 +130,11 @@ impl Table {
         self.taken.retain(|(owner, _)| owner != endpoint);
     }
 
+    /// Forgets these of an endpoint's.
+    pub fn give_back(&mut self, endpoint: &EndpointId, ports: &[PublishedPort]) {
+        self.taken.retain(|(owner, port)| owner != endpoint || !ports.contains(port));
+    }
+
     /// How many runs are published.
     pub fn len(&self) -> usize {
         self.taken.len()

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::harness::{Engine, busybox};
 
 /// A small file system of its own.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(at: &Path, options: &str) -> Disk {
+    pub fn mount(at: &Path, options: &str) -> Disk {
         let done = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(at)
@@ -20,7 +20,7 @@ impl Disk {
     }
 
     /// Takes what room there is, until nothing comes free any more: what was refused is swept behind the answer.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let filler = self.0.join("filler");
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(filler).unwrap();
         let mut quiet = 0;
@@ -34,7 +34,7 @@ impl Disk {
         }
     }
 
-    fn free(&self) {
+    pub fn free(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 }

@@ -159,8 +159,9 @@ impl Engine {
     async fn give_back(&self, container: &Arc<Container>) {
         let record = container.record();
         let engine = self.clone();
+        let comes_back = container.live().kept;
         blocking(move || {
-            engine.leave_network(&record);
+            engine.leave_network(&record, comes_back);
             engine.unbind_mounts(&record);
             engine.mount_events(&record, "unmount");
         })

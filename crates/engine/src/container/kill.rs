@@ -25,7 +25,7 @@ impl Engine {
             // As Docker: what would stop it for good keeps the restart policy still; other signals do not.
             if number == SIGKILL || number == stop_signal {
                 container.live().stop_asked = true;
-                self.hand_over_ports(&container.id).await;
+                self.hand_over_ports(&container).await;
             }
             self.send_signal(&container, &record, number).await?;
         }

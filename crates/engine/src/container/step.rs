@@ -146,7 +146,7 @@ impl Engine {
         }
         let (engine, owned) = (self.clone(), record.clone());
         blocking(move || {
-            engine.leave_network(&owned);
+            engine.leave_network(&owned, false);
             engine.release_labels(&owned);
             match std::fs::remove_dir_all(engine.container_dir(&owned.id)) {
                 Err(err) if err.kind() != std::io::ErrorKind::NotFound => {

@@ -89,7 +89,7 @@ impl Engine {
                 _ => {}
             }
             container.live().stop_asked = true;
-            self.hand_over_ports(&container.id).await;
+            self.hand_over_ports(container).await;
             self.send_signal(container, &record, signal).await?;
         }
         let timeout = timeout_s.or(container.record().spec.stop_timeout).unwrap_or(STOP_TIMEOUT_S);
@@ -114,7 +114,7 @@ impl Engine {
                 return Ok(());
             }
             container.live().stop_asked = true;
-            self.hand_over_ports(&container.id).await;
+            self.hand_over_ports(container).await;
             self.send_signal(container, &record, SIGKILL).await?;
         }
         self.await_end(container).await

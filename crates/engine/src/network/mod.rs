@@ -22,6 +22,7 @@ use gantry_network::{Config, Endpoint, Networks};
 use gantry_store::Store;
 
 use crate::bundle::NetNamespace;
+use crate::container::Container;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
@@ -189,7 +190,8 @@ impl Engine {
     }
 
     /// Undoes [`Engine::join_network`], unless another container lives in the namespace. Blocking.
-    pub(crate) fn leave_network(&self, record: &ContainerRecord) {
+    /// One that `comes_back` at once leaves its published ports to nobody.
+    pub(crate) fn leave_network(&self, record: &ContainerRecord, comes_back: bool) {
         let owner = match &record.spec.network_mode {
             NetworkMode::Named(_) | NetworkMode::LeftNone => record.id.clone(),
             NetworkMode::Container(who) => match self.find(who) {
@@ -211,12 +213,13 @@ impl Engine {
         if self.registry().all().iter().any(|container| lives(&container.record())) {
             return;
         }
-        self.remove_sandbox(&owner);
+        self.remove_sandbox(&owner, comes_back && owner == record.id);
     }
 
-    fn remove_sandbox(&self, id: &ContainerId) {
+    fn remove_sandbox(&self, id: &ContainerId, comes_back: bool) {
         let Some(networks) = &self.inner.network.networks else { return };
-        match networks.remove_sandbox(id) {
+        let removed = if comes_back { networks.rest_sandbox(id) } else { networks.remove_sandbox(id) };
+        match removed {
             Ok(endpoints) => endpoints.iter().for_each(|endpoint| self.network_event(endpoint, "disconnect")),
             Err(err) => tracing::warn!(%err, container = %id, "remove sandbox"),
         }
@@ -224,15 +227,20 @@ impl Engine {
 
     /// Gives the published ports of a container that is about to be stopped to the one that waits for them. Where that
     /// fails they go with its network, as always.
-    pub(crate) async fn hand_over_ports(&self, id: &ContainerId) {
-        let Some(networks) = self.inner.network.networks.clone().filter(|networks| networks.has_heir(id))
+    pub(crate) async fn hand_over_ports(&self, container: &Container) {
+        let Some(networks) =
+            self.inner.network.networks.clone().filter(|networks| networks.has_heir(&container.id))
         else {
             return;
         };
-        let holder = id.clone();
+        // A restart wants them itself.
+        if container.live().kept {
+            return;
+        }
+        let holder = container.id.clone();
         let handed = blocking(move || networks.hand_over(&holder).map_err(Error::networking)).await;
         if let Err(err) = handed {
-            tracing::warn!(%err, container = %id, "hand its published ports over");
+            tracing::warn!(%err, container = %container.id, "hand its published ports over");
         }
     }
 
@@ -240,7 +248,7 @@ impl Engine {
     pub(crate) fn forget_network(&self, record: &ContainerRecord) {
         if self.inner.network.networks.as_ref().is_some_and(|networks| networks.sandbox(&record.id).is_some())
         {
-            self.remove_sandbox(&record.id);
+            self.remove_sandbox(&record.id, false);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::Firewall;
 use crate::driver::kernel;
 use crate::failure::Error;
 use crate::options::{BridgeOptions, GatewayMode};
-use crate::ports::hold::{KEPT, Place, hold, ipv6_is_there};
+use crate::ports::hold::{KEPT, Patience, Place, hold, ipv6_is_there};
 use crate::ports::{EPHEMERAL, Wanted};
 use crate::record::{Change, Driver, Endpoint, PublishedPort};
 use crate::spec::{HostPort, PortBinding, Protocol};
@@ -27,7 +27,7 @@ impl Shared {
         self.take_ports(state, container, &bindings)
     }
 
-    /// Chooses and holds these ports on the container's gateway, besides those that it has.
+    /// Chooses and holds these ports on the container's gateway, besides those that it has: all or none.
     pub(super) fn take_ports(
         &self,
         state: &mut State,
@@ -67,14 +67,22 @@ impl Shared {
                 count: binding.count,
                 host_port: binding.host_port,
             };
-            let held =
-                |first| hold(binding.protocol, &rewritten, first, binding.count, binding.container_port);
-            let (first, kept) =
-                state.ports.choose(&wanted, ephemeral, held).map_err(|cause| Error::Ports {
+            let patience = if matches!(binding.host_port, HostPort::From(_)) {
+                Patience::Copies
+            } else {
+                Patience::None
+            };
+            let held = |first| {
+                hold(binding.protocol, &rewritten, first, binding.count, binding.container_port, patience)
+            };
+            let (first, kept) = state.ports.choose(&wanted, ephemeral, held).map_err(|cause| {
+                state.ports.give_back(&gateway.id, &ports);
+                Error::Ports {
                     name: gateway.name.clone(),
                     endpoint: gateway.id.to_string(),
                     cause: Box::new(cause),
-                })?;
+                }
+            })?;
             holds.push(kept);
             for ip in addresses {
                 let port = published(binding, ip, first);

@@ -10,7 +10,7 @@ use super::publish::own_address;
 use super::{Networks, Shared};
 use crate::driver::kernel;
 use crate::failure::Error;
-use crate::ports::hold::{Place, hold};
+use crate::ports::hold::{Patience, Place, hold};
 use crate::record::{Driver, Endpoint};
 
 /// What was found and done.
@@ -20,7 +20,7 @@ pub struct Restored {
     pub kept: Vec<ContainerId>,
     /// Sandboxes whose containers are gone, removed.
     pub removed: Vec<ContainerId>,
-    /// Live sandboxes with something missing that could not be repaired, and why.
+    /// Sandboxes with something missing that could not be repaired, or that could not be removed wholly, and why.
     pub broken: Vec<(ContainerId, String)>,
     /// Namespaces and links that no row names, removed.
     pub orphans: Vec<String>,
@@ -35,13 +35,21 @@ impl Networks {
         let known: Vec<ContainerId> = shared.state().sandboxes.keys().cloned().collect();
         for container in known {
             if !live.contains(&container) {
-                shared.remove_sandbox(&container)?;
-                out.removed.push(container);
+                match shared.remove_sandbox(&container) {
+                    Ok(_) => out.removed.push(container),
+                    Err(error) => out.broken.push((container, error.to_string())),
+                }
                 continue;
             }
             match shared.repair(&container) {
                 Ok(()) => out.kept.push(container),
                 Err(error) => out.broken.push((container, error.to_string())),
+            }
+        }
+        // What fell to somebody when the engine died, or its disk was full, before that was written down.
+        for container in &out.kept {
+            if let Err(error) = shared.publish_due(container) {
+                out.broken.push((container.clone(), error.to_string()));
             }
         }
         shared.remove_orphans(&mut out)?;
@@ -70,7 +78,10 @@ impl Shared {
                 self.link().delete_link(&endpoint.host_interface).map_err(kernel("endpoint"))?;
                 self.attach(endpoint, gateway.as_ref() == Some(&endpoint.id))?;
             }
-            self.hold_again(endpoint);
+            // What has just fallen to it is kept already.
+            if self.state().endpoints.get(&endpoint.id).is_some_and(|held| held.holds.is_empty()) {
+                self.hold_again(endpoint);
+            }
         }
         match endpoints.first() {
             Some(endpoint) => self.start_names(endpoint),
@@ -89,7 +100,15 @@ impl Shared {
                 continue;
             };
             let place = Place { host: port.host_ip, own, served };
-            match hold(port.protocol, &[place], port.host_port, port.count, port.container_port) {
+            let kept = hold(
+                port.protocol,
+                &[place],
+                port.host_port,
+                port.count,
+                port.container_port,
+                Patience::Copies,
+            );
+            match kept {
                 Ok(hold) => holds.push(hold),
                 Err(error) => {
                     tracing::warn!(%error, container = endpoint.name, "a program of the host listens on a published port")

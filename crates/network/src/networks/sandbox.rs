@@ -85,6 +85,11 @@ impl Networks {
     pub fn remove_sandbox(&self, container: &ContainerId) -> Result<Vec<Endpoint>, Error> {
         self.shared.remove_sandbox(container)
     }
+
+    /// The same for a container that is about to start again: who waits for its ports goes on waiting.
+    pub fn rest_sandbox(&self, container: &ContainerId) -> Result<Vec<Endpoint>, Error> {
+        self.shared.clear_sandbox(container)
+    }
 }
 
 fn what(path: &Path) -> String {
@@ -134,6 +139,12 @@ fn settle() -> Result<(), Error> {
 
 impl Shared {
     pub(super) fn remove_sandbox(&self, container: &ContainerId) -> Result<Vec<Endpoint>, Error> {
+        let cleared = self.clear_sandbox(container);
+        let settled = self.settle_heir(container);
+        cleared.and_then(|endpoints| settled.map(|()| endpoints))
+    }
+
+    fn clear_sandbox(&self, container: &ContainerId) -> Result<Vec<Endpoint>, Error> {
         // From here on its names are nobody's; its addresses and ports are still its own until the rules are gone.
         let (endpoints, path, served) = {
             let mut state = self.state();
@@ -167,6 +178,6 @@ impl Shared {
         }
         state.sandboxes.remove(container);
         drop(state);
-        first.and(self.settle_heir(container)).map(|()| endpoints)
+        first.map(|()| endpoints)
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! The heir is made with the ports it wants and the name of who holds them ([`SandboxSpec::heir_of`]); it starts without
 //! them. They are its own when the holder gives them up before it is asked to end ([`Networks::hand_over`]), or when
-//! the holder's network is gone, whatever the reason. Connections that stand stay with the holder.
+//! the holder's network is gone, unless that one comes back at once ([`Networks::rest_sandbox`]). Connections that stand
+//! stay with the holder.
+//!
+//! Ports are in one place at any moment: a hand-over that cannot be written down is taken back, and the holder serves on. What
+//! falls to the heir at the holder's end is published even when the disk is full; a start of the engine finds it unpublished in
+//! the rows, then, and publishes it anew.
 //!
 //! [`SandboxSpec::heir_of`]: crate::spec::SandboxSpec::heir_of
 
@@ -37,7 +42,11 @@ struct Moved {
 impl Shared {
     fn hand_over(&self, holder: &ContainerId) -> Result<bool, Error> {
         let Some(moved) = self.move_to_heir(holder)? else { return Ok(false) };
-        self.write(&moved.after.iter().cloned().map(Change::PutEndpoint).collect::<Vec<_>>())?;
+        let rows: Vec<Change> = moved.after.iter().cloned().map(Change::PutEndpoint).collect();
+        if let Err(error) = self.write(&rows) {
+            self.take_back(&moved.before);
+            return Err(error);
+        }
         let facts = |state: &mut State| {
             let of = |all: &[Endpoint]| {
                 all.iter().filter_map(|endpoint| state.endpoint_facts(endpoint)).collect::<Vec<_>>()
@@ -70,20 +79,36 @@ impl Shared {
             held.record.ports.clear();
         }
         let wanted = state.unpublished(&heir);
+        let before = [from, to];
         if let Err(error) = self.take_ports(&mut state, &heir, &wanted) {
-            for port in &from.ports {
-                state.ports.insert(from.id.clone(), port.clone());
-            }
-            if let Some(held) = state.endpoints.get_mut(&from.id) {
-                held.record.ports.clone_from(&from.ports);
-            }
             drop(state);
-            self.hold_again(&from);
+            self.take_back(&before);
             return Err(error);
         }
         let now = |before: &Endpoint| state.endpoints.get(&before.id).map(|held| held.record.clone());
-        let after = [now(&from).unwrap_or(from.clone()), now(&to).unwrap_or(to.clone())];
-        Ok(Some(Moved { before: [from, to], after }))
+        let after = before.each_ref().map(|before| now(before).unwrap_or_else(|| before.clone()));
+        Ok(Some(Moved { before, after }))
+    }
+
+    /// Makes memory, and what is kept from the host's programs, what they were; the rules have not changed yet.
+    fn take_back(&self, before: &[Endpoint]) {
+        let mut gone = Vec::new();
+        {
+            let mut state = self.state();
+            for endpoint in before {
+                state.ports.release(&endpoint.id);
+                for port in &endpoint.ports {
+                    state.ports.insert(endpoint.id.clone(), port.clone());
+                }
+                if let Some(held) = state.endpoints.get_mut(&endpoint.id) {
+                    held.record.ports.clone_from(&endpoint.ports);
+                    gone.append(&mut held.holds);
+                }
+            }
+        }
+        // Without the lock: what serves may want it at its end.
+        drop(gone);
+        before.iter().for_each(|endpoint| self.hold_again(endpoint));
     }
 
     /// What keeps the holder's ports from the host's programs, when somebody waits for them.
@@ -98,16 +123,26 @@ impl Shared {
 
     /// The holder is gone: what its heir waited for is published.
     pub(super) fn settle_heir(&self, gone: &ContainerId) -> Result<(), Error> {
+        let heir = self.state().heir(gone).cloned();
+        heir.map_or(Ok(()), |heir| self.publish_due(&heir))
+    }
+
+    /// Publishes what an heir waits for no longer, if it is not published yet.
+    pub(super) fn publish_due(&self, heir: &ContainerId) -> Result<(), Error> {
         let standing = {
             let mut state = self.state();
-            let Some(heir) = state.heir(gone).cloned() else { return Ok(()) };
-            let wanted = state.due(&heir);
-            self.take_ports(&mut state, &heir, &wanted)?;
-            state.gateway(&heir).cloned()
+            let waits = state.sandboxes.get(heir).is_some_and(|sandbox| sandbox.spec.heir_of.is_some());
+            let wanted = if waits { state.due(heir) } else { Vec::new() };
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            self.take_ports(&mut state, heir, &wanted)?;
+            state.gateway(heir).cloned()
         };
         let Some(endpoint) = standing else { return Ok(()) };
-        self.write(&[Change::PutEndpoint(endpoint.clone())])?;
+        let written = self.write(&[Change::PutEndpoint(endpoint.clone())]);
         // What it had before is in the new facts as well; elements that are there stay.
-        self.write_rules(&endpoint)
+        self.write_rules(&endpoint)?;
+        written
     }
 }

@@ -21,6 +21,19 @@ pub const KEPT: u16 = 64;
 /// Callers that wait to be taken by a proxy.
 const BACKLOG: i32 = 512;
 
+/// A process that is being started has copies of our sockets until it is another program: a port that was let go in that
+/// moment looks taken. So often, and so long between, it is asked for again before that is believed.
+const COPIES: (u8, std::time::Duration) = (10, std::time::Duration::from_millis(2));
+
+/// Whether a port that looks taken is asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Another one does as well.
+    None,
+    /// Exactly this one is wanted, which may have been our own a moment ago.
+    Copies,
+}
+
 /// Ports kept for one run; dropping it lets them go.
 #[derive(Debug, Default)]
 pub struct Hold {
@@ -67,6 +80,7 @@ pub fn hold(
     first: u16,
     count: u16,
     container_port: u16,
+    patience: Patience,
 ) -> Result<Hold, PortError> {
     let mut hold = Hold::default();
     // Nobody on the host listens on SCTP ports by accident, and many kernels have no such sockets at all.
@@ -83,7 +97,14 @@ pub fn hold(
                 protocol: protocol.as_str(),
                 why: reason(errno),
             };
-            let socket = take(protocol, host, place.served).map_err(refused)?;
+            let mut left = if patience == Patience::Copies { COPIES.0 } else { 0 };
+            let socket = loop {
+                match take(protocol, host, place.served) {
+                    Err(Errno::ADDRINUSE) if left > 0 => left -= 1,
+                    taken => break taken.map_err(refused)?,
+                }
+                std::thread::sleep(COPIES.1);
+            };
             if count <= KEPT {
                 let kept = |socket| Kept { protocol, socket, target, served: place.served };
                 hold.kept.extend(socket.map(kept));
@@ -152,13 +173,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = listener.local_addr().unwrap();
         let places = [Place { host: taken.ip(), own: "172.17.0.2".parse().unwrap(), served: false }];
-        let error = hold(Protocol::Tcp, &places, taken.port(), 1, 80).unwrap_err();
+        let error = hold(Protocol::Tcp, &places, taken.port(), 1, 80, Patience::None).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("failed to bind host port for {taken}:172.17.0.2:80/tcp: address already in use")
         );
         drop(listener);
-        let kept = hold(Protocol::Tcp, &places, taken.port(), 1, 80).unwrap();
+        let kept = hold(Protocol::Tcp, &places, taken.port(), 1, 80, Patience::None).unwrap();
         assert!(TcpListener::bind(taken).is_err());
         drop(kept);
         TcpListener::bind(taken).unwrap();

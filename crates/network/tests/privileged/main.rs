@@ -10,4 +10,5 @@ mod machines;
 mod names;
 mod ports;
 mod rules;
+mod succeed;
 mod words;

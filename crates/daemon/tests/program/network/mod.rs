@@ -5,6 +5,7 @@ mod flags;
 mod life;
 mod names;
 mod ports;
+mod succeed;
 mod user;
 mod words;
 
