@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::error::lossy;
 use crate::root::{clean, os, remove_tree, split};
 use crate::whiteout::{Sign, is_overlay_whiteout, make_gone};
-use crate::{Entry, Error, Kind, Reader, Result, Root, Time, Whiteouts, xattr};
+use crate::{Entry, Error, Kind, Reader, Result, Room, Root, Time, Whiteouts, xattr};
 
 /// How to unpack.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct ExtractOptions {
     pub owner: Owner,
     /// Refuse to put a directory in the place of something else and the other way round (`docker cp`).
     pub keep_kinds: bool,
+    /// Refuse an archive that needs more, before it takes it; none: what the disk gives.
+    pub room: Option<Room>,
 }
 
 /// Who owns what is unpacked.
@@ -132,7 +134,21 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
+    /// Whether there is room for one more member.
+    fn fits(&self, entry: &Entry) -> Result<()> {
+        let Some(room) = self.options.room else { return Ok(()) };
+        if self.done.entries >= room.entries {
+            return Err(room.refuse_entries().into());
+        }
+        let bytes = if entry.kind == Kind::File { entry.size } else { 0 };
+        if bytes > room.bytes.saturating_sub(self.done.bytes) {
+            return Err(Error::file("unpacking", &entry.name)(room.refuse_bytes()));
+        }
+        Ok(())
+    }
+
     fn member<R: Read>(&mut self, entry: &Entry, archive: &mut Reader<R>) -> Result<()> {
+        self.fits(entry)?;
         let cleaned = clean(&entry.name).ok_or_else(|| Error::Breakout { name: lossy(&entry.name) })?;
         if cleaned.is_empty() {
             return self.root_itself(entry);

@@ -401,10 +401,18 @@ impl Build {
         step: StepNumber,
     ) -> Result<Point, Cause> {
         let (pull, caller) = (self.request.pull, Arc::clone(&self.request.caller));
+        let expected = platform.clone().unwrap_or_else(Platform::host);
         let wanted = ImageWanted { name: name.clone(), platform, pull, caller };
         let output = Output::new(self.progress.clone(), step);
         let id = self.outside.image(wanted, output).await.map_err(Cause::Outside)?;
         let image = self.images.get(&id)?;
+        let found = image.config.platform();
+        if !found.architecture.is_empty() && !found.matches(&expected) {
+            let text = format!(
+                "[Warning] InvalidBaseImagePlatform: Base image {name} was pulled with platform \"{found}\", expected \"{expected}\" for current build"
+            );
+            self.progress.tell(Event::Warning { text });
+        }
         let known = image.record.index.clone().or(image.record.manifest.clone()).unwrap_or(id.0.clone());
         self.images_used.lock().unwrap_or_else(PoisonError::into_inner).insert(name, known);
         if let Some(chain) = image.chain_id() {

@@ -205,6 +205,7 @@ impl Placed {
         let wrong = |error: gantry_archive::Error| FileError::io(path)(std::io::Error::other(error));
         let mut reader = Reader::new(Decoder::new(file).map_err(wrong)?);
         let root = gantry_archive::Root::from_fd(folder.reopened()?);
+        let room = gantry_archive::Room::on_disk_of(&root).map_err(|error| wrong(error.into()))?;
         let owner = match self.chown.as_str() {
             "" => gantry_archive::Owner::Archive,
             chown => match owner_of(to, chown)? {
@@ -212,7 +213,7 @@ impl Placed {
                 Owner::Kept => gantry_archive::Owner::Archive,
             },
         };
-        extract(&mut reader, &root, &ExtractOptions { owner, ..ExtractOptions::default() })
+        extract(&mut reader, &root, &ExtractOptions { owner, room: Some(room), ..ExtractOptions::default() })
             .and_then(|done| done.refuse_links())
             .map_err(wrong)?;
         Ok(true)

@@ -7,7 +7,7 @@ use gantry_dockerfile::instruction::{Command, Located, Run};
 use gantry_dockerfile::mount::{self, MountKind};
 use gantry_dockerfile::source::Heredoc;
 use gantry_images::command_line;
-use gantry_names::ContainerId;
+use gantry_names::{ContainerId, Platform};
 use rustix::fs::{Gid, Mode, Uid};
 
 use crate::build::{Cause, Failed};
@@ -17,7 +17,7 @@ use crate::place;
 use crate::progress::{Event, Output, StepNumber};
 use crate::roots::Ground;
 use crate::stage::{Result, StageBuild};
-use crate::step::{Step, StepMount, Task};
+use crate::step::{Refusal, Step, StepMount, Task};
 use crate::stubs::Stubs;
 
 /// What a process has without an ENV.
@@ -84,6 +84,7 @@ impl StageBuild {
         let working_dir = if config.working_dir.is_empty() { "/".to_owned() } else { config.working_dir };
         let mounts: Vec<StepMount> = kept.iter().filter_map(|ready| ready.mount.clone()).collect();
         let command = args.join(" ");
+        let foreign = foreign(&self.point.config.platform());
         let build = Arc::clone(&self.build);
         let work = |snapshot: ContainerId| -> Task<'static, Result<()>> {
             Box::pin(async move {
@@ -100,7 +101,8 @@ impl StageBuild {
                     mounts,
                     limits: build.request.limits.clone(),
                 };
-                let code = build.outside.run(step, output.clone()).await.map_err(Cause::Outside)?;
+                let ran = build.outside.run(step, output.clone()).await;
+                let code = ran.map_err(|refusal| Cause::Outside(hinted(refusal, foreign)))?;
                 stubs.remove(&build.snapshot_root(snapshot.as_str())?)?;
                 match code {
                     0 => Ok(()),
@@ -248,6 +250,24 @@ impl StageBuild {
         let target = format!("{SCRIPTS}/{}", script.name);
         let mount = StepMount::Bind { source, target, read_only: true };
         Ok(Ready { mount: Some(mount), _scratch: Some(scratch), ..Ready::default() })
+    }
+}
+
+/// What a step of another machine's image needs to run on this one.
+fn foreign(platform: &Platform) -> Option<String> {
+    let host = Platform::host();
+    (!platform.architecture.is_empty() && platform.architecture != host.architecture).then(|| {
+        format!(
+            "the image is for {platform}, this machine is {host}: its programs run here once an emulator is registered with binfmt_misc (the package qemu-user-static brings one)"
+        )
+    })
+}
+
+/// A step that could not begin, with what may be the cause of it.
+fn hinted(refusal: Refusal, hint: Option<String>) -> Refusal {
+    match hint {
+        Some(hint) => Refusal { message: format!("{} ({hint})", refusal.message), ..refusal },
+        None => refusal,
     }
 }
 

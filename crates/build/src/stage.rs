@@ -69,6 +69,10 @@ impl StageBuild {
             let parsed = gantry_dockerfile::stage::parse_fragment(&text)
                 .map_err(|error| self.build.error(self.first, stage.span, &text, Cause::Syntax(error)))?;
             for located in parsed {
+                if matches!(located.instruction, Instruction::Onbuild(_)) {
+                    let cause = Cause::Value("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".into());
+                    return Err(self.build.error(self.first, stage.span, &text, cause));
+                }
                 // A trigger stands where the FROM stands.
                 let located = Located { span: stage.span, ..located };
                 let step = self.build.trigger();

@@ -21,6 +21,7 @@ pub mod suggest;
 pub mod words;
 
 pub use instruction::{Instruction, Located};
+pub use source::text;
 pub use stage::{Dockerfile, Stage, parse};
 
 /// Lines of the file that something stands on, first and last, counted from one.

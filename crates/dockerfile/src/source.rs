@@ -6,6 +6,9 @@ use crate::{ParseError, Span, flags};
 /// Longest physical line, as in BuildKit (the scanner's token limit).
 const LINE_LIMIT: usize = 64 * 1024 - 1;
 
+/// Characters of a line that a refusal repeats.
+const SHOWN: usize = 80;
+
 /// `# syntax=`, `# escape=`, `# check=`: only before anything else in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directives {
@@ -81,6 +84,17 @@ impl Heredoc {
         }
         self.content.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
     }
+}
+
+/// The text of a file's bytes. What is not UTF-8 is refused with its line.
+pub fn text(bytes: Vec<u8>) -> Result<String, ParseError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let number = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes.split(|byte| *byte == b'\n').nth(number - 1).unwrap_or_default();
+        let shown: String = String::from_utf8_lossy(line).trim().chars().take(SHOWN).collect();
+        ParseError::at(Span { first: number, last: number }, format!("not UTF-8 text: {shown:?}"))
+    })
 }
 
 /// All raw instructions of a file, in order.

@@ -150,6 +150,13 @@ impl Place {
         self.weight.store(bytes, Ordering::Relaxed);
     }
 
+    /// It goes at once, whatever it was before.
+    pub(crate) fn give_up(mut self) {
+        self.passing = true;
+        // It may never have been weighed.
+        let _weighed = std::fs::remove_file(beside(&self.taken)).is_ok();
+    }
+
     /// Only a folder of it is meant.
     pub(crate) fn narrow(&mut self, folder: &str) -> std::io::Result<()> {
         let root = gantry_build::files::Root::open(&self.taken).map_err(std::io::Error::other)?;
@@ -164,7 +171,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.passing {
+        let bytes = self.weight.load(Ordering::Relaxed);
+        // A folder that never was whole weighs nothing that anybody knows, and would be kept for it.
+        let whole = bytes > 0 || beside(&self.taken).exists();
+        if self.passing || !whole {
             if let Err(error) = std::fs::remove_dir_all(&self.taken) {
                 tracing::warn!(%error, path = %self.taken.display(), "a folder of a build cannot be removed");
             }
@@ -173,7 +183,6 @@ impl Drop for Place {
         {
             tracing::debug!(%error, "when a folder was used is not known");
         }
-        let bytes = self.weight.load(Ordering::Relaxed);
         if !self.passing
             && bytes > 0
             && let Err(error) = std::fs::write(beside(&self.taken), bytes.to_string())
@@ -196,6 +205,7 @@ mod tests {
         let two = shelf.take("key", "context").unwrap();
         assert_ne!(one.path, two.path);
         std::fs::write(one.path.join("f"), "x").unwrap();
+        one.weighs(1);
         let kept = one.path.clone();
         drop((one, two));
         assert!(shelf.take("key", "context").unwrap().path.join("f").exists());
@@ -204,6 +214,12 @@ mod tests {
         let path = once.path.clone();
         drop(once);
         assert!(!path.exists());
+        // Cut off before all of it was here, it goes as well.
+        let cut = shelf.take("other", "context").unwrap();
+        std::fs::write(cut.path.join("half"), "x").unwrap();
+        let path = cut.path.clone();
+        drop(cut);
+        assert!(!path.exists());
     }
 
     #[test]
@@ -211,7 +227,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let shelf = Arc::new(Shelf::below(base.path()));
         for key in 0..40 {
-            drop(shelf.take(&format!("k{key}"), "context").unwrap());
+            shelf.take(&format!("k{key}"), "context").unwrap().weighs(1);
         }
         assert!(shelf.idle().len() <= PLACES);
         let heavy = shelf.take("heavy", "context").unwrap();

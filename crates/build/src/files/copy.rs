@@ -9,6 +9,7 @@ use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, Xa
 use rustix::io::Errno;
 
 use super::root::sorted_names;
+use super::transfer::Transfer;
 use super::{Chmod, Entry, EntryKind, FileError, Root};
 
 /// Longest value of an extended attribute the kernel keeps.
@@ -53,7 +54,7 @@ pub fn copy(
 ) -> Result<(), FileError> {
     let missing = || FileError::NotFound(source.to_owned());
     let entry = from.stat(source, true)?.ok_or_else(missing)?;
-    let mut copier = Copier { options, links: HashMap::new() };
+    let mut copier = Copier { options, links: HashMap::new(), transfer: Transfer::new() };
     let (uid, gid) = copier.folder_owner();
     if entry.kind == EntryKind::Folder {
         let folder = to.make_folders(target, uid, gid)?;
@@ -75,6 +76,7 @@ struct Copier<'a> {
     options: &'a CopyOptions,
     /// Where the first name of a file with several names went, by device and inode.
     links: HashMap<(u64, u64), (OwnedFd, CString)>,
+    transfer: Transfer,
 }
 
 impl Copier<'_> {
@@ -172,14 +174,23 @@ impl Copier<'_> {
         to: BorrowedFd<'_>,
         name: &CStr,
     ) -> Result<(), FileError> {
-        make_room(to, name, path)?;
         let identity = (entry.stat.st_dev, entry.stat.st_ino);
         if let Some((folder, first)) = self.links.get(&identity) {
+            make_room(to, name, path)?;
             return fs::linkat(folder, first, to, name, AtFlags::empty()).map_err(FileError::io(path));
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = fs::openat(to, name, flags, Mode::from_raw_mode(0o600)).map_err(FileError::io(path))?;
-        contents_of(source, &target).map_err(FileError::io(path))?;
+        let create = || fs::openat(to, name, flags, Mode::from_raw_mode(0o600));
+        // Where nothing stands, which is nearly everywhere, nothing is to be removed.
+        let target = match create() {
+            Err(Errno::EXIST) => {
+                make_room(to, name, path)?;
+                create()
+            }
+            other => other,
+        };
+        let target = target.map_err(FileError::io(path))?;
+        self.transfer.copy(source, &target).map_err(FileError::io(path))?;
         attributes(source, &target).map_err(FileError::io(path))?;
         if entry.stat.st_nlink > 1 {
             let folder = to.try_clone_to_owned().map_err(FileError::io(path))?;
@@ -223,42 +234,6 @@ fn make_room(to: BorrowedFd<'_>, name: &CStr, path: &str) -> Result<(), FileErro
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => Err(FileError::Kinds(path.to_owned())),
         Err(error) => Err(FileError::io(path)(error)),
-    }
-}
-
-/// Bytes of one file into another: shared blocks where the file system can, else copied inside the kernel.
-fn contents_of(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    if fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
-    loop {
-        match fs::copy_file_range(from, None, to, None, 1 << 30) {
-            Ok(0) => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return by_hand(from, to),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Goes on where [`contents_of`] stopped: both files keep their positions.
-fn by_hand(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    let mut buffer = vec![0u8; 128 << 10];
-    loop {
-        let read = match rustix::io::read(from, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error),
-        };
-        let mut rest = &buffer[..read];
-        while !rest.is_empty() {
-            match rustix::io::write(to, rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod copy;
 mod digest;
 mod root;
 mod select;
+mod transfer;
 
 pub use chmod::{Chmod, ModeError};
 pub use clamp::clamp_times;

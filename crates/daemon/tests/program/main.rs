@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails its test")]
 
+mod bad_build;
 mod book;
 mod build;
 mod build_cache;

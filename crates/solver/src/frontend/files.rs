@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gantry_archive::{Decoder, ExtractOptions, Reader, Root, extract};
+use gantry_archive::{Decoder, ExtractOptions, Reader, Room, Root, extract};
 use gantry_build::files;
 use gantry_build::remote::{RemoteError, git, web};
 use gantry_buildkit::fsutil::{self, Received};
@@ -54,11 +54,17 @@ pub(crate) async fn receive(
         }
     };
     let (outbound, answer) = caller.files(wanted).await?;
-    let received =
-        fsutil::receive(&place.path, outbound, answer, tell).await.map_err(|error| match error {
-            fsutil::TransferError::Wire(status) => status,
-            other => Status::new(Code::Unknown, other.to_string()),
-        })?;
+    let received = match fsutil::receive(&place.path, outbound, answer, tell).await {
+        Ok(received) => received,
+        Err(fsutil::TransferError::Wire(status)) => return Err(status),
+        Err(error) => {
+            // What the disk would not take is not to stand on it half.
+            if matches!(error, fsutil::TransferError::Io { .. }) {
+                place.give_up();
+            }
+            return Err(Status::new(Code::Unknown, error.to_string()));
+        }
+    };
     work.part(&part, received.bytes, 0, true);
     place.weighs(received.total);
     Ok(place)
@@ -115,7 +121,9 @@ pub(crate) async fn fetch(inner: &Inner, address: &str, keep_git_dir: bool) -> R
 
 /// Unpacks an archive into a folder; what is none becomes its Dockerfile. Whether it was one.
 pub(crate) fn unpack(mut file: std::fs::File, folder: &Path) -> Result<bool, Status> {
-    let wrong = |error: &dyn std::fmt::Display| invalid(format!("failed to read the build context: {error}"));
+    let wrong = |error: &(dyn std::error::Error + 'static)| {
+        invalid(format!("failed to read the build context: {}", gantry_errdefs::chain(error)))
+    };
     let mut head = Vec::new();
     file.seek(SeekFrom::Start(0)).map_err(|e| wrong(&e))?;
     (&mut file).take(512).read_to_end(&mut head).map_err(|e| wrong(&e))?;
@@ -126,10 +134,11 @@ pub(crate) fn unpack(mut file: std::fs::File, folder: &Path) -> Result<bool, Sta
         std::io::copy(&mut file, &mut to).map_err(|e| wrong(&e))?;
         return Ok(false);
     }
-    let decoder = Decoder::new(file).map_err(|e| wrong(&e))?;
-    let mut reader = Reader::new(decoder);
     let root = Root::open(folder).map_err(|e| wrong(&e))?;
-    extract(&mut reader, &root, &ExtractOptions::default())
+    let room = Room::on_disk_of(&root).map_err(|e| wrong(&e))?;
+    let decoder = Decoder::new(file).map_err(|e| wrong(&e))?;
+    let mut reader = Reader::new(room.bound(decoder));
+    extract(&mut reader, &root, &ExtractOptions { room: Some(room), ..ExtractOptions::default() })
         .and_then(|done| done.refuse_links())
         .and_then(|_| reader.drain())
         .map_err(|e| wrong(&e))?;
@@ -153,5 +162,5 @@ pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>, Status> 
     if bytes.len() as u64 > DOCKERFILE_LIMIT {
         return Err(invalid(format!("{name} is larger than {DOCKERFILE_LIMIT} bytes")));
     }
-    String::from_utf8(bytes).map(Some).map_err(|_| invalid(format!("{name} is not UTF-8 text")))
+    gantry_dockerfile::text(bytes).map(Some).map_err(|error| invalid(format!("{name}: {error}")))
 }
