@@ -1,6 +1,6 @@
 #!/bin/bash
-# Programs that speak the wire of far storage, for the registry's tests: moto (S3, Google's XML) from PyPI, Azurite from
-# npm. What cannot be had is told, and the tests that want it are passed over.
+# Programs that speak the wire of far storage, for the registry's tests: moto (S3, Google's XML) and OpenStack's Swift and
+# Keystone from PyPI, Azurite from npm. What cannot be had is told, and the tests that want it are passed over.
 # usage: PATH=$PATH:$(tests/providers.sh FOLDER)
 set -uo pipefail
 
@@ -14,4 +14,10 @@ if [ ! -x "$folder/node_modules/.bin/azurite-blob" ]; then
     timeout 300 npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3 >&2 ||
         echo "azurite is not to be had: the registry on Azure is not tried" >&2
 fi
-echo "$folder/moto/bin:$folder/node_modules/.bin"
+if [ ! -x "$folder/openstack/openstack-here" ]; then
+    { python3 -m venv "$folder/openstack" && timeout 400 "$folder/openstack/bin/pip" install -q --disable-pip-version-check swift keystone keystonemiddleware &&
+        printf '#!/bin/sh\nexec %q %q "$@"\n' "$folder/openstack/bin/python" "$(realpath "$(dirname "$0")")/openstack_here.py" >"$folder/openstack/openstack-here" &&
+        chmod +x "$folder/openstack/openstack-here"; } >&2 ||
+        echo "Swift is not to be had: the registry on Swift is not tried" >&2
+fi
+echo "$folder/openstack:$folder/moto/bin:$folder/node_modules/.bin"

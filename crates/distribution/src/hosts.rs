@@ -4,6 +4,7 @@
 //! whoever wrote it meant something by it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use indexmap::IndexMap;
@@ -47,6 +48,8 @@ pub(crate) struct Host {
     pub trust: Trust,
     /// Whether anybody's certificate will do; where nothing is said, the engine's settings decide.
     pub unverified: Option<bool>,
+    /// How long a connection may take.
+    pub dial: Option<Duration>,
 }
 
 impl Host {
@@ -59,6 +62,7 @@ impl Host {
             headers: HeaderMap::new(),
             trust: Trust::default(),
             unverified: None,
+            dial: None,
         }
     }
 }
@@ -88,6 +92,7 @@ struct Settings {
     skip_verify: Option<bool>,
     header: IndexMap<String, OneOrMany<String>>,
     override_path: bool,
+    dial_timeout: Option<String>,
     #[serde(flatten)]
     unknown: IndexMap<String, toml::Value>,
 }
@@ -182,6 +187,7 @@ fn host(name: Option<&str>, settings: Settings, folder: &Path) -> Result<Host, S
         headers,
         trust,
         unverified: settings.skip_verify,
+        dial: settings.dial_timeout.as_deref().map(span).transpose()?,
     })
 }
 
@@ -195,6 +201,29 @@ fn address(name: &str, path_is_api: bool) -> Result<(String, String), String> {
     let path = uri.path().trim_end_matches('/');
     let api = if path_is_api || path.ends_with(API) { path.to_owned() } else { format!("{path}{API}") };
     Ok((format!("{scheme}://{authority}"), api))
+}
+
+/// A time span as Go writes it: `500ms`, `1m30s`.
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time span like 500ms or 10s");
+    let (mut rest, mut seconds) = (text.trim(), 0.0);
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.find(|c: char| c.is_alphabetic()).ok_or_else(wrong)?);
+        let end = behind.find(|c: char| !c.is_alphabetic()).unwrap_or(behind.len());
+        let factor = match &behind[..end] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        seconds += number.parse::<f64>().map_err(|_| wrong())? * factor;
+        rest = &behind[end..];
+    }
+    let span = Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
+    if span.is_zero() { Err(wrong()) } else { Ok(span) }
 }
 
 fn can(words: &[String]) -> Result<Can, String> {
@@ -241,6 +270,7 @@ skip_verify = false
 
 [host."mirror.example"]
   ca = "mirror.pem"
+  dial_timeout = "1m0.5s"
   client = [["a.cert", "a.key"], ["/b.pem", ""]]
   skip_verify = true
 
@@ -268,6 +298,8 @@ skip_verify = false
             [pair("/certs.d/x/a.cert", "/certs.d/x/a.key"), pair("/b.pem", "/b.pem")]
         );
         assert_eq!(hosts.before[1].unverified, Some(true));
+        let dials: Vec<_> = hosts.before.iter().map(|host| host.dial).collect();
+        assert_eq!(dials, [None, Some(Duration::from_millis(60_500)), None]);
         let both = "/certs.d/x/both.pem";
         assert_eq!(hosts.before[2].trust.identities, [pair(both, both)]);
     }
@@ -280,6 +312,8 @@ skip_verify = false
             ("[host.x.header]\n'a b' = 'c'", "is no header"),
             ("server = ", "TOML parse error"),
             ("ca = 5", "data did not match"),
+            ("dial_timeout = 'soon'", "is not a time span"),
+            ("dial_timeout = '0s'", "is not a time span"),
         ] {
             let said = Hosts::parse(text, Path::new("/")).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

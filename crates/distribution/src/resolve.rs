@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
@@ -83,6 +83,8 @@ pub(crate) struct Endpoint {
     pub headers: HeaderMap,
     /// What it may be asked.
     pub can: Can,
+    /// How long a connection may take; the usual time where nothing is said.
+    pub dial: Option<Duration>,
 }
 
 /// Settings, and TLS settings per host once they were needed.
@@ -113,7 +115,15 @@ impl Resolver {
             let host = base.split_once("://").map_or("", |(_, host)| host);
             let tls = self.tls(self.trust(host)?, self.insecure(host).await)?;
             let (api, standing) = (API.to_owned(), Standing::Mirror(domain.to_owned()));
-            endpoints.push(Endpoint { base, api, tls, standing, headers: HeaderMap::new(), can: Can::READ });
+            endpoints.push(Endpoint {
+                base,
+                api,
+                tls,
+                standing,
+                headers: HeaderMap::new(),
+                can: Can::READ,
+                dial: None,
+            });
         }
         endpoints.extend(self.own(domain, hosts.map(|hosts| hosts.server)).await?);
         Ok(endpoints)
@@ -168,7 +178,7 @@ impl Resolver {
         };
         let tls = self.tls(host.trust.clone().and(self.trust(name)?), unverified)?;
         let (api, headers) = (host.api.clone(), host.headers.clone());
-        Ok(Endpoint { base, api, tls, standing, headers, can: host.can })
+        Ok(Endpoint { base, api, tls, standing, headers, can: host.can, dial: host.dial })
     }
 
     /// Whether a host may be spoken to without verified TLS. Its name is looked up only when a network is configured

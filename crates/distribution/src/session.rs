@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use crate::auth::{Challenge, Credentials, Token, TokenAnswer};
 use crate::failure::{self, RegistryError};
 use crate::hosts::API;
-use crate::http::{Body, Client, HttpError, empty, full};
+use crate::http::{Body, Client, DialPatience, HttpError, empty, full};
 use crate::resolve::{Endpoint, Standing};
 
 /// A registry's "no" is never longer.
@@ -197,6 +197,9 @@ impl Session {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = call.headers.clone();
+        if let Some(patience) = self.endpoint.dial.filter(|_| same_host(url, &self.endpoint.base)) {
+            request.extensions_mut().insert(DialPatience(patience));
+        }
         if let Ok(agent) = HeaderValue::from_str(&self.agent) {
             request.headers_mut().insert(header::USER_AGENT, agent);
         }
@@ -372,9 +375,14 @@ pub(crate) async fn refusal(response: Response<Incoming>) -> RegistryError {
     }
 }
 
-/// How long a registry asks to wait; a date is not read, the usual pause does.
+/// How long a registry asks to wait: seconds, or until a date (RFC 9110, 10.2.3). One that is over is no wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let told = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = told.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(told).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 fn same_host(a: &str, b: &str) -> bool {
@@ -425,6 +433,19 @@ mod tests {
         assert_eq!(absolute("https://h/v2/a/x", "https://cdn/b"), "https://cdn/b");
         assert_eq!(absolute("https://h/v2/a/x", "y?z"), "https://h/v2/a/y?z");
         assert_eq!(absolute("https://h/v2/", "//cdn/b"), "https://cdn/b");
+    }
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_by_a_date() {
+        let told = |text: &str| {
+            retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]))
+        };
+        assert_eq!(told("7"), Some(Duration::from_secs(7)));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let wait = told(&soon).unwrap();
+        assert!((50..=100).contains(&wait.as_secs()), "{wait:?}");
+        assert_eq!(told("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(told("later"), None);
     }
 
     #[test]

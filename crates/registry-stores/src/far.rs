@@ -46,6 +46,8 @@ pub struct Far {
     pub(crate) root: String,
     /// Bytes of one part of an upload.
     pub(crate) part: u64,
+    /// Most parts of one upload.
+    pub(crate) parts_max: u64,
     pub(crate) runtime: Handle,
     /// Where this is, for messages.
     pub(crate) place: String,
@@ -141,7 +143,7 @@ impl Far {
     /// Copies a local file to `path`: it is there whole or not at all.
     pub fn upload(&self, file: &File, path: &str) -> io::Result<()> {
         let key = self.key(path)?;
-        self.runtime.block_on(upload::upload(&self.store, file, &key, self.part))
+        self.runtime.block_on(upload::upload(&self.store, file, &key, self.part, self.parts_max))
     }
 
     /// A URL by which anybody may get the object for a while; `None` when these credentials cannot sign.

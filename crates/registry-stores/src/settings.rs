@@ -1,4 +1,5 @@
-//! Docker's registry's settings of `storage.s3`, `storage.gcs` and `storage.azure`, as this library's.
+//! Docker's registry's settings of `storage.s3`, `storage.gcs` and `storage.azure`, as this library's; those of
+//! `storage.swift` are beside its driver.
 //!
 //! Without keys in the settings the credentials are the environment's: variables, instance metadata, workload
 //! identity, as the provider's own tools find them.
@@ -17,9 +18,11 @@ use tokio::runtime::Handle;
 
 use crate::connect::Connector;
 use crate::far::Far;
+use crate::swift;
+use crate::upload::PARTS_MAX;
 
 /// The drivers there are, as `storage` names them.
-pub const DRIVERS: &[&str] = &["s3", "gcs", "azure"];
+pub const DRIVERS: &[&str] = &["s3", "gcs", "azure", "swift"];
 
 /// Bytes of a part when nobody says: Docker's registry's.
 const PART: u64 = 10 << 20;
@@ -50,14 +53,15 @@ pub enum SettingsError {
     },
 }
 
-struct Settings<'a> {
+/// One driver's settings.
+pub(crate) struct Settings<'a> {
     driver: &'static str,
     map: &'a Map<String, Value>,
 }
 
 impl Settings<'_> {
     /// A setting as text; what is empty is not set.
-    fn text(&self, key: &str) -> Option<String> {
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
         let text = match self.map.get(key)? {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -67,23 +71,29 @@ impl Settings<'_> {
         (!text.is_empty()).then_some(text)
     }
 
-    fn needed(&self, key: &'static str) -> Result<String, SettingsError> {
+    pub(crate) fn needed(&self, key: &'static str) -> Result<String, SettingsError> {
         self.text(key).ok_or(SettingsError::Missing { driver: self.driver, key })
     }
 
-    fn flag(&self, key: &str, default: bool) -> bool {
+    pub(crate) fn flag(&self, key: &str, default: bool) -> bool {
         self.text(key).map_or(default, |text| text == "true")
     }
 
-    fn wrong(&self, err: impl ToString) -> SettingsError {
+    pub(crate) fn wrong(&self, err: impl ToString) -> SettingsError {
         SettingsError::Wrong { driver: self.driver, text: err.to_string() }
     }
 
     fn connector(&self) -> Result<Connector, SettingsError> {
-        let tls =
-            Tls::open(&Trust::default(), self.flag("skipverify", false)).map_err(|err| self.wrong(err))?;
+        let unverified = self.flag("skipverify", false) || self.flag("insecureskipverify", false);
+        let tls = Tls::open(&Trust::default(), unverified).map_err(|err| self.wrong(err))?;
         let client = Client::new(Proxies::from_environment());
         Ok(Connector { client, tls: Arc::new(tls), anonymous: self.flag("anonymous", false) })
+    }
+
+    /// Bytes of one part.
+    pub(crate) fn part(&self, default: u64) -> Result<u64, SettingsError> {
+        let Some(text) = self.text("chunksize") else { return Ok(default) };
+        text.parse().map_err(|_| self.wrong("chunksize is a number of bytes"))
     }
 
     fn far<S: ObjectStore + Signer>(
@@ -92,10 +102,6 @@ impl Settings<'_> {
         bucket: &str,
         signs: bool,
     ) -> Result<Far, SettingsError> {
-        let part = match self.text("chunksize") {
-            None => PART,
-            Some(text) => text.parse::<u64>().map_err(|_| self.wrong("chunksize is a number of bytes"))?,
-        };
         let root = self.text("rootdirectory").unwrap_or_default();
         let store = Arc::new(store);
         Ok(Far {
@@ -103,7 +109,8 @@ impl Settings<'_> {
             store,
             place: format!("{} {bucket}", self.driver),
             root: root.trim_matches('/').to_owned(),
-            part: part.max(PART_MIN),
+            part: self.part(PART)?.max(PART_MIN),
+            parts_max: PARTS_MAX,
             runtime: Handle::current(),
         })
     }
@@ -120,6 +127,10 @@ pub fn open(driver: &str, map: &Map<String, Value>) -> Result<Option<Far>, Setti
         "s3" => s3(&Settings { driver: "s3", map }).map(Some),
         "gcs" => gcs(&Settings { driver: "gcs", map }).map(Some),
         "azure" => azure(&Settings { driver: "azure", map }).map(Some),
+        "swift" => {
+            let settings = Settings { driver: "swift", map };
+            swift::open(&settings, settings.connector()?).map(Some)
+        }
         _ => Ok(None),
     }
 }

@@ -14,11 +14,11 @@ use crate::far::told;
 /// Parts under way at once: each is in memory.
 const AT_ONCE: usize = 4;
 /// Most parts of one object: below S3's 10,000.
-const PARTS_MAX: u64 = 9_000;
+pub(crate) const PARTS_MAX: u64 = 9_000;
 
 /// Bytes of one part, so that an object of `size` has few enough.
-fn part_size(size: u64, wanted: u64) -> u64 {
-    wanted.max(size.div_ceil(PARTS_MAX))
+fn part_size(size: u64, wanted: u64, most: u64) -> u64 {
+    wanted.max(size.div_ceil(most))
 }
 
 /// Uploads `file` to `key`. After a failure the far place is asked to forget the parts it has.
@@ -27,10 +27,11 @@ pub(crate) async fn upload(
     file: &File,
     key: &Path,
     wanted: u64,
+    most: u64,
 ) -> io::Result<()> {
     let mut from = fs::File::open(file)?;
     let size = from.metadata()?.len();
-    let part = part_size(size, wanted);
+    let part = part_size(size, wanted, most);
     if size <= part {
         let mut bytes = Vec::with_capacity(size as usize);
         from.read_to_end(&mut bytes)?;
@@ -85,8 +86,8 @@ mod tests {
 
     #[test]
     fn parts_grow_before_they_are_too_many() {
-        assert_eq!(part_size(100, 10), 10);
+        assert_eq!(part_size(100, 10, PARTS_MAX), 10);
         let terabyte = 1 << 40;
-        assert!(terabyte / part_size(terabyte, 10 << 20) <= PARTS_MAX);
+        assert!(terabyte / part_size(terabyte, 10 << 20, PARTS_MAX) <= PARTS_MAX);
     }
 }

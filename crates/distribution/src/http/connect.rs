@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 
 use super::{Body, Tls};
 
-/// How long to wait for a connection, TLS included.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a connection, TLS included, when nobody says.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no connection; the sentences are Go's.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,9 @@ pub(super) async fn connect(
     to: &Authority,
     via: Option<&Uri>,
     tls: &Arc<Tls>,
+    patience: Duration,
 ) -> Result<SendRequest<Body>, DialError> {
-    let opened = tokio::time::timeout(PATIENCE, open(https, to, via, tls)).await;
+    let opened = tokio::time::timeout(patience, open(https, to, via, tls)).await;
     opened.unwrap_or_else(|_| Err(DialError::Timeout(to.to_string())))
 }
 

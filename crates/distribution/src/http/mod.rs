@@ -92,6 +92,10 @@ struct Line {
 
 type Senders = HashMap<Line, Vec<SendRequest<Body>>>;
 
+/// An extension of a request: how long its connection may take, if it needs a new one.
+#[derive(Debug, Clone, Copy)]
+pub struct DialPatience(pub Duration);
+
 /// The client. Clones share connections.
 #[derive(Clone)]
 pub struct Client {
@@ -156,7 +160,8 @@ impl Client {
                 },
             }
         }
-        let mut sender = connect::connect(line.https, &line.to, line.via.as_ref(), tls).await?;
+        let patience = request.extensions().get::<DialPatience>().map_or(connect::PATIENCE, |told| told.0);
+        let mut sender = connect::connect(line.https, &line.to, line.via.as_ref(), tls, patience).await?;
         let sent = tokio::time::timeout(ANSWER_PATIENCE, sender.send_request(request)).await;
         let response = sent.map_err(|_| HttpError::Silent)?.map_err(HttpError::Broken)?;
         self.keep(line, sender);

@@ -43,6 +43,11 @@ swift:
     storage: swift
     swift_authurl: _env:OS_AUTH_URL
     swift_container: _env:OS_CONTAINER
+    swift_user: _env:OS_USERNAME
+    swift_password: _env:OS_PASSWORD
+    swift_tenant_name: _env:OS_TENANT_NAME
+    swift_region_name: _env:OS_REGION_NAME
+    storage_path: _env:STORAGE_PATH:/registry
 ";
 
 /// The file that `DOCKER_REGISTRY_CONFIG` names.

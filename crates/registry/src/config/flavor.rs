@@ -86,11 +86,13 @@ fn translated(flavor: &Value) -> Value {
             "swift",
             present([
                 ("authurl", text("swift_auth_url").or_else(|| text("swift_authurl"))),
-                ("username", text("swift_username")),
+                ("username", text("swift_user").or_else(|| text("swift_username"))),
                 ("password", text("swift_password")),
                 ("tenant", text("swift_tenant_name")),
                 ("container", text("swift_container")),
                 ("region", text("swift_region_name")),
+                ("authversion", text("swift_auth_version")),
+                ("prefix", text("storage_path")),
             ]),
         ),
         _ => (
@@ -175,6 +177,14 @@ prod:
         let prod = modernize(&old, &environment).unwrap();
         assert_eq!(prod["storage"], json!({"s3": {"bucket": "images", "rootdirectory": "/registry"}}));
         assert_eq!(prod["proxy"]["remoteurl"], "https://mirror.example");
+        let swift = tree::parse(
+            "dev:\n    storage: swift\n    storage_path: _env:STORAGE_PATH:/registry\n    swift_authurl: _env:OS_AUTH_URL\n    \
+             swift_container: images\n    swift_user: _env:OS_USERNAME\n    swift_tenant_name: _env:OS_TENANT_NAME\n",
+        );
+        let environment = |name: &str| (name == "OS_USERNAME").then(|| "ann".to_owned());
+        let swift = modernize(&swift.unwrap(), &environment).unwrap();
+        let expected = json!({"username": "ann", "container": "images", "prefix": "/registry"});
+        assert_eq!(swift["storage"]["swift"], expected);
         assert!(modernize(&old, &|name| (name == "SETTINGS_FLAVOR").then(|| "x".to_owned())).is_err());
     }
 

@@ -107,13 +107,8 @@ impl Place {
 }
 
 fn no_driver(name: &str) -> String {
-    match name {
-        "swift" => "storage driver swift is not part of this build. Swift's own S3 interface (s3api) serves as well: \
-                    use storage.s3 with regionendpoint"
-            .to_owned(),
-        _ => format!(
-            "storage driver {name} is not part of this build; there are: filesystem, {}",
-            gantry_registry_stores::DRIVERS.join(", ")
-        ),
-    }
+    format!(
+        "storage driver {name} is not part of this build; there are: filesystem, {}",
+        gantry_registry_stores::DRIVERS.join(", ")
+    )
 }

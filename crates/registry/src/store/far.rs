@@ -1,4 +1,4 @@
-//! Objects at a provider: S3, Google Cloud Storage, Azure. The keys are the paths, below the configured root.
+//! Objects at a provider: S3, Google Cloud Storage, Azure, Swift. The keys are the paths, below the configured root.
 //!
 //! Uploads under way stay on this machine until they are whole and verified; then they travel at once.
 

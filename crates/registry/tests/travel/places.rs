@@ -91,14 +91,18 @@ pub fn program(root: &Path) -> Program {
 
 /// Docker's own registry, where it is installed.
 pub fn dockers(dir: &Path) -> Option<Program> {
+    dockers_on(dir, &format!("filesystem: {{rootdirectory: {}}}", dir.join("docker").display()))
+}
+
+/// Docker's own registry on this storage.
+pub fn dockers_on(dir: &Path, storage: &str) -> Option<Program> {
     let binary =
         ["/usr/bin/docker-registry", "/usr/bin/registry"].iter().find(|path| Path::new(path).exists())?;
     // It does not say which port it got, so it is given one that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = dir.join("docker-registry.yml");
     let text = format!(
-        "version: 0.1\nlog: {{accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n",
-        dir.join("docker").display()
+        "version: 0.1\nlog: {{accesslog: {{disabled: true}}}}\nstorage:\n  {storage}\n  delete: {{enabled: true}}\n  redirect: {{disable: true}}\nhttp: {{addr: \"{address}\"}}\n"
     );
     std::fs::write(&config, text).unwrap();
     let child = Command::new(binary)

@@ -1,6 +1,7 @@
 //! Providers of far storage on this machine, where they are installed: each is a program that speaks the real wire.
 //!
-//! `moto_server` (PyPI `moto[server,s3]`) for S3 and Google, `azurite-blob` (npm `azurite`) for Azure.
+//! `moto_server` (PyPI `moto[server,s3]`) for S3 and Google, `azurite-blob` (npm `azurite`) for Azure, OpenStack's own
+//! Swift and Keystone (PyPI) for Swift.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -33,18 +34,28 @@ impl Drop for Ended {
     }
 }
 
-/// Starts a program, `None` where it is not installed. `PORT` in the arguments is a port that was free a moment ago.
-async fn started(program: &str, arguments: &[&str]) -> Option<(Ended, SocketAddr)> {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// Ports that were free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Starts a program, `None` where it is not installed. `PORT` in the arguments is the port of `address`.
+async fn started(program: &str, arguments: &[&str], address: SocketAddr) -> Option<(Ended, SocketAddr)> {
     let port = address.port().to_string();
     let arguments = arguments.iter().map(|argument| argument.replace("PORT", &port));
-    let spawned = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let spawned = Command::new(program)
+        .args(arguments)
+        // Swift's starter ends with it.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
     let Ok(child) = spawned else {
         eprintln!("{program} is not installed: that far storage is not tried");
         return None;
     };
     let child = Ended(child);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < deadline, "{program} does not listen");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -53,7 +64,7 @@ async fn started(program: &str, arguments: &[&str]) -> Option<(Ended, SocketAddr
 }
 
 pub async fn s3() -> Option<Provider> {
-    let (child, address) = started("moto_server", &["-H", "127.0.0.1", "-p", "PORT"]).await?;
+    let (child, address) = started("moto_server", &["-H", "127.0.0.1", "-p", "PORT"], free()).await?;
     let made = ask(address, "PUT", "/images", "", b"").await;
     assert!(made.contains(" 200 "), "{made}");
     let storage = format!(
@@ -86,7 +97,7 @@ pub async fn azure(directory: &Path) -> Option<Provider> {
         "--location",
         &location,
     ];
-    let (child, address) = started("azurite-blob", &arguments).await?;
+    let (child, address) = started("azurite-blob", &arguments, free()).await?;
     let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let version = "2021-08-06";
     let text = format!(
@@ -101,6 +112,52 @@ pub async fn azure(directory: &Path) -> Option<Provider> {
     assert!(made.contains(" 201 "), "{made}");
     let storage = format!(
         "azure: {{accountname: {ACCOUNT}, accountkey: \"{KEY}\", container: images, endpoint: \"http://{address}/{ACCOUNT}\"}}"
+    );
+    Some(Provider { _child: child, address, storage })
+}
+
+/// How somebody is let into Swift.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// TempAuth, and static large objects.
+    One,
+    /// TempAuth, on a Swift that has dynamic large objects only.
+    Dynamic,
+    /// Keystone's second version, in front of TempAuth. Keystone itself no longer speaks it.
+    Two,
+    /// Keystone.
+    Three,
+}
+
+/// OpenStack's Swift over `directory`, where an earlier one may have left something; the registry makes its container.
+pub async fn swift(directory: &Path, login: Login) -> Option<Provider> {
+    swift_at(directory, login, free()).await
+}
+
+pub async fn swift_at(directory: &Path, login: Login, address: SocketAddr) -> Option<Provider> {
+    let (folder, port, other) =
+        (directory.display().to_string(), address.port().to_string(), free().port().to_string());
+    let mut arguments = vec![folder.as_str(), &port];
+    match login {
+        Login::One => {}
+        Login::Dynamic => arguments.push("--dynamic"),
+        Login::Two => arguments.extend(["--second", &other]),
+        Login::Three => arguments.extend(["--keystone", &other]),
+    }
+    let (child, _) = started("openstack-here", &arguments, address).await?;
+    let who = match login {
+        Login::One | Login::Dynamic => {
+            format!("authurl: \"http://{address}/auth/v1.0\", username: \"test:tester\", secretkey: signs")
+        }
+        Login::Two => format!(
+            "authurl: \"http://127.0.0.1:{other}/v2.0\", username: tester, tenant: test, region: here"
+        ),
+        Login::Three => format!(
+            "authurl: \"http://127.0.0.1:{other}/v3\", username: tester, tenant: images, domain: Default, region: here, endpointtype: internal"
+        ),
+    };
+    let storage = format!(
+        "swift: {{{who}, password: testing, container: images, prefix: /deep/down, chunksize: 4194304}}"
     );
     Some(Provider { _child: child, address, storage })
 }

@@ -9,7 +9,8 @@ use gantry_registry::config::Config;
 
 use crate::hostile::ask;
 use crate::keeper::{Traveller, noise};
-use crate::providers;
+use crate::places;
+use crate::providers::{self, Login, Provider};
 
 async fn serve(directory: &Path, storage: &str, more: &str) -> Running {
     let text = format!(
@@ -113,6 +114,113 @@ async fn a_registry_lives_on_azure() {
     }
 }
 
+/// What is in the container, by Swift's own listing.
+async fn objects(provider: &Provider) -> Vec<String> {
+    let who = "X-Auth-User: test:tester\r\nX-Auth-Key: testing\r\n";
+    let passed = ask(provider.address, "GET", "/auth/v1.0", who, b"").await;
+    let header = |name: &str| {
+        let line =
+            passed.lines().find_map(|line| line.to_lowercase().starts_with(name).then(|| line.to_owned()));
+        line.unwrap().split_once(": ").unwrap().1.trim().to_owned()
+    };
+    let (token, storage) = (header("x-auth-token"), header("x-storage-url"));
+    let path = storage.splitn(4, '/').nth(3).unwrap().to_owned();
+    let listed =
+        ask(provider.address, "GET", &format!("/{path}/images"), &format!("X-Auth-Token: {token}\r\n"), b"")
+            .await;
+    listed.lines().filter(|line| line.starts_with("deep/")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_lives_on_swift_and_leaves_no_segment() {
+    for login in [Login::One, Login::Dynamic] {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(provider) = providers::swift(directory.path(), login).await else { return };
+        journey(&provider.storage, true).await;
+        let left = objects(&provider).await;
+        assert!(left.iter().any(|key| key.starts_with("deep/down/files/")), "{left:?}");
+        assert!(!left.iter().any(|key| key.contains("segments/")), "{left:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_logs_in_with_keystone() {
+    for login in [Login::Two, Login::Three] {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(provider) = providers::swift(directory.path(), login).await else { return };
+        journey(&provider.storage, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swift_that_forgot_its_tokens_is_logged_in_to_again() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let Some(provider) = providers::swift(there.path(), Login::One).await else { return };
+    let registry = serve(here.path(), &provider.storage, "").await;
+    let client = Traveller::new();
+    let image = client.image(&[noise(5, 9_000_000)]);
+    client.push(&format!("{}/a:1", registry.address()), &image).await.unwrap();
+    let address = provider.address;
+    drop(provider);
+    // Its parts die after it: what still answers is the old one.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let Some(_provider) = providers::swift_at(there.path(), Login::One, address).await else { return };
+    client.push(&format!("{}/a:2", registry.address()), &image).await.unwrap();
+    let pulled = Traveller::new().pull(&format!("{}/a:2", registry.address())).await.unwrap();
+    assert_eq!(pulled.manifest.digest, image);
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_swift_refuses_is_told_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(provider) = providers::swift(directory.path(), Login::One).await else { return };
+    let storage = provider.storage.replace("password: testing", "password: wrong");
+    let text = format!(
+        "storage:\n  {storage}\nhttp: {{addr: 127.0.0.1:0}}\ngantry: {{workdirectory: {}}}\n",
+        directory.path().display()
+    );
+    let started = gantry_registry::start(Config::from_text(&text, Vec::new()).unwrap()).await;
+    let said = started.err().unwrap().to_string();
+    assert!(said.contains("was refused: 401"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dockers_registry_and_ours_share_a_swift() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let Some(provider) = providers::swift(there.path(), Login::One).await else { return };
+    let Some(theirs) = places::dockers_on(here.path(), &provider.storage.replace(", secretkey: signs", ""))
+    else {
+        return;
+    };
+    let client = Traveller::new();
+    let (large, small) = (noise(7, 9_000_000), noise(8, 5_000));
+    let image = client.image(&[large.clone(), small]);
+    client.push(&format!("{}/theirs:1", theirs.address), &image).await.unwrap();
+    let registry = serve(here.path(), &provider.storage, "").await;
+    let pulled = Traveller::new().pull(&format!("{}/theirs:1", registry.address())).await.unwrap();
+    assert_eq!(pulled.manifest.digest, image);
+    let other = client.image(&[noise(9, 9_000_000)]);
+    client.push(&format!("{}/ours:1", registry.address()), &other).await.unwrap();
+    let pulled = Traveller::new().pull(&format!("{}/ours:1", theirs.address)).await.unwrap();
+    assert_eq!(pulled.manifest.digest, other);
+    // Its dynamic object goes with its segments.
+    assert!(objects(&provider).await.iter().any(|key| key.contains("/segments/")));
+    for (repository, tag) in [("theirs", "1"), ("ours", "1")] {
+        let gone =
+            ask(registry.address(), "DELETE", &format!("/v2/{repository}/manifests/{tag}"), "", b"").await;
+        assert!(gone.contains(" 202 "), "{gone}");
+    }
+    registry.stop().await;
+    drop(theirs);
+    let registry = serve(here.path(), &provider.storage, "").await;
+    let collected = ask(registry.address(), "GET", "/v2/_catalog", "", b"").await;
+    assert!(collected.contains("ours"), "{collected}");
+    registry.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_far_store_that_is_away_is_told_and_acknowledges_nothing() {
     let Some(provider) = providers::s3().await else { return };
@@ -131,9 +239,13 @@ async fn a_far_store_that_is_away_is_told_and_acknowledges_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_cannot_be_are_told_at_the_start() {
     for (storage, told) in [
-        ("swift: {authurl: \"http://x\"}", "s3api"),
+        ("swift: {authurl: \"http://x\"}", "storage.swift.container is not set"),
+        (
+            "swift: {container: a, authurl: \"http://x\", username: a, password: b, authversion: 7}",
+            "authversion is 1",
+        ),
         ("s3: {region: x}", "storage.s3.bucket is not set"),
-        ("oss: {}", "filesystem, s3, gcs, azure"),
+        ("oss: {}", "filesystem, s3, gcs, azure, swift"),
     ] {
         let text = format!("storage:\n  {storage}\nhttp: {{addr: 127.0.0.1:0}}\n");
         let Err(err) = gantry_registry::start(Config::from_text(&text, Vec::new()).unwrap()).await else {
