@@ -3,7 +3,7 @@
 through published ports, HTTP requests, ten thousand ports, names. Each engine has a network namespace of its own with one
 interface, 192.0.2.10, and another machine (192.0.2.20) on its cable. Needs root; uses iperf3, wrk and nginx where they are.
 
-  bench/network.py GANTRY [rounds]
+  bench/network.py GANTRY [rounds] [starts|ports|names|traffic|requests ...]      (all of it without a word)
 """
 import json
 import os
@@ -93,7 +93,18 @@ def iperf(where, address, port=5201):
 
 def wrk(where, url):
     told = where(f"wrk -t 1 -c 32 -d 3s {url}")
+    if "Non-2xx" in told or "Socket errors" in told:
+        raise RuntimeError(f"{url}: {told}")
     return float(next(line for line in told.splitlines() if "Requests/sec" in line).split()[1])
+
+
+def answers(where, url):
+    """Waits until somebody serves it."""
+    deadline = time.time() + 30
+    while where(f"curl -s -m 2 {url} || true") != "hello":
+        if time.time() > deadline:
+            raise RuntimeError(f"nobody answers at {url}")
+        time.sleep(0.05)
 
 
 def started(side, network):
@@ -171,7 +182,8 @@ def requests(sides, rounds, folder):
     for side in sides:
         side.run("--name", "web", "-p", "8080:80", *PROGRAMS, "-v", f"{folder}:/conf:ro", "--tmpfs", "/var/log/nginx",
                  "--tmpfs", "/var/lib/nginx", "busybox", "/usr/sbin/nginx", "-c", "/conf/nginx.conf")
-    time.sleep(1)
+        answers(side.host, f"http://{side.address('web')}/")
+        answers(side.other, f"http://{HOST}:8080/")
     compare("HTTP, host to the container's own address", "req/s", sides,
             lambda side: wrk(side.host, f"http://{side.address('web')}/"), rounds)
     for what, address in (("127.0.0.1", "127.0.0.1"), ("the host's address", HOST)):
@@ -182,9 +194,20 @@ def requests(sides, rounds, folder):
         side.remove("web")
 
 
+def measured(measure, programs, *given):
+    """Measures, where the programs it needs are there; else says so."""
+    missing = [name for name in programs if not shutil.which(name) and not os.path.exists(f"/usr/sbin/{name}")]
+    if missing:
+        print(f"{' and '.join(missing)} not installed: {' and '.join(programs)} measure nothing here", flush=True)
+    else:
+        measure(*given)
+
+
 def main():
     program = os.path.realpath(sys.argv[1])
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    words = sys.argv[2:]
+    rounds = int(words.pop(0)) if words and words[0].isdigit() else 5
+    asked = lambda part: not words or part in words
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     images = subprocess.run([f"{root}/tests/images.sh", f"{root}/.test-images", "busybox"], check=True, capture_output=True, text=True)
     client = shutil.which("docker") or program
@@ -201,23 +224,22 @@ def main():
     try:
         for side in sides:
             side.engine.run("load", "-i", images.stdout.strip())
-        for network in ("none", "bridge"):
-            compare(f"run -d, --network {network}", "ms", sides, lambda side: started(side, network), rounds * 3)
-        compare("run -d, bridge, 32 at once", "starts/s", sides, at_once, min(rounds, 3))
-        for what, inner in (("the same numbers", 20000), ("shifted", 40000)):
-            # Docker's engine starts a process a port and takes minutes: it is not asked.
-            compare(f"run -d -p of 10,000 UDP ports, {what}", "ms", sides[:1], lambda side: ten_thousand(side, inner), rounds)
-        rows = {side.name: names(side) for side in sides}
-        for at, what in enumerate(("median", "99th percentile", "slowest")):
-            show(f"a name asked at 127.0.0.11, {what} of 5,000", "ms", {name: [row[at]] for name, row in rows.items()})
-        if shutil.which("iperf3"):
-            traffic(sides, rounds)
-        else:
-            print("iperf3 is not installed: throughput is not measured")
-        if shutil.which("wrk") and os.path.exists("/usr/sbin/nginx"):
-            requests(sides, rounds, folder)
-        else:
-            print("wrk or nginx is not installed: requests are not measured")
+        if asked("starts"):
+            for network in ("none", "bridge"):
+                compare(f"run -d, --network {network}", "ms", sides, lambda side: started(side, network), rounds * 3)
+            compare("run -d, bridge, 32 at once", "starts/s", sides, at_once, min(rounds, 3))
+        if asked("ports"):
+            for what, inner in (("the same numbers", 20000), ("shifted", 40000)):
+                # Docker's engine starts a process a port and takes minutes: it is not asked.
+                compare(f"run -d -p of 10,000 UDP ports, {what}", "ms", sides[:1], lambda side: ten_thousand(side, inner), rounds)
+        if asked("names"):
+            rows = {side.name: names(side) for side in sides}
+            for at, what in enumerate(("median", "99th percentile", "slowest")):
+                show(f"a name asked at 127.0.0.11, {what} of 5,000", "ms", {name: [row[at]] for name, row in rows.items()})
+        if asked("traffic"):
+            measured(traffic, ("iperf3",), sides, rounds)
+        if asked("requests"):
+            measured(lambda *given: requests(*given, folder), ("wrk", "nginx", "curl"), sides, rounds)
     finally:
         for side in sides:
             side.stop()
