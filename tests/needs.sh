@@ -28,6 +28,7 @@ if [ "${1:-build}" = test ]; then
     want sshd openssh-server # images travel between engines by it
     want ssh openssh-client
     want curl curl
+    want dig bind9-dnsutils # asks our name server as people do
     want htpasswd apache2-utils
     want openssl openssl
     want jq jq

@@ -20,6 +20,10 @@ const PLAIN_UDP: usize = 512;
 pub const OK: u8 = 0;
 /// `SERVFAIL`.
 pub const FAILED: u8 = 2;
+/// `FORMERR`.
+pub const MALFORMED: u8 = 1;
+/// `NOTIMP`.
+pub const NOT_IMPLEMENTED: u8 = 4;
 /// `NXDOMAIN`.
 pub const NO_SUCH_NAME: u8 = 3;
 /// `REFUSED`.
@@ -106,10 +110,19 @@ impl Query {
         self.write(code, records, false)
     }
 
-    /// Writes an answer that fits a datagram for this asker; one that does not is marked as cut (TC), to be asked over TCP.
+    /// Writes an answer that fits a datagram for this asker; one that does not is marked as cut (TC), to be asked over TCP. It
+    /// has what fits all the same: not every resolver asks again.
     pub fn answer_datagram(&self, code: u8, records: &[Record]) -> Vec<u8> {
         let whole = self.write(code, records, false);
-        if whole.len() <= self.udp_size { whole } else { self.write(code, &[], true) }
+        let each = whole.len() - self.write(code, &[], false).len();
+        match records.len() {
+            count if count > 0 && whole.len() > self.udp_size => {
+                // All records of an answer are of one length.
+                let room = self.udp_size - (whole.len() - each).min(self.udp_size);
+                self.write(code, &records[..room * count / each], true)
+            }
+            _ => whole,
+        }
     }
 
     fn write(&self, code: u8, records: &[Record], cut: bool) -> Vec<u8> {
@@ -153,6 +166,24 @@ impl Query {
                 .get(HEADER..HEADER + self.question.len())
                 .is_some_and(|q| q.eq_ignore_ascii_case(&self.question))
     }
+}
+
+/// The answer to what is asked and cannot be read as a [`Query`]; none to answers, and to what has no header.
+pub fn refusal(bytes: &[u8]) -> Option<Vec<u8>> {
+    const ANSWER: u16 = 0x8000;
+    const OPCODE: u16 = 0x7800;
+    const WANTED: u16 = 0x0100;
+    let flags = u16_at(bytes, 2).filter(|flags| bytes.len() >= HEADER && flags & ANSWER == 0)?;
+    let read = name(bytes, HEADER).and_then(|(_, at)| u16_at(bytes, at + 2));
+    let code = match (flags & OPCODE, read) {
+        (0, None | Some(CLASS_IN)) => MALFORMED,
+        (0, Some(_)) => REFUSED,
+        _ => NOT_IMPLEMENTED,
+    };
+    let mut out = bytes[..2].to_vec();
+    out.extend((ANSWER | flags & (OPCODE | WANTED) | u16::from(code)).to_be_bytes());
+    out.resize(HEADER, 0);
+    Some(out)
 }
 
 /// The code of an answer by another server.
@@ -227,7 +258,23 @@ mod tests {
         let records = vec![Record::Address("10.0.0.2".parse().unwrap()); 64];
         let answer = query.answer_datagram(OK, &records);
         assert!(answer.len() <= 512 && answer[2] & 2 != 0);
+        assert_eq!(answer[7], 30, "as many as fit");
         assert!(query.answer(OK, &records).len() > 512);
+    }
+
+    #[test]
+    fn what_is_no_plain_question_is_refused_and_answers_are_not_answered() {
+        let mut asked = question(7, "web", A);
+        let refused = |bytes: &[u8]| refusal(bytes).map(|answer| code(&answer));
+        asked[2] |= 5 << 3;
+        assert_eq!(refused(&asked), Some(NOT_IMPLEMENTED), "an update");
+        let mut chaos = question(7, "version.bind", A);
+        *chaos.last_mut().unwrap() = 3;
+        assert_eq!(refused(&chaos), Some(REFUSED), "of another class");
+        assert_eq!(refused(&question(7, "web", A)[..14]), Some(MALFORMED));
+        asked[2] |= 0x80;
+        assert_eq!(refused(&asked), None);
+        assert_eq!(refused(&asked[..11]), None);
     }
 
     #[test]
@@ -254,6 +301,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_stumble(bytes: Vec<u8>) {
+            let _ = refusal(&bytes);
             if let Some(query) = Query::parse(&bytes) {
                 let _ = query.answer_datagram(NO_SUCH_NAME, &[]);
                 let _ = query.is_answered_by(&bytes);

@@ -133,7 +133,12 @@ async fn datagrams(socket: Arc<tokio::net::UdpSocket>, shared: Arc<Shared>) {
         // An error here is an earlier answer's (its asker is gone); there is always a next question.
         let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
         let bytes = &buffer[..length];
-        let Some(query) = Query::parse(bytes) else { continue };
+        let Some(query) = Query::parse(bytes) else {
+            if let Some(answer) = message::refusal(bytes) {
+                let _ = socket.send_to(&answer, from).await;
+            }
+            continue;
+        };
         if let Some((code, records)) = shared.own(&query) {
             let _ = socket.send_to(&query.answer_datagram(code, &records), from).await;
             continue;
@@ -163,10 +168,15 @@ async fn streams(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok(Ok(bytes)) = timeout(IDLE, forward::read_framed(&mut stream)).await {
-                let Some(query) = Query::parse(&bytes) else { break };
-                let answer = match shared.own(&query) {
-                    Some((code, records)) => query.answer(code, &records),
-                    None => shared.others(&query, &bytes, true).await,
+                let answer = match Query::parse(&bytes) {
+                    Some(query) => match shared.own(&query) {
+                        Some((code, records)) => query.answer(code, &records),
+                        None => shared.others(&query, &bytes, true).await,
+                    },
+                    None => match message::refusal(&bytes) {
+                        Some(answer) => answer,
+                        None => break,
+                    },
                 };
                 if forward::write_framed(&mut stream, &answer).await.is_err() {
                     break;

@@ -1,6 +1,7 @@
 //! Networks under the original client. Other machines are network namespaces on a cable to the engine's.
 
 mod by_hand;
+mod dig;
 mod flags;
 mod life;
 mod names;
