@@ -15,6 +15,9 @@ export PATH="$PATH:$(tests/providers.sh "$target/providers")"
 cargo build --locked -p gantry
 cargo test --locked --workspace --no-fail-fast
 
+# What is there of Docker's endpoints and commands and of Compose's attributes: implemented, refused and why, missing.
+cargo test --locked --quiet -p gantry-server -p gantry-cli -p gantry-compose-file --test coverage -- --nocapture --test-threads 1
+
 # The tests inside other people's clients: what passed once must pass. The suites and their images are kept in the target folder.
 # They wait by the clock in places: where one of their tests falls, the suite is asked once more.
 for suite in docker-py aiodocker bollard; do

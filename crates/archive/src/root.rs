@@ -54,6 +54,13 @@ impl Root {
         self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, 0)
     }
 
+    /// Opens the directory `path` if no symlink is on the way; `LOOP` where one is.
+    pub(crate) fn open_plain_dir(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        Ok(rustix::fs::openat2(&self.fd, os(relative(path)), flags, Mode::empty(), resolve)?)
+    }
+
     /// The status of `path`, not following a symlink at its end.
     pub fn lstat(&self, path: &[u8]) -> io::Result<Stat> {
         let fd = self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW, 0)?;

@@ -21,7 +21,7 @@ fn tar(members: &[(Entry, &[u8])]) -> Vec<u8> {
 }
 
 fn unpack(dir: &Path, members: &[(Entry, &[u8])], whiteouts: Whiteouts) -> Result<Extracted, Error> {
-    let options = ExtractOptions { whiteouts, ..ExtractOptions::default() };
+    let options = ExtractOptions { whiteouts, beside: true, ..ExtractOptions::default() };
     extract(&mut Reader::new(tar(members).as_slice()), &Root::open(dir).unwrap(), &options)
 }
 

@@ -387,7 +387,7 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 
 fn untar(input: impl Read, root: &Root, whiteouts: Whiteouts) -> Result<Extracted> {
     let mut reader = Reader::new(input);
-    let options = ExtractOptions { whiteouts, ..ExtractOptions::default() };
+    let options = ExtractOptions { whiteouts, beside: true, ..ExtractOptions::default() };
     let extracted = extract(&mut reader, root, &options)?;
     // What stands behind the end of the archive belongs to the layer's digest as well.
     reader.drain()?;
