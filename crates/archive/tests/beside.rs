@@ -94,7 +94,7 @@ proptest! {
     fn the_tree_is_the_same_with_a_thread_beside(members in members(), delete in any::<bool>()) {
         let bytes = archive(&members);
         let whiteouts = if delete { Whiteouts::Delete } else { Whiteouts::Plain };
-        let (alone, done_alone) = unpacked(&bytes, whiteouts.clone(), false);
+        let (alone, done_alone) = unpacked(&bytes, whiteouts, false);
         let (beside, done_beside) = unpacked(&bytes, whiteouts, true);
         prop_assert_eq!(done_alone.is_some(), done_beside.is_some());
         if let (Some(one), Some(two)) = (done_alone, done_beside) {

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -22,19 +23,28 @@ use crate::{Entry, Error, Kind, Reader, Result};
 
 /// Larger files are copied piece by piece where they are read.
 const LARGEST: u64 = 256 << 10;
-/// Files under way: with their largest size, what memory they may take.
-const WAITING: usize = 32;
+/// So many bytes or files go over at once: a hand-over wakes a thread, which costs more than a small file does.
+const FULL_BYTES: usize = 256 << 10;
+const FULL_FILES: usize = 64;
+/// Batches under way: with what one can hold, the memory they may take.
+const WAITING: usize = 4;
 
-/// A file whose contents are in memory.
+/// A file whose contents are in its batch.
 struct File {
     entry: Entry,
     parent: Arc<OwnedFd>,
     name: Vec<u8>,
+    contents: Range<usize>,
+}
+
+#[derive(Default)]
+struct Batch {
+    files: Vec<File>,
     contents: Vec<u8>,
 }
 
 enum Order {
-    Write(Box<File>),
+    Write(Batch),
     /// Answer when all before is written.
     Answer,
 }
@@ -43,6 +53,9 @@ enum Order {
 pub(super) struct Beside {
     orders: SyncSender<Order>,
     answers: Receiver<Result<Vec<String>>>,
+    /// Batches that were written, to be filled again.
+    spare: Receiver<Batch>,
+    batch: Batch,
     /// What was handed over since the last answer.
     names: HashSet<Vec<u8>>,
 }
@@ -52,13 +65,29 @@ pub(super) struct Writer<'a> {
     attributes: Attributes<'a>,
     orders: Receiver<Order>,
     answers: Sender<Result<Vec<String>>>,
+    spare: Sender<Batch>,
 }
 
 /// Both ends.
 pub(super) fn pair(attributes: Attributes<'_>) -> (Beside, Writer<'_>) {
     let (orders, taken) = sync_channel(WAITING);
     let (told, answers) = channel();
-    (Beside { orders, answers, names: HashSet::new() }, Writer { attributes, orders: taken, answers: told })
+    let (emptied, spare) = channel();
+    let beside = Beside { orders, answers, spare, batch: Batch::default(), names: HashSet::new() };
+    (beside, Writer { attributes, orders: taken, answers: told, spare: emptied })
+}
+
+impl Beside {
+    fn is_full(&self) -> bool {
+        self.batch.contents.len() >= FULL_BYTES || self.batch.files.len() >= FULL_FILES
+    }
+
+    /// Gives the batch away. `false` when the other hand has ended, and said why.
+    fn give(&mut self) -> bool {
+        let next = self.spare.try_recv().unwrap_or_default();
+        let batch = std::mem::replace(&mut self.batch, next);
+        self.orders.send(Order::Write(batch)).is_ok()
+    }
 }
 
 impl Writer<'_> {
@@ -67,7 +96,7 @@ impl Writer<'_> {
         let mut warnings = Vec::new();
         for order in &self.orders {
             let answer = match order {
-                Order::Write(file) => match self.write(&file, &mut warnings) {
+                Order::Write(batch) => match self.write_all(batch, &mut warnings) {
                     Ok(()) => continue,
                     Err(error) => Err(error),
                 },
@@ -81,7 +110,18 @@ impl Writer<'_> {
         }
     }
 
-    fn write(&self, file: &File, warnings: &mut Vec<String>) -> Result<()> {
+    fn write_all(&self, mut batch: Batch, warnings: &mut Vec<String>) -> Result<()> {
+        for file in batch.files.drain(..) {
+            let contents = &batch.contents[file.contents.clone()];
+            self.write(&file, contents, warnings)?;
+        }
+        batch.contents.clear();
+        // Nobody fills it again when the archive is at its end.
+        let _last = self.spare.send(batch);
+        Ok(())
+    }
+
+    fn write(&self, file: &File, contents: &[u8], warnings: &mut Vec<String>) -> Result<()> {
         let (name, parent) = (file.name.as_slice(), &*file.parent);
         let base = split(name).1;
         let fd = match new_file(parent, base) {
@@ -92,7 +132,7 @@ impl Writer<'_> {
             other => other,
         };
         let fd = fd.map_err(Error::file("making", name))?;
-        let mut rest = file.contents.as_slice();
+        let mut rest = contents;
         while !rest.is_empty() {
             match rustix::io::write(&fd, rest) {
                 Ok(n) => rest = &rest[n..],
@@ -119,23 +159,25 @@ impl Unpacker<'_> {
             return Ok(Some(entry));
         }
         let Some(beside) = &mut self.beside else { return Ok(Some(entry)) };
-        let mut contents = vec![0; usize::try_from(entry.size).expect("it is small")];
-        let mut filled = 0;
+        let start = beside.batch.contents.len();
+        let end = start + usize::try_from(entry.size).expect("it is small");
+        beside.batch.contents.resize(end, 0);
+        let mut filled = start;
         loop {
-            let (_, n) = archive.read_extent(&mut contents[filled..])?;
+            let (_, n) = archive.read_extent(&mut beside.batch.contents[filled..])?;
             if n == 0 {
                 break;
             }
             filled += n;
         }
         self.done.bytes += entry.size;
-        let file = File { entry, parent: Arc::clone(&place.fd), name: name.to_vec(), contents };
         beside.names.insert(name.to_vec());
-        match beside.orders.send(Order::Write(Box::new(file))) {
-            Ok(()) => Ok(None),
-            // It has ended, and said why.
-            Err(_) => self.settle().map(|()| None),
+        let parent = Arc::clone(&place.fd);
+        beside.batch.files.push(File { entry, parent, name: name.to_vec(), contents: start..end });
+        if beside.is_full() && !beside.give() {
+            self.settle()?;
         }
+        Ok(None)
     }
 
     /// Whether a member of this name is under way.
@@ -163,7 +205,7 @@ impl Unpacker<'_> {
         }
         beside.names.clear();
         // When it has ended, its last answer waits.
-        let _ended = beside.orders.send(Order::Answer);
+        let _ended = beside.give() && beside.orders.send(Order::Answer).is_ok();
         let warnings = beside.answers.recv().expect("it answers before it ends")?;
         self.done.warnings.extend(warnings);
         Ok(())
