@@ -77,6 +77,7 @@ impl ImageStore {
                 }
                 // They name the plain layer.
                 (record.manifest, record.index) = (None, None);
+                record.companions.clear();
                 tx.put(RECORDS, id, &record)?;
             }
             Ok::<_, Error>(())

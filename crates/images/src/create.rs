@@ -13,6 +13,8 @@ pub struct CreateOptions {
     pub manifest: Option<Digest>,
     /// The index that manifest was chosen from; must be a blob here.
     pub index: Option<Digest>,
+    /// What else that index names and is here: kept as long as the image.
+    pub companions: Vec<Digest>,
     /// It was made here, by commit or build.
     pub built_here: bool,
 }
@@ -42,6 +44,10 @@ impl ImageStore {
                 layers: layers.clone(),
                 parent: options.parent.clone().or(old.parent),
                 manifest: options.manifest.clone().or(old.manifest),
+                companions: match options.index {
+                    Some(_) => options.companions.clone(),
+                    None => old.companions,
+                },
                 index: options.index.clone().or(old.index),
                 last_tagged_ns: old.last_tagged_ns,
                 built_here: options.built_here || old.built_here,

@@ -24,6 +24,10 @@ pub struct Record {
     /// The index that manifest was chosen from, a blob here; what its repository digest names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<Digest>,
+    /// Everything else that index names, blobs here: attestations, other platforms' documents and layers. Empty where only
+    /// this image came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Digest>,
     /// When it last got a name, nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_tagged_ns: Option<i64>,
@@ -48,8 +52,14 @@ pub struct Layer {
 }
 
 impl Record {
+    /// The index, where all that it names is here: the image can go with it.
+    pub fn whole(&self) -> Option<&Digest> {
+        self.index.as_ref().filter(|_| !self.companions.is_empty())
+    }
+
     /// Every blob the image needs, its config not counted.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
-        self.layers.iter().map(|layer| &layer.blob).chain(&self.manifest).chain(&self.index)
+        let own = self.layers.iter().map(|layer| &layer.blob);
+        own.chain(&self.manifest).chain(&self.index).chain(&self.companions)
     }
 }

@@ -1,7 +1,9 @@
 use gantry_names::{Digest, ImageId, Platform, Reference};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::store::Catalog;
-use crate::{Error, Image, ImageStore, Result};
+use crate::store::{Catalog, MAX_DOCUMENT, parse_config};
+use crate::{CreateOptions, Error, Image, ImageStore, Layer, Result};
 
 impl ImageStore {
     /// The image of this name: a tag, a digest, an id or the beginning of one, in Docker's order: a whole 64-digit id
@@ -17,6 +19,9 @@ impl ImageStore {
         if let Some(wanted) = platform {
             let found = image.config.platform();
             if !fits(&found, wanted) {
+                if let Some(other) = self.sibling(&image, wanted)? {
+                    return Ok(other);
+                }
                 return Err(Error::Platform {
                     name: Reference::parse(name).map_or_else(|_| name.to_owned(), |r| r.familiar()),
                     found: found.to_string(),
@@ -26,6 +31,66 @@ impl ImageStore {
         }
         Ok(image)
     }
+
+    /// The image of another platform that is kept under the same index.
+    fn sibling(&self, image: &Image, wanted: &Platform) -> Result<Option<Image>> {
+        let Some(index) = image.record.whole() else { return Ok(None) };
+        let index: Index = self.document(index)?;
+        let fitting = |entry: &&Entry| entry.platform.as_ref().is_some_and(|found| fits(found, wanted));
+        let Some(entry) = index.manifests.iter().find(fitting) else { return Ok(None) };
+        let manifest: Manifest = self.document(&entry.digest)?;
+        let id = ImageId(manifest.config.digest.clone());
+        if let Ok(known) = self.get(&id) {
+            return Ok(Some(known));
+        }
+        // A prune took its record, and its blobs are here all the same.
+        let config = self.inner.content.read(&id.0, MAX_DOCUMENT)?;
+        let parsed = parse_config(id.as_str(), &config)?;
+        let layers = manifest.layers.into_iter().zip(parsed.diff_ids()).map(|(layer, diff_id)| Layer {
+            diff_id: diff_id.clone(),
+            blob: layer.digest,
+            media_type: layer.media_type,
+            blob_size: layer.size,
+            // Known when it is unpacked.
+            size: 0,
+        });
+        let options = CreateOptions { manifest: Some(entry.digest.clone()), ..CreateOptions::default() };
+        let id = self.create(&config, layers.collect(), &options)?;
+        self.get(&id).map(Some)
+    }
+
+    fn document<T: DeserializeOwned>(&self, digest: &Digest) -> Result<T> {
+        let bytes = self.inner.content.read(digest, MAX_DOCUMENT)?;
+        Ok(serde_json::from_slice(&bytes).map_err(std::io::Error::other)?)
+    }
+}
+
+/// An index, as far as it is looked into.
+#[derive(Debug, Deserialize)]
+struct Index {
+    manifests: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    digest: Digest,
+    platform: Option<Platform>,
+}
+
+/// A manifest, as far as it is looked into.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    config: Blob,
+    layers: Vec<Blob>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+    size: u64,
 }
 
 /// An image that names no variant fits every variant of its architecture.

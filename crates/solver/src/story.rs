@@ -206,6 +206,15 @@ impl<'a> Story<'a> {
             _ => code(error.class()),
         };
         let status = Status::new(code, sentence(&error.cause));
+        if let Cause::Exit(failed) = &*error.cause
+            && let (Some(state), Some(digest)) = (&failed.state, self.digest(error.step))
+        {
+            let text = format!(
+                "The step's state is kept: gantry build debug, or docker run --rm -it {}\n",
+                state.0.short()
+            );
+            self.job.log.output(&digest, 2, text.into_bytes());
+        }
         self.ended(error.step, &status.message);
         for step in self.unfinished() {
             self.ended(step, "context canceled");

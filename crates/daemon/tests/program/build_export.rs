@@ -102,6 +102,121 @@ fn two_platforms_and_what_is_said_of_them_are_one_index() {
 }
 
 #[test]
+fn the_store_keeps_what_was_built_whole_and_pushes_it_whole() {
+    let Some(engine) = engine() else { return };
+    let registry = Registry::start();
+    let files = [("Dockerfile", SMALL), ("f-amd64", "amd"), ("f-arm64", "arm")];
+    let folder = context(&engine, "context", &files);
+    let name = registry.image("team/whole:1");
+    build(
+        &engine,
+        &["--platform", "linux/amd64,linux/arm64", "--provenance", "mode=max", "-t", &name, &folder],
+    )
+    .ok();
+    let of = |platform: &str| {
+        engine.docker(["image", "inspect", "--platform", platform, "-f", "{{.Architecture}}", &name]).ok()
+    };
+    assert_eq!((of("linux/amd64"), of("linux/arm64")), ("amd64".into(), "arm64".into()));
+    // The other platform's image has no name of its own, and a prune does not take what the name stands for.
+    engine.docker(["image", "prune", "-f"]).ok();
+    engine.docker(["buildx", "prune", "-af"]).ok();
+    assert_eq!(of("linux/arm64"), "arm64");
+    engine.docker(["push", "-q", &name]).ok();
+    let seen = engine.docker(["buildx", "imagetools", "inspect", &name]).ok();
+    assert!(seen.contains("linux/arm64") && seen.contains("linux/amd64"), "{seen}");
+    assert!(seen.contains("attestation-manifest"), "{seen}");
+    engine
+        .docker(["create", "--name", "other", "--network", "none", "--platform", "linux/arm64", &name, "x"])
+        .ok();
+    engine.docker(["cp", "other:/f", &engine.path("f").display().to_string()]).ok();
+    assert_eq!(fs::read_to_string(engine.path("f")).unwrap(), "arm");
+    engine.docker(["rm", "other"]).ok();
+    // One platform of it, by itself.
+    let single = registry.image("team/single:1");
+    engine.docker(["tag", &name, &single]).ok();
+    engine.docker(["push", "-q", "--platform", "linux/arm64", &single]).ok();
+    let seen = engine.docker(["buildx", "imagetools", "inspect", "--raw", &single]).ok();
+    assert!(seen.contains("\"layers\"") && !seen.contains("\"manifests\""), "{seen}");
+    // An attestation that somebody asked for is kept for an image of one platform as well.
+    let one = registry.image("team/one:1");
+    build(&engine, &["--provenance", "mode=max", "-t", &one, &folder]).ok();
+    engine.docker(["push", "-q", &one]).ok();
+    let told =
+        engine.docker(["buildx", "imagetools", "inspect", &one, "--format", "{{json .Provenance}}"]).ok();
+    assert!(told.contains("buildType"), "{told}");
+    // When the name goes, all of it goes.
+    let blobs = || fs::read_dir(engine.path("data/content/blobs/sha256")).map_or(0, Iterator::count);
+    let before = blobs();
+    engine.docker(["rmi", "-f", &name, &single, &one]).ok();
+    engine.docker(["image", "prune", "-af"]).ok();
+    engine.docker(["buildx", "prune", "-af"]).ok();
+    assert!(blobs() < before, "{before} blobs are still {}", blobs());
+}
+
+/// A file system where emulators of other machines' programs are registered.
+struct Emulator(tempfile::TempDir);
+
+impl Emulator {
+    /// One for 64-bit ARM from the distribution's package; none where the kernel or the package has none.
+    fn register(engine: &Engine) -> Option<Emulator> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/emulator.sh");
+        let said = Command::new(script).arg(engine.path("emulator")).output().unwrap();
+        if !said.status.success() {
+            eprintln!("skipped: {}", String::from_utf8_lossy(&said.stderr));
+            return None;
+        }
+        let at = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "binfmt_misc", "binfmt_misc"]).arg(at.path()).status();
+        if !mounted.unwrap().success() {
+            eprintln!("skipped: this kernel has no binfmt_misc");
+            return None;
+        }
+        let emulator = Emulator(at);
+        let program = engine.path("emulator/qemu-aarch64").display().to_string();
+        // The magic of its ELF files; F: opened now, so that it is there in every root.
+        let rule = format!(
+            ":{}:M::\\x7f\\x45\\x4c\\x46\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{program}:F",
+            Emulator::NAME
+        );
+        fs::write(emulator.0.path().join("register"), rule).unwrap();
+        Some(emulator)
+    }
+
+    const NAME: &str = "gantry-test-aarch64";
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may never have been registered.
+        let _gone = fs::write(self.0.path().join(Emulator::NAME), "-1").is_ok();
+        assert!(Command::new("umount").arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+#[test]
+fn a_step_of_another_machine_says_what_it_needs_and_runs_with_it() {
+    let Some(engine) = engine() else { return };
+    let text = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox uname -m > /arch\"]\n";
+    let folder = context(&engine, "context", &[("Dockerfile", text)]);
+    let Some(emulator) = Emulator::register(&engine) else { return };
+    fs::copy(engine.path("emulator/busybox"), format!("{folder}/busybox")).unwrap();
+    let out = engine.path("out");
+    let to = out.display().to_string();
+    let args = ["--platform", "linux/arm64", "--no-cache", "-o", &to, &folder];
+    build(&engine, &args).ok();
+    assert_eq!(fs::read_to_string(out.join("arch")).unwrap().trim(), "aarch64");
+    drop(emulator);
+    // Whoever has an emulator of their own on this machine is not asked again.
+    let said = build(&engine, &args);
+    if said.code != 0 {
+        for word in ["exec format error", "the image is for linux/arm64", "binfmt_misc"] {
+            assert!(said.stderr.contains(word), "{word:?} is not in {}", said.stderr);
+        }
+    }
+}
+
+#[test]
 fn packages_of_an_image_are_listed() {
     let Some(engine) = engine() else { return };
     let status =

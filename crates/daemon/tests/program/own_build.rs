@@ -19,6 +19,17 @@ fn build(engine: &Engine, args: &[&str], prepare: impl FnOnce(&mut Command)) -> 
     }
 }
 
+fn own(engine: &Engine, args: &[&str]) -> Said {
+    let mut command = Command::new(gantry());
+    command.arg("-H").arg(engine.host()).args(args).stdin(Stdio::null());
+    let output = command.env("DOCKER_CONFIG", engine.path("client")).output().unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
 fn folder(engine: &Engine, name: &str, files: &[(&str, &str)]) -> String {
     let folder = engine.path(name);
     fs::create_dir_all(&folder).unwrap();
@@ -144,6 +155,25 @@ fn a_step_that_the_cache_had_not_says_which_input_differed() {
     })
     .stdout;
     assert!(told.contains(" ---> Not cached: changed: files f\n"), "{told}");
+}
+
+#[test]
+fn the_state_of_a_failed_step_is_entered() {
+    let engine = Engine::start();
+    let none = own(&engine, &["build", "debug"]).failed();
+    assert!(none.contains("no state of a failed step is kept here"), "{none}");
+    let text = "FROM busybox\nENV A=b\nRUN echo half done > /state; exit 3\n";
+    let at = folder(&engine, "site", &[("Dockerfile", text)]);
+    let told = build(&engine, &["--progress", "plain", &at], |_| ()).failed();
+    assert!(told.contains("The step's state is kept: gantry build debug"), "{told}");
+    assert_eq!(own(&engine, &["build", "debug", "--list"]).ok().lines().count(), 1);
+    let said = own(&engine, &["build", "debug", "sh", "-c", "cat /state; echo $A; exit 4"]);
+    assert_eq!((said.code, said.stdout.as_str()), (4, "half done\nb\n"), "{said:?}");
+    assert!(said.stderr.contains("RUN echo half done > /state; exit 3"), "{said:?}");
+    // Nobody asked for it: nothing is kept.
+    engine.docker(["image", "prune", "-af", "--filter", "label=gantry.build.failed"]).ok();
+    build(&engine, &["--force-rm", &at], |_| ()).failed();
+    assert_eq!(own(&engine, &["build", "debug", "--list"]).ok(), "");
 }
 
 #[test]

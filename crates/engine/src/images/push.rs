@@ -40,6 +40,7 @@ impl Engine {
 
     async fn push_all(&self, request: PushRequest, progress: &mpsc::Sender<Progress>) -> Result<()> {
         let PushRequest { reference, platform, auth } = request;
+        let whole = platform.is_none();
         if reference.digest().is_some() {
             return Err(Error::Invalid("cannot push a digest reference".to_owned()));
         }
@@ -48,17 +49,17 @@ impl Engine {
         let _gone = progress.send(message(Event::status(status))).await;
         let (images, asked) = (self.inner.images.clone(), reference.clone());
         let chosen = blocking(move || {
-            let chosen = choose(&images, &asked)?;
-            // One image is one platform here: another one is refused before anything is sent.
-            for (reference, _) in chosen.iter().filter(|_| platform.is_some()) {
-                images.inspect(&reference.familiar(), platform.as_ref())?;
+            let mut chosen = choose(&images, &asked)?;
+            // A platform that is not here is refused before anything is sent.
+            for (reference, id) in chosen.iter_mut().filter(|_| platform.is_some()) {
+                *id = images.inspect(&reference.familiar(), platform.as_ref())?.id;
             }
             Ok::<_, Error>(chosen)
         })
         .await?;
         let credentials = credentials(auth);
         for (reference, id) in chosen {
-            self.push_one(&reference, id, &credentials, progress).await?;
+            self.push_one(&reference, id, whole, &credentials, progress).await?;
             self.image_event(&reference.familiar(), "push", &reference.familiar());
         }
         Ok(())
@@ -68,6 +69,7 @@ impl Engine {
         &self,
         reference: &Reference,
         id: ImageId,
+        whole: bool,
         credentials: &Credentials,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<()> {
@@ -96,6 +98,12 @@ impl Engine {
             sources: &sources,
             label: &label,
         };
+        if let Some(index) = image.record.whole().filter(|_| whole) {
+            // With its attestations and the other platforms, as it was built.
+            push.manifest = index;
+            let pushed = registries.push(&push).await?;
+            return self.pushed(reference, &id, &pushed, progress).await;
+        }
         let pushed = match image.record.manifest.as_ref().filter(|kept| **kept != ours) {
             None => registries.push(&push).await?,
             Some(kept) => {

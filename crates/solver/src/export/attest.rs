@@ -44,6 +44,8 @@ struct Provenance {
 pub(super) struct Attests {
     provenance: Option<Provenance>,
     sbom: bool,
+    /// Not only where an image leaves for a registry, which is what clients ask for of themselves.
+    insisted: bool,
 }
 
 /// What a statement is about.
@@ -59,6 +61,11 @@ impl Attests {
         self.provenance.is_none() && !self.sbom
     }
 
+    /// Whether somebody asked for one by a flag.
+    pub(super) fn is_insisted(&self) -> bool {
+        self.insisted
+    }
+
     /// Reads `attest:provenance` and `attest:sbom` of a frontend's attributes.
     pub(super) fn read(attrs: &BTreeMap<String, String>) -> Result<Attests, Status> {
         let mut attests = Attests::default();
@@ -72,6 +79,7 @@ impl Attests {
             if fields.get("disabled").is_some_and(|value| *value == "true") {
                 continue;
             }
+            attests.insisted |= fields.get("inline-only").is_none_or(|value| *value != "true");
             match kind {
                 "sbom" => {
                     if let Some(generator) = fields.get("generator") {

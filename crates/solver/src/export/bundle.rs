@@ -140,6 +140,12 @@ impl Bundle {
         self.parts.iter().flat_map(|part| part.layers.clone()).collect()
     }
 
+    /// Every blob of it.
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        let documents = self.documents.iter().map(|bytes| Digest::sha256_of(bytes));
+        documents.chain(self.layers().into_iter().map(|layer| layer.blob)).collect()
+    }
+
     /// Its documents.
     pub(super) fn documents(&self) -> &[Vec<u8>] {
         &self.documents

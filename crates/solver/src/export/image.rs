@@ -8,6 +8,7 @@ use gantry_images::CreateOptions;
 use gantry_names::{Digest, ImageId, Platform, Reference};
 use serde_json::json;
 
+use super::attest::Attests;
 use super::bundle::Bundle;
 use super::{Response, credentials, describe, names, says_yes};
 use crate::Inner;
@@ -32,7 +33,9 @@ pub(super) async fn export(
     let push = says_yes(exporter, "push");
     let work = job.work("exporting to image");
     // Documents of their own are made for what travels, and where the store's usual ones are not what is wanted.
-    let documents = push || outcomes.len() != 1 || exporter.attrs.keys().any(|name| is_special(name));
+    let attested = Attests::read(&request.frontend_attrs)?.is_insisted();
+    let special = exporter.attrs.keys().any(|name| is_special(name));
+    let documents = push || attested || special || outcomes.len() != 1;
     if !documents {
         let exported = make(inner, &work, exporter, outcomes).await;
         return work.ended(exported);
@@ -89,6 +92,8 @@ async fn bundled(
             built_here: true,
             manifest: Some(part.manifest.clone()),
             index: (number == named && part.manifest != digest).then(|| digest.clone()),
+            // The name stands for all of it: that of this machine is what runs, and a push sends the whole.
+            companions: if number == named { bundle.digests() } else { Vec::new() },
             ..CreateOptions::default()
         };
         let (images, config, layers) =

@@ -98,7 +98,7 @@ pub(crate) async fn solve(
         pull: options.pull,
         squash: false,
         caller: client,
-        keep_failed: false,
+        keep_failed: options.keep_failed,
         epoch: options.epoch,
         rewrite_timestamp: job.wishes.rewrite_timestamp,
         inline_cache: options.inline_cache || job.wishes.inline_cache,

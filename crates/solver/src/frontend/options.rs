@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) inline_cache: bool,
     /// Steps say why the cache had them not.
     pub(crate) explain: bool,
+    /// The state of a step that failed is kept.
+    pub(crate) keep_failed: bool,
     /// A question about the Dockerfile instead of a build.
     pub(crate) question: Option<String>,
 }
@@ -89,12 +91,16 @@ impl Wish {
 /// Steps are to say which input was new; ours alone, in the shape that every client can give.
 const EXPLAIN: &str = "BUILDKIT_EXPLAIN";
 
+/// The state of a step that failed is kept, to be entered; ours alone as well.
+const KEEP_FAILED: &str = "BUILDKIT_KEEP_FAILED";
+
 /// Arguments that speak to the builder, not to the Dockerfile.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "BUILDKIT_CACHE_MOUNT_NS",
     "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
     "BUILDKIT_DOCKERFILE_CHECK",
     EXPLAIN,
+    KEEP_FAILED,
     "BUILDKIT_INLINE_BUILDINFO_ATTRS",
     "BUILDKIT_INLINE_CACHE",
     "BUILDKIT_MULTI_PLATFORM",
@@ -155,6 +161,7 @@ impl Options {
             epoch: text("build-arg:SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()),
             inline_cache: text("build-arg:BUILDKIT_INLINE_CACHE").is_some_and(says_yes),
             explain: text(&format!("build-arg:{EXPLAIN}")).is_some_and(says_yes),
+            keep_failed: text(&format!("build-arg:{KEEP_FAILED}")).is_some_and(says_yes),
             question: text("requestid").map(str::to_owned),
         })
     }

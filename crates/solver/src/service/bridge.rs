@@ -88,7 +88,7 @@ pub(super) async fn call(inner: &Arc<Inner>, call: Call) {
             .await;
         }
         "NewContainer" | "ExecProcess" | "ReleaseContainer" => {
-            let text = "a container in a build's state is not opened over this door: `gantry build debug` enters a failed step";
+            let text = "a container in a build's state is not opened over this door: with --build-arg BUILDKIT_KEEP_FAILED=1 `gantry build debug` enters a failed step";
             call.reply.answer(Err::<(), _>(Status::new(Code::Unimplemented, text))).await;
         }
         _ => unknown(call).await,

@@ -31,7 +31,8 @@ pub static RUN: Command = Command {
     ..COMMAND
 };
 
-async fn run(s: &Session, m: &Matches) -> Outcome {
+/// Runs what flags and words name.
+pub(crate) async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut spec = read(s, m, "run")?;
     let client = s.client()?;
     let detach = m.on("detach");

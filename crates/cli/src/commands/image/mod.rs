@@ -3,6 +3,7 @@
 pub mod build;
 mod check;
 pub mod copy;
+mod debug;
 pub mod history;
 pub mod import;
 pub mod inspect;

@@ -3,7 +3,7 @@
 mod classic;
 mod modern;
 
-use super::check;
+use super::{check, debug};
 use crate::command::{Arity, COMMAND, Command, Names, entry};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, list, switch, text};
@@ -74,7 +74,7 @@ pub static BUILD: Command = Command {
     flags: &[FLAGS],
     arity: Arity::Exactly(1),
     names: Names::Files,
-    below: &[entry(&["check"], &check::CHECK)],
+    below: &[entry(&["check"], &check::CHECK), entry(&["debug"], &debug::DEBUG)],
     work: work!(run),
     ..COMMAND
 };

@@ -64,8 +64,11 @@ pub fn of(s: &Session, m: &Matches) -> Result<BTreeMap<String, String>, Failure>
             attrs.insert(format!("build-arg:{name}"), value);
         }
     }
+    if !m.on("force-rm") {
+        // For `build debug`. As an argument it does no harm to an engine that does not know it.
+        attrs.insert("build-arg:BUILDKIT_KEEP_FAILED".into(), "1".into());
+    }
     if m.on("explain") {
-        // As an argument it does no harm to an engine that does not know it.
         attrs.insert("build-arg:BUILDKIT_EXPLAIN".into(), "1".into());
     }
     if m.on("no-cache") {
