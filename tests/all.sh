@@ -28,6 +28,9 @@ done
 # The registry against its specification's suite; it needs Go to be built, once.
 REGISTRY="$target/debug/gantry registry" tests/conformance/registry.sh "$target/providers" || [ $? -eq 77 ]
 
+# The files that compose-spec's loader is tested with, by Docker Compose 2 and by ours; they come as a Go module.
+tests/conformance/compose-files.py "$target/debug/gantry" "$(tests/compose-v2.sh .test-images)" || [ $? -eq 77 ]
+
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10

@@ -13,8 +13,7 @@ pub(crate) fn check(project: &mut Project, tree: &Node) -> Result<(), Problems> 
         told.service(project, service);
     }
     for (name, secret) in &project.secrets {
-        let unsaid = matches!(secret.source, Source::Unsaid | Source::Content(_)) && secret.driver.is_empty();
-        if unsaid {
+        if matches!(secret.source, Source::Unsaid | Source::Content(_)) {
             let message = format!(
                 "secret {name:?} must declare either `file` or `environment`: invalid compose project"
             );

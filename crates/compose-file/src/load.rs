@@ -249,6 +249,12 @@ impl Loader<'_> {
     pub(crate) fn joined(&self, base: Node, document: Node) -> Result<Node, Problems> {
         let mut whole = merge::merge(base, document, &[])?;
         unique::enforce(&mut whole, &[])?;
+        if self.strictness() == Strictness::Strict {
+            let missing = schema::missing(&whole);
+            if !missing.is_empty() {
+                return Err(missing.into());
+            }
+        }
         canonical::canonical(&mut whole, &[], self.strictness())?;
         omit_empty(&mut whole);
         // The long form shows duplicates that the short one hides, as of a range of ports.

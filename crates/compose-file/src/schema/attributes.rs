@@ -3,7 +3,9 @@
 //! Source: the Compose specification's schema.
 
 use super::Field;
-use super::Shape::{self, Any, Either, Fields, Integer, List, Map, Number, Optional, Switch, Text, Word};
+use super::Shape::{
+    self, Any, Either, Fields, Integer, List, Map, Needed, Number, Optional, Size, Switch, Text, Word,
+};
 
 const TEXTS: Shape = List(&Text);
 /// One string or several.
@@ -19,7 +21,8 @@ const MOUNT_KIND: Shape = Word(&["bind", "volume", "tmpfs", "cluster", "npipe", 
 const NAME_ONLY: Shape = Fields(&[("name", Text)]);
 const EXTERNAL: Shape = Either(&[Switch, NAME_ONLY]);
 
-const ULIMITS: Shape = Map(&Either(&[Integer, Fields(&[("hard", Integer), ("soft", Integer)])]));
+const ULIMITS: Shape =
+    Map(&Either(&[Integer, Fields(&[("hard", Needed(&Integer)), ("soft", Needed(&Integer))])]));
 
 const GRANT: Shape = Either(&[
     Text,
@@ -61,6 +64,15 @@ const BUILD: Shape = Either(&[
 const PAIRS_OF_LISTS: Shape = Either(&[Map(&TEXT_OR_LIST), TEXTS]);
 
 const DEVICES_WANTED: Shape = List(&Fields(&[
+    ("capabilities", Needed(&TEXTS)),
+    ("count", Text),
+    ("device_ids", TEXTS),
+    ("driver", Text),
+    ("options", PAIRS),
+]));
+
+/// The short way to them, which may leave out what they are to be capable of.
+const GPUS_WANTED: Shape = List(&Fields(&[
     ("capabilities", TEXTS),
     ("count", Text),
     ("device_ids", TEXTS),
@@ -114,7 +126,7 @@ const DEPLOY: Shape = Optional(&Fields(&[
 ]));
 
 const HOOK: Shape = Fields(&[
-    ("command", TEXT_OR_LIST),
+    ("command", Needed(&TEXT_OR_LIST)),
     ("user", Text),
     ("privileged", Switch),
     ("working_dir", Text),
@@ -123,7 +135,7 @@ const HOOK: Shape = Fields(&[
 const HOOKS: Shape = List(&HOOK);
 
 pub(super) const MODEL: Shape =
-    Fields(&[("name", Text), ("model", Text), ("context_size", Integer), ("runtime_flags", TEXTS)]);
+    Fields(&[("name", Text), ("model", Needed(&Text)), ("context_size", Integer), ("runtime_flags", TEXTS)]);
 const MODEL_OF_SERVICE: Shape = Optional(&Fields(&[("endpoint_var", Text), ("model_var", Text)]));
 
 const RATES: Shape = List(&Fields(&[("path", Text), ("rate", Text)]));
@@ -131,7 +143,7 @@ const RATES: Shape = List(&Fields(&[("path", Text), ("rate", Text)]));
 const MOUNT: Shape = Either(&[
     Text,
     Fields(&[
-        ("type", MOUNT_KIND),
+        ("type", Needed(&MOUNT_KIND)),
         ("source", Text),
         ("target", Text),
         ("read_only", Switch),
@@ -141,12 +153,12 @@ const MOUNT: Shape = Either(&[
             Fields(&[
                 ("propagation", Text),
                 ("create_host_path", Switch),
-                ("recursive", Text),
-                ("selinux", Text),
+                ("recursive", Word(&["enabled", "disabled", "writable", "readonly"])),
+                ("selinux", Word(&["z", "Z"])),
             ]),
         ),
         ("volume", Fields(&[("labels", PAIRS), ("nocopy", Switch), ("subpath", Text)])),
-        ("tmpfs", Fields(&[("size", Text), ("mode", Number)])),
+        ("tmpfs", Fields(&[("size", Size), ("mode", Number)])),
         ("image", Fields(&[("subpath", Text)])),
     ]),
 ]);
@@ -193,7 +205,7 @@ pub(super) const SERVICE: &[Field] = &[
     ),
     ("cap_add", TEXTS),
     ("cap_drop", TEXTS),
-    ("cgroup", Text),
+    ("cgroup", Word(&["host", "private"])),
     ("cgroup_parent", Text),
     ("command", COMMAND),
     ("configs", List(&GRANT)),
@@ -212,7 +224,7 @@ pub(super) const SERVICE: &[Field] = &[
         "depends_on",
         Either(&[
             TEXTS,
-            Map(&Fields(&[("restart", Switch), ("required", Switch), ("condition", CONDITION)])),
+            Map(&Fields(&[("restart", Switch), ("required", Switch), ("condition", Needed(&CONDITION))])),
         ]),
     ),
     ("deploy", DEPLOY),
@@ -223,8 +235,8 @@ pub(super) const SERVICE: &[Field] = &[
             List(&Fields(&[
                 ("ignore", TEXT_OR_LIST),
                 ("include", TEXT_OR_LIST),
-                ("path", Text),
-                ("action", ACTION),
+                ("path", Needed(&Text)),
+                ("action", Needed(&ACTION)),
                 ("target", Text),
                 ("exec", HOOK),
                 ("initial_sync", Switch),
@@ -232,7 +244,10 @@ pub(super) const SERVICE: &[Field] = &[
         )])),
     ),
     ("device_cgroup_rules", TEXTS),
-    ("devices", List(&Either(&[Text, Fields(&[("source", Text), ("target", Text), ("permissions", Text)])]))),
+    (
+        "devices",
+        List(&Either(&[Text, Fields(&[("source", Needed(&Text)), ("target", Text), ("permissions", Text)])])),
+    ),
     ("dns", TEXT_OR_LIST),
     ("dns_opt", TEXTS),
     ("dns_search", TEXT_OR_LIST),
@@ -242,7 +257,10 @@ pub(super) const SERVICE: &[Field] = &[
         "env_file",
         Either(&[
             Text,
-            List(&Either(&[Text, Fields(&[("path", Text), ("format", Text), ("required", Switch)])])),
+            List(&Either(&[
+                Text,
+                Fields(&[("path", Needed(&Text)), ("format", Text), ("required", Switch)]),
+            ])),
         ]),
     ),
     ("environment", PAIRS),
@@ -250,7 +268,7 @@ pub(super) const SERVICE: &[Field] = &[
     ("extends", Either(&[Text, Fields(&[("service", Text), ("file", Text)])])),
     ("external_links", TEXTS),
     ("extra_hosts", PAIRS_OF_LISTS),
-    ("gpus", Either(&[Text, DEVICES_WANTED])),
+    ("gpus", Either(&[Word(&["all"]), GPUS_WANTED])),
     ("group_add", TEXTS),
     (
         "healthcheck",
@@ -291,7 +309,7 @@ pub(super) const SERVICE: &[Field] = &[
     ("pre_stop", HOOKS),
     ("privileged", Switch),
     ("profiles", TEXTS),
-    ("provider", Fields(&[("type", Text), ("options", Any)])),
+    ("provider", Fields(&[("type", Needed(&Text)), ("options", Any)])),
     ("pull_policy", Text),
     ("pull_refresh_after", Text),
     ("read_only", Switch),

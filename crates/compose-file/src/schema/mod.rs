@@ -30,6 +30,10 @@ pub(crate) enum Shape {
     Either(&'static [Shape]),
     /// Nothing, or this.
     Optional(&'static Shape),
+    /// An attribute that a mapping cannot do without, once all files are joined.
+    Needed(&'static Shape),
+    /// A size: a whole number that is not negative, or a string.
+    Size,
 }
 
 /// An attribute's name and shape.
@@ -37,7 +41,7 @@ pub(crate) type Field = (&'static str, Shape);
 
 mod attributes;
 
-use Shape::{Any, Either, Fields, Integer, List, Map, Number, Optional, Switch, Text, Word};
+use Shape::{Any, Either, Fields, Integer, List, Map, Needed, Number, Optional, Size, Switch, Text, Word};
 use attributes::{CONFIG, FILE, MODEL, NETWORK, SECRET, SERVICE, VOLUME};
 
 /// Checks a whole file (today's form, with `services:`), variables already put in: the first thing that is wrong.
@@ -58,6 +62,45 @@ pub(crate) fn problems_of_service(service: &Node, name: &str, strict: Strictness
     let mut checker = Checker { strict, problems: Vec::new() };
     checker.shape(service, &Fields(SERVICE), &format!("services.{name}"));
     checker.problems
+}
+
+/// What joined files leave out that cannot be left out.
+pub(crate) fn missing(file: &Node) -> Vec<FileError> {
+    let mut told = Vec::new();
+    absent(file, &FILE, "", &mut told);
+    told
+}
+
+fn absent(node: &Node, wanted: &Shape, path: &str, told: &mut Vec<FileError>) {
+    match (wanted, &node.value) {
+        (Optional(inner) | Needed(inner), _) => absent(node, inner, path, told),
+        (List(inner), Value::List(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                absent(item, inner, &format!("{path}[{index}]"), told);
+            }
+        }
+        (Map(inner), Value::Map(map)) => {
+            map.iter().for_each(|entry| absent(&entry.value, inner, &below(path, &entry.key), told));
+        }
+        (Fields(fields), Value::Map(map)) => {
+            for (name, wanted) in *fields {
+                match map.get(name) {
+                    Some(value) => absent(value, wanted, &below(path, name), told),
+                    None if matches!(wanted, Needed(_)) => {
+                        let message = format!("{} missing property '{name}'", shown(path));
+                        told.push(FileError::new(&node.at, message));
+                    }
+                    None => {}
+                }
+            }
+        }
+        (Either(shapes), value) => {
+            if let Some(wanted) = shapes.iter().find(|wanted| takes(wanted, value)) {
+                absent(node, wanted, path, told);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The shape at a path of the attributes' list, such as `service.ports[]` or `network.ipam`.
@@ -99,7 +142,7 @@ pub(crate) fn within(shape: Shape, name: &str) -> Option<Shape> {
 fn inside(shape: Shape, seek: &dyn Fn(Shape) -> Option<Shape>) -> Option<Shape> {
     match shape {
         Either(shapes) => shapes.iter().find_map(|shape| inside(*shape, seek)),
-        Optional(inner) => inside(*inner, seek),
+        Optional(inner) | Needed(inner) => inside(*inner, seek),
         other => seek(other),
     }
 }
@@ -120,7 +163,13 @@ impl Checker {
         }
         match (wanted, &node.value) {
             (Any, _) | (Optional(_), Value::Null) | (Text, Value::Scalar { .. }) => {}
-            (Optional(inner), _) => self.shape(node, inner, path),
+            (Optional(inner) | Needed(inner), _) => self.shape(node, inner, path),
+            (Size, Value::Scalar { text, plain }) => {
+                let number = text.parse::<f64>().ok().filter(|_| *plain);
+                if number.is_some_and(|number| number < 0.0 || number.fract() != 0.0) {
+                    self.tell(&node.at, format!("{} must be a size, not {text}", shown(path)));
+                }
+            }
             (Integer, Value::Scalar { text, .. }) if integer(text).is_some() => {}
             (Number, Value::Scalar { text, .. })
                 if text.parse::<f64>().is_ok() || integer(text).is_some() => {}
@@ -183,9 +232,9 @@ impl Checker {
 fn takes(wanted: &Shape, value: &Value) -> bool {
     match (wanted, value) {
         (Any, _) | (Optional(_), Value::Null) => true,
-        (Optional(inner), value) => takes(inner, value),
+        (Optional(inner) | Needed(inner), value) => takes(inner, value),
         (Either(shapes), value) => shapes.iter().any(|wanted| takes(wanted, value)),
-        (Text | Integer | Number | Word(_), Value::Scalar { .. }) => true,
+        (Text | Integer | Number | Word(_) | Size, Value::Scalar { .. }) => true,
         (Switch, Value::Scalar { text, .. }) => switch(text).is_some(),
         (List(_), Value::List(_)) | (Map(_) | Fields(_), Value::Map(_)) => true,
         _ => false,
@@ -195,6 +244,7 @@ fn takes(wanted: &Shape, value: &Value) -> bool {
 fn name_of(shape: &Shape) -> &'static str {
     match shape {
         Text | Word(_) => "a string",
+        Size => "a size",
         Integer => "an integer",
         Number => "a number",
         Switch => "a boolean",
@@ -202,7 +252,7 @@ fn name_of(shape: &Shape) -> &'static str {
         List(_) => "a list",
         Map(_) | Fields(_) => "a mapping",
         Either(shapes) => shapes.first().map_or("a value", name_of),
-        Optional(inner) => name_of(inner),
+        Optional(inner) | Needed(inner) => name_of(inner),
     }
 }
 
