@@ -3,24 +3,34 @@
 
 use std::collections::BTreeMap;
 
-use crate::project::{Data, Duration, NetworkMode, Project, Service};
+use crate::project::{Data, Duration, NetworkMode, Project, Service, Size, Source};
 use crate::short;
 use crate::tree::{Map, Node, Value};
 
 type Object = BTreeMap<String, Data>;
 
 /// Attributes that the hash takes apart from the others, or leaves out.
-const APART: [&str; 9] =
-    ["networks", "links", "network_mode", "ipc", "pid", "volumes_from", "scale", "env_file", "extends"];
+const APART: [&str; 13] = [
+    "networks",
+    "links",
+    "network_mode",
+    "ipc",
+    "pid",
+    "volumes_from",
+    "scale",
+    "env_file",
+    "extends",
+    "secrets",
+    "configs",
+    "deploy",
+    "pull_policy",
+];
 /// Attributes whose form in the hash is not known here, or that docker-compose 1.29 does not have.
-const UNKNOWN: [&str; 22] = [
+const UNKNOWN: [&str; 16] = [
     "annotations",
     "attach",
-    "blkio_config",
     "cgroup",
-    "configs",
     "credential_spec",
-    "deploy",
     "develop",
     "device_requests",
     "gpus",
@@ -28,11 +38,8 @@ const UNKNOWN: [&str; 22] = [
     "models",
     "post_start",
     "pre_stop",
-    "profiles",
     "provider",
-    "pull_policy",
     "pull_refresh_after",
-    "secrets",
     "use_api_socket",
     "uts",
     "volume_driver",
@@ -47,7 +54,7 @@ pub(crate) fn text(project: &Project, name: &str, image_id: Option<&str>) -> Opt
     whole.insert("image_id".to_owned(), image);
     whole.insert("options".to_owned(), Data::Map(options(project, service, written)?));
     whole.insert("links".to_owned(), links(service));
-    whole.insert("secrets".to_owned(), Data::List(Vec::new()));
+    whole.insert("secrets".to_owned(), Data::List(secrets(project, written)));
     whole.insert("volumes_from".to_owned(), volumes_from(service));
     whole.insert("ipc_mode".to_owned(), namespace(&service.ipc)?);
     let networks = networks(project, written);
@@ -70,8 +77,9 @@ fn options(project: &Project, service: &Service, written: &Map) -> Option<Object
     if !project.first_era {
         options.insert("volumes".to_owned(), Data::List(Vec::new()));
     }
-    for entry in written.iter().filter(|entry| !APART.contains(&entry.key.as_str())) {
-        if UNKNOWN.contains(&entry.key.as_str()) || entry.key.starts_with("x-") {
+    let counts = |key: &str| !APART.contains(&key) && !key.starts_with("x-");
+    for entry in written.iter().filter(|entry| counts(&entry.key)) {
+        if UNKNOWN.contains(&entry.key.as_str()) {
             return None;
         }
         options.insert(entry.key.clone(), option(project, service, &entry.key, &entry.value)?);
@@ -79,7 +87,75 @@ fn options(project: &Project, service: &Service, written: &Map) -> Option<Object
     if written.get("environment").is_some() || written.get("env_file").is_some() {
         options.insert("environment".to_owned(), Data::Map(environment(service, written)));
     }
+    if let Some(deploy) = written.get("deploy").and_then(Node::as_map) {
+        deployed(deploy, &mut options);
+    }
     Some(options)
+}
+
+/// What a single engine makes of `deploy`, under the names of the attributes that were there before it.
+fn deployed(deploy: &Map, options: &mut Object) {
+    let below = |map: Option<&Node>, key: &str| map?.as_map()?.get(key).map(old);
+    let policy = deploy.get("restart_policy");
+    if policy.is_some() {
+        let condition =
+            below(policy, "condition").map_or_else(|| "any".to_owned(), |c| crate::scalar::print(&c));
+        let name = match condition.as_str() {
+            "any" => "always",
+            "none" => "no",
+            other => other,
+        };
+        let count = below(policy, "max_attempts").unwrap_or(Data::Integer(0));
+        let restart = [("Name".to_owned(), word(name)), ("MaximumRetryCount".to_owned(), count)];
+        options.insert("restart".to_owned(), Data::Map(Object::from(restart)));
+    }
+    let resources = deploy.get("resources").and_then(Node::as_map);
+    let limits = resources.and_then(|map| map.get("limits"));
+    if limits.is_some() {
+        options.insert("mem_limit".to_owned(), below(limits, "memory").unwrap_or(Data::Null));
+        if let Some(cpus) = below(limits, "cpus").and_then(|cpus| crate::scalar::print(&cpus).parse().ok()) {
+            options.insert("cpus".to_owned(), Data::Number(cpus));
+        }
+    }
+    let reservations = resources.and_then(|map| map.get("reservations"));
+    if reservations.is_some() {
+        options.insert("mem_reservation".to_owned(), below(reservations, "memory").unwrap_or(Data::Null));
+        let devices = reservations.and_then(|node| node.as_map()?.get("devices")?.as_list());
+        if let Some(devices) = devices.filter(|devices| !devices.is_empty()) {
+            options.insert("device_requests".to_owned(), Data::List(devices.iter().map(device).collect()));
+        }
+    }
+}
+
+fn device(node: &Node) -> Data {
+    let Data::Map(mut device) = old(node) else { return old(node) };
+    if matches!(device.get("count"), Some(Data::Text(_))) {
+        device.insert("count".to_owned(), Data::Integer(-1));
+    }
+    if let Some(capabilities) = device.remove("capabilities") {
+        device.insert("capabilities".to_owned(), Data::List(vec![capabilities]));
+    }
+    Data::Map(device)
+}
+
+/// The secrets that are files here, each as it is written and where it is.
+fn secrets(project: &Project, written: &Map) -> Vec<Data> {
+    let listed = written.get("secrets").and_then(Node::as_list).unwrap_or_default();
+    let secret = |node: &Node| {
+        let parts = match node.as_map() {
+            None => [old(node), Data::Null, Data::Null, Data::Null, Data::Null, Data::Null],
+            Some(map) => ["source", "target", "uid", "gid", "mode", "name"]
+                .map(|key| map.get(key).map_or(Data::Null, old)),
+        };
+        let file = match &project.secrets.get(&crate::scalar::print(&parts[0]))?.source {
+            Source::External => return None,
+            Source::File(path) => word(path),
+            _ => Data::Null,
+        };
+        let parts = ("secret".to_owned(), Data::List(parts.to_vec()));
+        Some(Data::Map(Object::from([parts, ("file".to_owned(), file)])))
+    };
+    listed.iter().filter_map(secret).collect()
 }
 
 fn option(project: &Project, service: &Service, key: &str, node: &Node) -> Option<Data> {
@@ -93,6 +169,7 @@ fn option(project: &Project, service: &Service, key: &str, node: &Node) -> Optio
             Node::of_map([("condition", Node::of_text("service_started", at))], at)
         })),
         "healthcheck" => healthcheck(node)?,
+        "blkio_config" => throttled(node),
         "restart" => restart(&node.printed()),
         "security_opt" => Data::List(each(node, |node| {
             let text = node.printed();
@@ -180,8 +257,58 @@ fn ports(node: &Node) -> Option<Vec<Data>> {
     Some(read.into_iter().map(port).collect())
 }
 
-/// Short volumes alone: the long form has a shape of its own.
+/// Rates in bytes and in operations, as numbers.
+fn throttled(node: &Node) -> Data {
+    let Data::Map(mut all) = old(node) else { return old(node) };
+    for (key, rates) in all.iter_mut().filter(|(key, _)| key.starts_with("device_")) {
+        let Data::List(rates) = rates else { continue };
+        for rate in rates {
+            let Data::Map(rate) = rate else { continue };
+            let text = rate.get("rate").map(crate::scalar::print).unwrap_or_default();
+            let number = match key.ends_with("_bps") {
+                true => Size::parse(&text).map_or(0, |size| size.0),
+                false => text.parse().unwrap_or_default(),
+            };
+            rate.insert("rate".to_owned(), Data::Integer(number));
+        }
+    }
+    Data::Map(all)
+}
+
+/// The long form: what is said of the mount, and the options of its kind.
+fn mount(project: &Project, map: &Map) -> Option<Data> {
+    let kind = map.get("type")?.printed();
+    let mut mount = Object::new();
+    for key in ["type", "source", "target", "read_only", "consistency", &kind] {
+        let Some(value) = map.get(key).map(old) else { continue };
+        let empty = match &value {
+            Data::Null | Data::Switch(false) => true,
+            Data::Text(text) => text.is_empty(),
+            Data::Map(map) => map.is_empty(),
+            _ => false,
+        };
+        if !empty {
+            mount.insert(key.to_owned(), value);
+        }
+    }
+    if let Some(Data::Text(source)) = mount.get("source") {
+        let home = project.environment.get("HOME").map(String::as_str);
+        let source = match kind.as_str() {
+            "volume" => project.volumes.get(source)?.name.clone(),
+            "bind" if source.starts_with(['.', '~']) => {
+                crate::relative::Ground { folder: &project.working_dir, home }.path(source)
+            }
+            _ => crate::path::clean(source),
+        };
+        mount.insert("source".to_owned(), word(&source));
+    }
+    Some(Data::Map(mount))
+}
+
 fn volume(project: &Project, node: &Node) -> Option<Data> {
+    if let Some(map) = node.as_map() {
+        return mount(project, map);
+    }
     let text = node.as_text()?;
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
