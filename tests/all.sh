@@ -31,7 +31,11 @@ REGISTRY="$target/debug/gantry registry" tests/conformance/registry.sh "$target/
 # The files that compose-spec's loader is tested with, by Docker Compose 2 and by ours; they come as a Go module.
 tests/conformance/compose-files.py "$target/debug/gantry" "$(tests/compose-v2.sh .test-images)" || [ $? -eq 77 ]
 
+# Projects go from docker-compose 1.29 and 2 to ours and back, with every attribute, and no container is made anew.
+tests/compose-takeover.py "$target/debug/gantry" .test-images/busybox.tar "$(tests/compose-v2.sh .test-images)"
+
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10
 tests/reliability/starve.py
+tests/reliability/interrupt.py --rounds 20

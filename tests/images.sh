@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes real images from the distribution's packages, as docker-archives that any engine loads: no registry needed.
-# usage: tests/images.sh FOLDER [busybox] [debian]        (default: busybox)
+# usage: tests/images.sh FOLDER [busybox] [debian] [debian-with]        (default: busybox)
 set -euo pipefail
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -32,6 +32,15 @@ debian() { # 120 MB and more: the distribution's own base system
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$folder/debian.layer"
     python3 "$here/archive.py" "$folder/debian.tar" debian:latest '["bash"]' "$folder/debian.layer"
     rm "$folder/debian.layer"
+}
+
+debian-with() { # the same, with the packages that the light examples install: they are then built without a network
+    mmdebstrap --variant=minbase --mode=root --format=tar --quiet --dpkgopt='path-exclude=/usr/share/man/*' \
+        --include=python3-minimal,libpython3-stdlib,python3-redis,redis-server,haproxy \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --aptopt='Acquire::Languages "none"' \
+        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$folder/debian-with.layer"
+    python3 "$here/archive.py" "$folder/debian-with.tar" debian:latest '["bash"]' "$folder/debian-with.layer"
+    rm "$folder/debian-with.layer"
 }
 
 for image in "${@:-busybox}"; do

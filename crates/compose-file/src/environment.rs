@@ -88,17 +88,18 @@ impl Folder<'_> {
 }
 
 /// Reads the `label_file`s of every service that is on; `labels` goes before them.
-pub(crate) fn label_files(project: &mut Project, files: &dyn Files) -> Result<(), Problems> {
+pub(crate) fn label_files(project: &mut Project, keep: bool, files: &dyn Files) -> Result<(), Problems> {
     let wrong = |message: String| Problems(vec![Problem::Whole(message)]);
     let folder = Folder { path: &project.working_dir, files };
     for service in project.services.values_mut() {
         let mut labels = BTreeMap::new();
-        for path in std::mem::take(&mut service.label_file) {
-            if !folder.has(&path) {
+        let named = std::mem::take(&mut service.label_file);
+        for path in &named {
+            if !folder.has(path) {
                 let message = format!("label file {path} not found: stat {path}: no such file or directory");
                 return Err(wrong(message));
             }
-            let text = folder.text(&path).map_err(wrong)?;
+            let text = folder.text(path).map_err(wrong)?;
             let before = labels.clone();
             let lookup = |name: &str| before.get(name).cloned();
             dotenv::parse(&text, &mut labels, &lookup)
@@ -106,6 +107,9 @@ pub(crate) fn label_files(project: &mut Project, files: &dyn Files) -> Result<()
         }
         labels.append(&mut service.labels);
         service.labels = labels;
+        if keep {
+            service.label_file = named;
+        }
     }
     Ok(())
 }

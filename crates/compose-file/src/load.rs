@@ -42,6 +42,8 @@ pub struct Request {
     pub current_folder: String,
     /// `--all-resources`: networks, volumes, secrets and configs that no service uses stay.
     pub all_resources: bool,
+    /// The names of `label_file`s stay beside the labels that were read: a container's hash has them, what is printed has not.
+    pub keep_label_files: bool,
     /// What is left out.
     pub skip: Skip,
 }

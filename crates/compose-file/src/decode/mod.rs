@@ -49,7 +49,7 @@ pub(crate) fn project(model: Model, request: &Request, files: &dyn Files) -> Res
     if !request.skip.env_resolution {
         crate::environment::resolve(&mut project, files)?;
     }
-    crate::environment::label_files(&mut project, files)?;
+    crate::environment::label_files(&mut project, request.keep_label_files, files)?;
     project.enable(&request.services);
     let told = crate::coverage::told(&project, &model.tree);
     project.warnings.extend(told);

@@ -60,6 +60,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     };
     let mut asked = request(s, &m.words)?;
     asked.skip = skip;
+    asked.keep_label_files = false;
     let told = |problems: load::Problems| Failure::text(1, problems.to_string());
     let form = match m.text("format") {
         "" | "yaml" => Form::Yaml,

@@ -77,6 +77,7 @@ pub fn request(s: &Session, services: &[String]) -> Result<Request, Failure> {
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect(),
         current_folder: here.to_string_lossy().into_owned(),
+        keep_label_files: true,
         ..Request::default()
     })
 }
