@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(here, "../bench"))
 import engines  # noqa: E402
 
 program, debian, two = (os.path.abspath(word) for word in sys.argv[1:4])
-engine = engines.gantry(program, "--dns 127.0.0.1")
+engine = engines.gantry(program, "--bip 10.66.0.1/24 --dns 10.66.0.1")  # nobody answers there, and at once
 with tempfile.TemporaryDirectory(prefix="examples-") as folder:
     for name in ("docker-compose", "fig"):
         os.symlink(program, f"{folder}/{name}")

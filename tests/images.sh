@@ -37,6 +37,7 @@ debian() { # 120 MB and more: the distribution's own base system
 debian-with() { # the same, with the packages that the light examples install: they are then built without a network
     mmdebstrap --variant=minbase --mode=root --format=tar --quiet --dpkgopt='path-exclude=/usr/share/man/*' \
         --include=python3-minimal,libpython3-stdlib,python3-redis,redis-server,haproxy \
+        --customize-hook='rm -rf "$1"/etc/apt/sources.list* "$1"/var/lib/apt/lists/*' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --aptopt='Acquire::Languages "none"' \
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$folder/debian-with.layer"
     python3 "$here/archive.py" "$folder/debian-with.tar" debian:latest '["bash"]' "$folder/debian-with.layer"

@@ -5,7 +5,7 @@ usage: compose.py GANTRY SUITE [DOCKER-COMPOSE]
 
 SUITE is a clone of github.com/compose-spec/conformance-tests: other people's program, and no part of this project. Its tests,
 its server and its client are built by Go; all happens in namespaces of an engine of its own, so its fixed port 8080 is free.
-`crates/daemon/tests/program/compose/conformance.rs` asks the same things in every test run, without Go.
+
 """
 import os
 import shutil

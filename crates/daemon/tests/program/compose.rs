@@ -1,7 +1,6 @@
 //! Projects: our `compose` and Docker's own on one engine, each taking over what the other made.
 
 mod bad_days;
-mod conformance;
 mod first;
 mod life;
 mod takeover;
