@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Our registry beside Docker's (Debian's `docker-registry`) on this machine: blob reads, manifests, uploads, memory.
 # The two take turns, and who begins alternates; each figure is the median of ROUNDS, with least and most, and the ratio
-# ours to theirs is the median of the rounds' ratios, so that a busy minute touches both sides alike.
+# ours to theirs is the median of the rounds' ratios, so that a busy minute touches both sides alike. Blob reads have a
+# third column: a program that is nothing but `sendfile`, what the kernel itself takes.
 #
 #   REGISTRY="gantry registry"   our program        DOCKER_REGISTRY=docker-registry   theirs
 #   ROUNDS=7  BLOB_MB=256  REQUESTS=10000           `ab` (apache2-utils), curl and python3 must be installed
@@ -11,6 +12,7 @@ theirs=${DOCKER_REGISTRY:-docker-registry}
 rounds=${ROUNDS:-7} blob_mb=${BLOB_MB:-256} requests=${REQUESTS:-10000}
 export BLOB_BYTES=$((blob_mb << 20))
 load=$(dirname "$0")/load.py
+bare=$(dirname "$0")/sendfile.py
 for tool in curl ab python3 "$theirs"; do
 	command -v "$tool" >/dev/null || { echo "$tool is not installed: nothing to compare"; exit 77; }
 done
@@ -66,6 +68,14 @@ for name in "${names[@]}"; do
 		"http://127.0.0.1:${port[$name]}/v2/bench/app/manifests/latest"
 done
 
+# Of a copy: the blob itself changes before each upload.
+cp "$work/blob" "$work/bare"
+port[bare]=$(free_port)
+python3 "$bare" "${port[bare]}" "$work/bare" &
+pid[bare]=$!
+pids+=($!)
+curl -s --retry 50 --retry-delay 0 --retry-connrefused -o /dev/null "http://127.0.0.1:${port[bare]}/"
+
 # blobs NAME STREAMS READS: throughput, and per second of the server's processor time
 blobs() {
 	local before after speed spent
@@ -78,6 +88,8 @@ blobs() {
 }
 
 for round in $(seq "$rounds"); do
+	blobs bare 1 8
+	blobs bare 8 2
 	turn=("${names[@]}")
 	[ $((round % 2)) = 1 ] || turn=("${names[1]}" "${names[0]}")
 	for name in "${turn[@]}"; do
@@ -102,10 +114,12 @@ done
 middle() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 spread() { sort -g "$1" | awk '{v[NR] = $1} END {printf "%.1f (%.1f-%.1f)", v[int((NR + 1) / 2)], v[1], v[NR]}'; }
 ratio() { paste "$1" "$2" | awk '{print ($2 > 0) ? $1 / $2 : 0}' | middle; }
-printf '%-48s %-28s %-28s %s\n' figure gantry docker-registry ratio
+printf '%-48s %-28s %-28s %-8s %s\n' figure gantry docker-registry ratio 'bare sendfile'
 for figure in "blob read, 1 at once, MB/s" "blob read, 1 at once, MB per CPU second" \
 	"blob read, 8 at once, MB/s" "blob read, 8 at once, MB per CPU second" \
 	"manifest requests per second, 50 clients" "manifest p99, ms" "upload, MB/s" "most memory, MiB"; do
 	file=$work/$(figure_file "$figure")
-	printf '%-48s %-28s %-28s %.2f\n' "$figure" "$(spread "$file.gantry")" "$(spread "$file.docker")" "$(ratio "$file.gantry" "$file.docker")"
+	floor=
+	[ ! -f "$file.bare" ] || floor=$(spread "$file.bare")
+	printf '%-48s %-28s %-28s %-8.2f %s\n' "$figure" "$(spread "$file.gantry")" "$(spread "$file.docker")" "$(ratio "$file.gantry" "$file.docker")" "$floor"
 done

@@ -52,6 +52,29 @@ async fn rights_hold_with_passwords_and_with_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_another_user_is_not_found() {
+    let rules = RULES.replace("users: [ann]", "users: [ann, bob]");
+    assert_ne!(rules, RULES, "both may push");
+    let place = Place::prepared(&rules, users).await;
+    let to = place.running.address();
+    // ann:one and bob:two, as every client sends them.
+    let (ann, bob) = ("Authorization: Basic YW5uOm9uZQ==\r\n", "Authorization: Basic Ym9iOnR3bw==\r\n");
+    let begun = ask(to, "POST", "/v2/team/app/blobs/uploads/", ann, b"").await;
+    let location = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned();
+    for (method, body) in [("PATCH", &b"evil"[..]), ("GET", b""), ("DELETE", b"")] {
+        let answer = ask(to, method, &location, bob, body).await;
+        assert!(answer.contains(" 404 "), "{method}: {answer}");
+    }
+    let digest = gantry_names::Digest::sha256_of(b"evil");
+    let finished = ask(to, "PUT", &format!("{location}?digest={digest}"), bob, b"evil").await;
+    assert!(finished.contains("BLOB_UPLOAD_UNKNOWN"), "{finished}");
+    assert!(ask(to, "PATCH", &location, ann, b"good").await.contains(" 202 "));
+    let digest = gantry_names::Digest::sha256_of(b"good");
+    let finished = ask(to, "PUT", &format!("{location}?digest={digest}"), ann, b"").await;
+    assert!(finished.contains(" 201 "), "{finished}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_tells_right_from_wrong_and_brings_an_identity_token() {
     let place = Place::prepared(&format!("{RULES}  tokenservice: true\n"), users).await;
     let domain = place.running.address().to_string();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gantry_names::Digest;
 
+use crate::hostile::ask;
 use crate::keeper::{Traveller, noise};
 use crate::places::{PROGRAM, Program, program, serve};
 
@@ -150,6 +151,64 @@ async fn a_collection_during_pushes_loses_none_of_them() {
     for (name, image) in &acknowledged {
         assert_eq!(Traveller::new().pull(name).await.unwrap().manifest.digest, *image);
     }
+}
+
+/// Ours over a file system of its own with so much room; `None` where we may not mount.
+fn in_little_room(root: &Path, size: &str) -> Option<Program> {
+    let script = r#"mount -t tmpfs -o size=$2 little "$1" && exec "$0" serve --addr 127.0.0.1:0 --root "$1""#;
+    let mut child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, PROGRAM])
+        .arg(root)
+        .arg(size)
+        .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let line = lines.next().unwrap().unwrap();
+    let Some((_, address)) = line.rsplit_once("address=") else {
+        eprintln!("no file system of its own for the registry: {line}");
+        child.wait().unwrap();
+        return None;
+    };
+    let address = address.parse().unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    Some(Program { child, address })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_serves_on_and_takes_pushes_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(registry) = in_little_room(dir.path(), "8m") else { return };
+    let to = registry.address;
+    let settings = gantry_distribution::Settings { attempts: 1, ..Default::default() };
+    let there = Traveller::with(settings);
+    let (small, large) = (there.image(&[noise(1, 3 << 20)]), there.image(&[noise(2, 20 << 20)]));
+    there.push(&format!("{to}/app:small"), &small).await.unwrap();
+    let err = there.push(&format!("{to}/app:large"), &large).await.unwrap_err();
+    assert!(err.to_string().contains("no space left in the registry's storage"), "{err}");
+    // In one request too, with the status for it.
+    let blob = noise(3, 8 << 20);
+    let upload = format!("/v2/app/blobs/uploads/?digest={}", Digest::sha256_of(&blob));
+    let answer = ask(to, "POST", &upload, "", &blob).await;
+    assert!(answer.contains(" 507 ") && answer.contains("UNAVAILABLE"), "{answer}");
+    assert_eq!(Traveller::new().pull(&format!("{to}/app:small")).await.unwrap().manifest.digest, small);
+    Traveller::new().pull(&format!("{to}/app:large")).await.unwrap_err();
+
+    // What the cut upload left is given up by its client's end or by time; deleting makes room at once.
+    let gone = ask(to, "DELETE", "/v2/app/manifests/small", "", b"").await;
+    assert!(gone.contains(" 202 "), "{gone}");
+    let pid = registry.child.id();
+    let collected = Command::new("nsenter")
+        .args(["--mount", "--target", &pid.to_string(), PROGRAM, "garbage-collect"])
+        .args(["--grace", "0s", "--delete-untagged", "--root"])
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert!(collected.status.success(), "{}", String::from_utf8_lossy(&collected.stderr));
+    let fits = there.image(&[noise(4, 2 << 20)]);
+    there.push(&format!("{to}/app:again"), &fits).await.unwrap();
+    assert_eq!(Traveller::new().pull(&format!("{to}/app:again")).await.unwrap().manifest.digest, fits);
 }
 
 #[tokio::test(flavor = "multi_thread")]
