@@ -34,6 +34,9 @@ tests/conformance/compose-files.py "$target/debug/gantry" "$(tests/compose-v2.sh
 # Projects go from docker-compose 1.29 and 2 to ours and back, with every attribute, and no container is made anew.
 tests/compose-takeover.py "$target/debug/gantry" .test-images/busybox.tar "$(tests/compose-v2.sh .test-images)"
 
+# The book's Dockerfiles: built, run, asked over HTTP.
+tests/examples.sh "$target/debug/gantry"
+
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10

@@ -157,6 +157,10 @@ mod tests {
                     let status = Status::new(Code::NotFound, "nichts: ü\n").with_detail("x/y+json", "{}");
                     return call.reply.answer(Err::<Word, _>(status)).await;
                 }
+                if call.method == "/t.Echo/Once" {
+                    let word = call.input.next::<Word>().await;
+                    return call.reply.answer(word.map(Option::unwrap_or_default)).await;
+                }
                 while let Ok(Some(word)) = call.input.next::<Word>().await {
                     if call.reply.send(&word).await.is_err() {
                         return;
@@ -193,6 +197,17 @@ mod tests {
             heard
         };
         assert_eq!(tokio::join!(talk, listen).1, 4);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_answered_before_it_was_ended_went_well() {
+        let (mut outbound, mut answer) =
+            channel().await.open("/t.Echo/Once", HeaderMap::new()).await.unwrap();
+        let word = Word { text: "x".into() };
+        outbound.send(&word).await.unwrap();
+        assert_eq!(answer.next::<Word>().await.unwrap(), Some(word));
+        answer.end().await.unwrap();
+        outbound.close().unwrap();
     }
 
     #[tokio::test]
