@@ -149,11 +149,6 @@ impl Engine {
         self.dir.path().join(name)
     }
 
-    /// The flags it was started with, besides its folders.
-    pub fn flags(&self) -> &[String] {
-        &self.flags
-    }
-
     fn socket(&self) -> PathBuf {
         self.path("gantry.sock")
     }

@@ -3,7 +3,7 @@
 //! The only place that runs programs (`iptables`, `ip6tables`), and only on request. Chain names are Docker's: `DOCKER`
 //! in nat and filter, `DOCKER-ISOLATION-STAGE-1` and `-2`, `DOCKER-USER`. One `iptables-restore --noflush` a change.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -96,29 +96,52 @@ fn check(ipv6: bool, table: &str, rule: &str) -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-/// The chains and the jumps into them. Chains with a colon are made, and emptied when they are there.
-fn foundation(ipv6: bool) -> String {
+/// Chains that are ours alone: all in them is written anew when everything is.
+const OWN: [(&str, &str); 4] = [
+    ("nat", "DOCKER"),
+    ("filter", "DOCKER"),
+    ("filter", "DOCKER-ISOLATION-STAGE-1"),
+    ("filter", "DOCKER-ISOLATION-STAGE-2"),
+];
+
+/// The host's own.
+const USER: &str = "DOCKER-USER";
+
+/// The jumps into the chains.
+fn jumps(ipv6: bool) -> Vec<Line> {
     let loopback = if ipv6 { "::1/128" } else { "127.0.0.0/8" };
-    let mut script = String::from("*nat\n:DOCKER - [0:0]\n");
-    let jump = |script: &mut String, table: &str, rule: &str, insert: bool| {
-        if !check(ipv6, table, rule) {
-            let (chain, rest) = rule.split_once(' ').unwrap_or((rule, ""));
-            let how = if insert { "-I" } else { "-A" };
-            let _ = writeln!(script, "{how} {chain} {rest}");
+    vec![
+        // To 127.0.0.1 only the host itself comes: there is no proxy, so its own packets are translated too.
+        ("nat", format!("PREROUTING ! -d {loopback} -m addrtype --dst-type LOCAL -j DOCKER"), false),
+        ("nat", "OUTPUT -m addrtype --dst-type LOCAL -j DOCKER".to_owned(), false),
+        ("filter", "FORWARD -j DOCKER-ISOLATION-STAGE-1".to_owned(), true),
+        ("filter", "FORWARD -j DOCKER-USER".to_owned(), true),
+    ]
+}
+
+/// Everything of a family: the chains emptied and filled, and what belongs into the host's own chains where it is not there
+/// yet. A table changes in one step, so that no packet meets it half written.
+fn whole(ipv6: bool, facts: &Facts) -> String {
+    let mut rules = jumps(ipv6);
+    rules.extend(facts.bridges.iter().flat_map(|bridge| bridge_rules(bridge, ipv6)));
+    rules.extend(facts.endpoints.iter().flat_map(|endpoint| endpoint_rules(endpoint, ipv6)));
+    let mut script = String::new();
+    for table in TABLES {
+        let _ = writeln!(script, "*{table}");
+        for (_, chain) in OWN.iter().filter(|(of, _)| *of == table) {
+            let _ = writeln!(script, ":{chain} - [0:0]");
         }
-    };
-    // To 127.0.0.1 only the host itself comes: there is no proxy, so its own packets are translated too.
-    let prerouting = format!("PREROUTING ! -d {loopback} -m addrtype --dst-type LOCAL -j DOCKER");
-    jump(&mut script, "nat", &prerouting, false);
-    jump(&mut script, "nat", "OUTPUT -m addrtype --dst-type LOCAL -j DOCKER", false);
-    script.push_str("COMMIT\n*filter\n:DOCKER - [0:0]\n:DOCKER-ISOLATION-STAGE-1 - [0:0]\n:DOCKER-ISOLATION-STAGE-2 - [0:0]\n");
-    let new_user = !chain_exists(ipv6, "DOCKER-USER");
-    if new_user {
-        script.push_str(":DOCKER-USER - [0:0]\n");
+        if table == "filter" && !chain_exists(ipv6, USER) {
+            let _ = writeln!(script, ":{USER} - [0:0]");
+        }
+        for (_, rule, front) in once(&rules).filter(|(of, ..)| *of == table) {
+            let chain = rule.split_once(' ').map_or(rule.as_str(), |(chain, _)| chain);
+            if OWN.contains(&(table, chain)) || !check(ipv6, table, rule) {
+                let _ = writeln!(script, "{} {rule}", if *front { "-I" } else { "-A" });
+            }
+        }
+        script.push_str("COMMIT\n");
     }
-    jump(&mut script, "filter", "FORWARD -j DOCKER-ISOLATION-STAGE-1", true);
-    jump(&mut script, "filter", "FORWARD -j DOCKER-USER", true);
-    script.push_str("COMMIT\n");
     script
 }
 
@@ -245,15 +268,21 @@ fn endpoint_rules(endpoint: &EndpointFacts, ipv6: bool) -> Vec<Line> {
 /// A rule: its table, its text, and whether it goes in front.
 type Line = (&'static str, String, bool);
 
+/// Each once: a port that is published on two addresses is let through by one rule.
+fn once(rules: &[Line]) -> impl Iterator<Item = &Line> {
+    let mut seen = BTreeSet::new();
+    rules.iter().filter(move |(table, rule, _)| seen.insert((*table, rule.as_str())))
+}
+
 /// What deletes those of the first that are there and adds those of the second that are not: one step in each table.
 fn script(ipv6: bool, old: &[Line], new: &[Line]) -> String {
     let mut script = String::new();
     for table in TABLES {
         let mut lines = String::new();
-        for (_, rule, _) in old.iter().filter(|(of, rule, _)| *of == table && check(ipv6, table, rule)) {
+        for (_, rule, _) in once(old).filter(|(of, rule, _)| *of == table && check(ipv6, table, rule)) {
             let _ = writeln!(lines, "-D {rule}");
         }
-        for (_, rule, front) in new.iter().filter(|(of, rule, _)| *of == table && !check(ipv6, table, rule)) {
+        for (_, rule, front) in once(new).filter(|(of, rule, _)| *of == table && !check(ipv6, table, rule)) {
             let _ = writeln!(lines, "{} {rule}", if *front { "-I" } else { "-A" });
         }
         if !lines.is_empty() {
@@ -278,22 +307,16 @@ fn families(pools: &BridgeFacts) -> impl Iterator<Item = bool> + '_ {
 impl Writer for Iptables {
     fn assert(&self, facts: &Facts) -> Result<(), Error> {
         let ipv6 = facts.bridges.iter().any(|bridge| bridge.subnets(true).next().is_some());
-        for family in FAMILIES.into_iter().filter(|family| !family || ipv6) {
-            self.restore(family, &foundation(family))?;
-        }
-        for bridge in &facts.bridges {
-            self.add_bridge(bridge)?;
-        }
-        for endpoint in &facts.endpoints {
-            self.add_endpoint(endpoint)?;
-        }
-        Ok(())
+        FAMILIES
+            .into_iter()
+            .filter(|family| !family || ipv6)
+            .try_for_each(|family| self.restore(family, &whole(family, facts)))
     }
 
     fn add_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
         for ipv6 in families(bridge) {
             if !chain_exists(ipv6, "DOCKER-ISOLATION-STAGE-2") {
-                self.restore(ipv6, &foundation(ipv6))?;
+                self.restore(ipv6, &whole(ipv6, &Facts::default()))?;
             }
             self.apply(ipv6, &[], &bridge_rules(bridge, ipv6))?;
         }

@@ -90,9 +90,14 @@ fn seen_by(client: &Machine, engine: &Engine) -> String {
 
 #[test]
 fn without_masquerading_the_world_sees_the_containers_own_address() {
-    for engine in [Engine::with(&["--ip-masq=false"]), told(r#"{"ip-masq": false}"#), Engine::start()] {
-        let plain =
-            std::fs::read_to_string(engine.path("daemon.json")).unwrap() == "{}" && engine.flags().is_empty();
+    let iptables = "--firewall-backend=iptables";
+    for (engine, plain) in [
+        (Engine::with(&["--ip-masq=false"]), false),
+        (told(r#"{"ip-masq": false}"#), false),
+        (Engine::start(), true),
+        (Engine::with(&[iptables, "--ip-masq=false"]), false),
+        (Engine::with(&[iptables]), true),
+    ] {
         let client = Machine::beside(&engine);
         shell(&client.namespace(), &format!("ip route add 172.17.0.0/16 via {HOST}")).ok();
         sleeper(&engine, "box", &[]);

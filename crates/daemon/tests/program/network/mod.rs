@@ -3,6 +3,7 @@
 mod by_hand;
 mod dig;
 mod flags;
+mod iptables;
 mod life;
 mod names;
 mod ports;

@@ -4,9 +4,17 @@ use super::*;
 
 #[test]
 fn a_published_port_is_reached_from_everywhere_and_loopback_from_the_host_alone() {
-    let engine = Engine::start();
-    let client = Machine::beside(&engine);
-    web(&engine, "web", &["-p", "8080:80", "-p", "127.0.0.1:8081:80"]);
+    reached(&Engine::start());
+}
+
+#[test]
+fn by_iptables_a_published_port_is_reached_from_everywhere_and_loopback_from_the_host_alone() {
+    reached(&Engine::with(&["--firewall-backend=iptables"]));
+}
+
+fn reached(engine: &Engine) {
+    let client = Machine::beside(engine);
+    web(engine, "web", &["-p", "8080:80", "-p", "127.0.0.1:8081:80"]);
     let said = engine.docker(["port", "web"]).ok();
     assert_eq!(said, "80/tcp -> 0.0.0.0:8080\n80/tcp -> 127.0.0.1:8081\n80/tcp -> [::]:8080");
     for url in [
@@ -16,7 +24,7 @@ fn a_published_port_is_reached_from_everywhere_and_loopback_from_the_host_alone(
         "http://172.17.0.1:8080",
         "http://[::1]:8080",
     ] {
-        assert_eq!(get(&host(&engine), url).trim(), "hello", "{url}");
+        assert_eq!(get(&host(engine), url).trim(), "hello", "{url}");
     }
     assert_eq!(client.get("http://192.0.2.10:8080").trim(), "hello");
     let begun = std::time::Instant::now();
@@ -25,13 +33,13 @@ fn a_published_port_is_reached_from_everywhere_and_loopback_from_the_host_alone(
     }
     for (address, port) in [(HOST, 8080), ("172.17.0.1", 8080), ("172.17.0.2", 80)] {
         assert_eq!(
-            fetch(&engine, "web", address, port),
+            fetch(engine, "web", address, port),
             "hello",
             "{address}:{port} from the container itself"
         );
     }
 
-    assert_eq!(get(&host(&engine), "http://127.0.0.1:8081").trim(), "hello");
+    assert_eq!(get(&host(engine), "http://127.0.0.1:8081").trim(), "hello");
     assert_eq!(client.get("http://192.0.2.10:8081"), "");
     // Forged routes: to the host's loopback, and to the container's own address.
     let forged = format!(
@@ -46,13 +54,13 @@ fn a_published_port_is_reached_from_everywhere_and_loopback_from_the_host_alone(
     let taken = engine.docker(["run", "--name", "late", "-p", "8080:80", "busybox", "true"]).failed();
     assert!(taken.contains("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{taken}");
     assert_eq!(engine.inspect("late", "{{.State.Status}}"), "created", "it never ran");
-    let bound = shell(&host(&engine), "busybox nc -l -p 8080").failed();
+    let bound = shell(&host(engine), "busybox nc -l -p 8080").failed();
     assert!(bound.contains("Address already in use"), "{bound}");
     let mut listener = Command::new("nsenter");
-    listener.arg(format!("--net={}", host(&engine))).args(["busybox", "nc", "-l", "-p", "8082"]);
+    listener.arg(format!("--net={}", host(engine))).args(["busybox", "nc", "-l", "-p", "8082"]);
     let mut listener = listener.stdin(Stdio::null()).spawn().unwrap();
     let listening = "grep -q ' 0*:1F92 ' /proc/net/tcp /proc/net/tcp6 && echo yes || true";
-    while shell(&host(&engine), listening).ok() != "yes" {}
+    while shell(&host(engine), listening).ok() != "yes" {}
     let taken = engine.docker(["run", "--rm", "-p", "8082:80", "busybox", "true"]).failed();
     listener.kill().unwrap();
     listener.wait().unwrap();
