@@ -186,3 +186,24 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_takes_no_longer_than_its_request_allows() {
+        // It accepts, and never says a word of TLS.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = mute.local_addr().unwrap();
+        let client = Client::new(Proxies::none());
+        let tls = Arc::new(Tls::open(&Trust::default(), true).unwrap());
+        let mut request = Request::new(empty());
+        *request.uri_mut() = format!("https://{address}/v2/").parse().unwrap();
+        request.extensions_mut().insert(DialPatience(Duration::from_millis(200)));
+        let sent = tokio::time::timeout(Duration::from_secs(20), client.send(&tls, request));
+        let err = sent.await.expect("it gives up by itself").unwrap_err();
+        assert_eq!(err.to_string(), format!("dial tcp {address}: i/o timeout"));
+        assert!(err.passing());
+    }
+}
