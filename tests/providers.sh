@@ -1,6 +1,7 @@
 #!/bin/bash
 # Programs that speak the wire of far storage, for the registry's tests: moto (S3, Google's XML) and OpenStack's Swift and
-# Keystone from PyPI, Azurite from npm. What cannot be had is told, and the tests that want it are passed over.
+# Keystone from PyPI, Azurite from npm; and crane, a client, from its Go module. What cannot be had is told, and the tests
+# that want it are passed over.
 # usage: PATH=$PATH:$(tests/providers.sh FOLDER)
 set -uo pipefail
 
@@ -20,4 +21,8 @@ if [ ! -x "$folder/openstack/openstack-here" ]; then
         chmod +x "$folder/openstack/openstack-here"; } >&2 ||
         echo "Swift is not to be had: the registry on Swift is not tried" >&2
 fi
-echo "$folder/openstack:$folder/moto/bin:$folder/node_modules/.bin"
+if [ ! -x "$folder/go/crane" ]; then
+    GOBIN=$(realpath "$folder")/go GOFLAGS= timeout 400 go install github.com/google/go-containerregistry/cmd/crane@v0.22.1 >&2 ||
+        echo "crane is not to be had: it is not tried" >&2
+fi
+echo "$folder/go:$folder/openstack:$folder/moto/bin:$folder/node_modules/.bin"

@@ -1,4 +1,4 @@
-//! Other people's clients: skopeo, where it is installed.
+//! Other people's clients: skopeo and crane, where they are installed.
 
 use std::process::Command;
 
@@ -7,10 +7,45 @@ use gantry_names::Digest;
 use crate::keeper::{Traveller, noise};
 use crate::places::Place;
 
+fn ran(program: &str, arguments: &[&str]) -> Option<String> {
+    let done = Command::new(program).args(arguments).output().ok()?;
+    assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
 fn skopeo(arguments: &[&str]) -> Option<String> {
-    let done = Command::new("skopeo").args(arguments).output().ok()?;
-    assert!(done.status.success(), "skopeo {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    Some(String::from_utf8_lossy(&done.stdout).into_owned())
+    ran("skopeo", arguments)
+}
+
+/// crane speaks plain HTTP with this machine by itself.
+fn crane(arguments: &[&str]) -> Option<String> {
+    tokio::task::block_in_place(|| ran("crane", arguments))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crane_looks_copies_pushes_and_deletes() {
+    let place = Place::open().await;
+    let there = Traveller::new();
+    let image = there.image(&[noise(1, 2_000_000), noise(2, 10)]);
+    there.push(&place.at("app:1"), &image).await.unwrap();
+    let Some(digest) = crane(&["digest", &place.at("app:1")]) else {
+        eprintln!("crane is not installed: nothing to compare with");
+        return;
+    };
+    assert_eq!(digest, image.to_string());
+    let told = |arguments: &[&str]| crane(arguments).unwrap();
+    assert!(told(&["manifest", &place.at("app:1")]).contains("\"layers\""));
+    assert!(told(&["config", &place.at("app:1")]).contains("amd64"));
+    told(&["copy", &place.at("app:1"), &place.at("other/app:2")]);
+    told(&["tag", &place.at("other/app:2"), "3"]);
+    assert_eq!(told(&["ls", &place.at("other/app")]), "2\n3");
+    assert_eq!(told(&["catalog", &place.running.address().to_string()]), "app\nother/app");
+    let kept = place.dir.path().join("kept").display().to_string();
+    told(&["pull", "--format=oci", &place.at("other/app:3"), &kept]);
+    told(&["push", &kept, &place.at("third:1")]);
+    assert_eq!(Traveller::new().pull(&place.at("third:1")).await.unwrap().manifest.digest, image);
+    told(&["delete", &place.at(&format!("third@{image}"))]);
+    Traveller::new().pull(&place.at("third:1")).await.unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread")]
