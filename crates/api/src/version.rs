@@ -1,4 +1,4 @@
-//! API versions: `1.24` to [`NEWEST`].
+//! API versions: `1.24` to [`NEWEST`], and down to [`FLOOR`] on demand.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,9 @@ pub struct ApiVersion {
 
 /// The newest version spoken: Docker 28.5's.
 pub const NEWEST: ApiVersion = ApiVersion::new(1, 51);
-/// The oldest version served.
+/// The oldest version that can be served, when the engine is told to.
+pub const FLOOR: ApiVersion = ApiVersion::new(1, 12);
+/// The oldest version served by itself.
 pub const OLDEST: ApiVersion = ApiVersion::new(1, 24);
 
 impl ApiVersion {

@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The oldest version of the API that clients may speak, under Docker's name.
+const OLDEST_API: &str = "DOCKER_MIN_API_VERSION";
+
 /// How long requests under way may still take once the engine has stopped its containers.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -72,11 +75,13 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
         );
         Some(PidFile::write(&config.pidfile).context(hint)?)
     };
+    let oldest = gantry_server::oldest_version(std::env::var(OLDEST_API).ok().as_deref());
+    let oldest = oldest.with_context(|| format!("invalid {OLDEST_API}"))?;
     let listeners = listeners(config).await.context("failed to load listeners")?;
 
     let (engine, builder) = build::engine(config)?;
     engine.restore().await.context("restoring containers")?;
-    let app = Arc::new(App::new(engine.clone(), builder).experimental(config.experimental));
+    let app = Arc::new(App::new(engine.clone(), builder).experimental(config.experimental).oldest(oldest));
     let reloader = Reloader::new(&boot, level, engine.clone());
 
     let drain = CancellationToken::new();

@@ -40,6 +40,7 @@ pub use listen::{
     Address, AddressError, ListenError, ListenOptions, Listener, TlsConfig, TlsError, TlsFiles,
 };
 pub use serve::serve;
+pub use version::{UnservedVersion, oldest_version};
 
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
 use gantry_build::build::Builder;
@@ -115,6 +116,12 @@ impl App {
     /// With other limits than the usual ones.
     pub fn with_limits(mut self, limits: Limits) -> App {
         self.limits = limits;
+        self
+    }
+
+    /// Serves older versions, too (or fewer): from this one on.
+    pub fn oldest(mut self, oldest: ApiVersion) -> App {
+        self.oldest = oldest;
         self
     }
 

@@ -20,6 +20,49 @@ fn the_client_speaks_any_version() {
     assert!(String::from_utf8_lossy(&old.stderr).contains("client version 1.12 is too old."), "{old:?}");
 }
 
+/// Tools from before 1.24, where the engine is told to serve them: what they say is understood, what they look for is there.
+#[test]
+fn versions_from_before_are_served_on_demand() {
+    let engine = Engine::shared_with(&[], "", &[("DOCKER_MIN_API_VERSION", "1.12")]);
+    engine.docker(["load", "-q", "-i", &crate::harness::busybox().display().to_string()]).ok();
+    let (_, of_itself) = engine.http("GET", "/version", "");
+    assert_eq!((&of_itself["MinAPIVersion"], &of_itself["ApiVersion"]), (&"1.12".into(), &"1.51".into()));
+    for minor in 12..=23 {
+        let expect = |wanted: u16, method: &str, path: &str, body: &str| {
+            let (status, answer) = engine.http(method, &format!("/v1.{minor}{path}"), body);
+            assert_eq!(status, wanted, "1.{minor} {method} {path}: {answer}");
+            answer
+        };
+        let body = r#"{"Image": "busybox", "Cmd": ["sleep", "100"], "Memory": 8388608, "CpuShares": 512, "Cpuset": "0",
+            "HostConfig": {"NetworkMode": "none", "Binds": ["/srv:/data:ro"]}}"#;
+        expect(201, "POST", "/containers/create?name=box", body);
+        expect(204, "POST", "/containers/box/start", "{}");
+        let inspected = expect(200, "GET", "/containers/box/json", "");
+        let limits = &inspected["HostConfig"];
+        let moved = minor < 18;
+        assert_eq!(
+            limits["Memory"] == 8_388_608 && limits["CpusetCpus"] == "0",
+            moved,
+            "1.{minor}: {limits}"
+        );
+        if minor < 20 {
+            assert_eq!(inspected["Volumes"]["/data"], "/srv", "1.{minor}");
+            assert_eq!(inspected["VolumesRW"]["/data"], false, "1.{minor}");
+            assert_eq!(inspected["Config"]["CpuShares"] == 512, moved, "1.{minor}");
+        } else {
+            assert_eq!(inspected["Mounts"][0]["Source"], "/srv", "1.{minor}");
+        }
+        let listed = expect(200, "GET", "/containers/json", "");
+        assert_eq!(listed[0]["Names"], serde_json::json!(["/box"]), "1.{minor}");
+        if minor >= 17 {
+            let sample = expect(200, "GET", "/containers/box/stats?stream=false", "");
+            assert_eq!(sample.get("network").is_some(), minor < 21, "1.{minor}");
+        }
+        expect(204, "DELETE", "/containers/box?force=1", "");
+    }
+    assert_eq!(engine.http("GET", "/v1.11/info", "").0, 400);
+}
+
 /// Every version there is: a container's whole life by hand, and what the engine says of itself.
 #[test]
 fn every_version_lives() {

@@ -1,5 +1,6 @@
 //! Wire to engine, and engine to wire. One module a noun; nothing here asks the engine anything.
 
+pub(crate) mod ancient;
 pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod event;

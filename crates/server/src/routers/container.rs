@@ -1,7 +1,7 @@
 //! A container's life: made, started, stopped, changed, looked at, removed.
 
 use crate::call::{Call, document};
-use crate::convert::{create, inspect as full, list as line};
+use crate::convert::{ancient, create, inspect as full, list as line};
 use crate::failure::Failure;
 use crate::reply::{self, Answer};
 use crate::route::routes;
@@ -56,7 +56,8 @@ async fn create(call: Call) -> Answer {
         text => Some(Platform::parse(text).map_err(|e| Failure::invalid(e.to_string()))?),
     };
     let (app, version) = (call.app.clone(), call.version);
-    let body = document(&call.bytes().await?)?;
+    let mut body = document(&call.bytes().await?)?;
+    ancient::create(&mut body, version);
     let asked = create::asked(body, version, platform)?;
     let name = Some(name.as_str()).filter(|name| !name.is_empty());
     let made = app.engine.container_create(asked.spec, name).await?;
@@ -73,7 +74,13 @@ async fn prune(call: Call) -> Answer {
 
 async fn inspect(call: Call) -> Answer {
     let inspected = call.app.engine.container_inspect(&call.name, call.query.flag("size")).await?;
-    reply::ok(&full::inspect(&inspected, call.version))
+    let answer = full::inspect(&inspected, call.version);
+    if call.version.since(20) {
+        return reply::ok(&answer);
+    }
+    let mut answer = serde_json::to_value(&answer).map_err(|e| Failure::internal(e.to_string()))?;
+    ancient::inspect(&mut answer, &inspected.record, call.version);
+    reply::ok(&answer)
 }
 
 async fn top(call: Call) -> Answer {
@@ -104,6 +111,11 @@ async fn start(call: Call) -> Answer {
     let len =
         call.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if len.is_some_and(|len| len > 7) || (len.is_none() && !call.is_empty()) {
+        if call.version.before(24) {
+            return Err(Failure::invalid(
+                "a HostConfig is taken when a container is created, not when it is started",
+            ));
+        }
         return Err(Failure::invalid(
             "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
         ));

@@ -1,11 +1,15 @@
 //! What a container uses, once or every second.
 
 use crate::call::Call;
+use crate::convert::ancient;
 use crate::convert::stats::stats;
 use crate::failure::Failure;
 use crate::reply::{self, Answer};
 use crate::route::routes;
+use gantry_api::container::Stats;
+use gantry_api::version::ApiVersion;
 use gantry_engine::Sample;
+use serde_json::Value;
 use std::time::Duration;
 
 routes! {
@@ -15,22 +19,29 @@ routes! {
 /// Docker's pace.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// A sample as a version has it.
+fn shaped(sample: &Stats, version: ApiVersion) -> Result<Value, Failure> {
+    let mut value = serde_json::to_value(sample).map_err(|e| Failure::internal(e.to_string()))?;
+    ancient::stats(&mut value, version);
+    Ok(value)
+}
+
 async fn usage(call: Call) -> Answer {
     let stream = call.query.flag_or("stream", true);
     let one_shot = call.version.since(41) && call.query.flag("one-shot");
     if stream && one_shot {
         return Err(Failure::invalid("cannot have stream=true and one-shot=true"));
     }
-    let (app, name) = (call.app, call.name);
+    let (app, name, version) = (call.app, call.name, call.version);
     let first = app.engine.container_stats(&name).await?;
     if !stream {
         if one_shot || !first.running {
-            return reply::ok(&stats(&first, None));
+            return reply::ok(&shaped(&stats(&first, None), version)?);
         }
         // A percentage needs two samples.
         tokio::time::sleep(EVERY).await;
         let second = app.engine.container_stats(&name).await?;
-        return reply::ok(&stats(&second, Some(&first)));
+        return reply::ok(&shaped(&stats(&second, Some(&first)), version)?);
     }
     let (sender, answer) = reply::stream("application/json");
     tokio::spawn(async move {
@@ -40,7 +51,8 @@ async fn usage(call: Call) -> Answer {
         tick.tick().await;
         let mut sample = first;
         loop {
-            let Ok(bytes) = reply::json_bytes(&stats(&sample, before.as_ref())) else { return };
+            let told = stats(&sample, before.as_ref());
+            let Ok(bytes) = shaped(&told, version).and_then(|told| reply::json_bytes(&told)) else { return };
             if sender.send(bytes).await.is_err() {
                 return;
             }
