@@ -160,7 +160,7 @@ mod tests {
         for (text, expected) in [
             ("FROM a AS Base", "1:StageNameCasing Stage name 'Base' should be lowercase"),
             ("FROM a as b", "1:FromAsCasing 'as' and 'FROM' keywords' casing do not match"),
-            ("FROM a\nRUN x \\\n\n  y", "2:NoEmptyContinuation Empty continuation line"),
+            ("FROM a\nRUN x \\\n\n  y", "4:NoEmptyContinuation Empty continuation line"),
             (
                 "FROM a\nRUN x\nrun y",
                 "3:ConsistentInstructionCasing Command 'run' should match the case of the command majority (uppercase)",

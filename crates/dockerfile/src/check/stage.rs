@@ -21,7 +21,7 @@ pub(super) fn check(
     tell: &mut Tell<'_>,
 ) {
     let stage = &file.stages[index];
-    let custom_shell = stage.instructions.iter().any(|one| matches!(one.instruction, Instruction::Shell(_)));
+    let custom_shell = has_shell(file, index);
     let mut working_dir = workdir_is_set(file, index);
     let mut last: Vec<(&'static str, Span)> = Vec::new();
     let mut once = |name: &'static str, span: Span, tell: &mut Tell<'_>| {
@@ -84,6 +84,13 @@ fn workdir_is_set(file: &Dockerfile, index: usize) -> bool {
     let sets =
         |one: &Located| matches!(&one.instruction, Instruction::Workdir(path) if path.starts_with('/'));
     file.stages[base].instructions.iter().any(sets) || workdir_is_set(file, base)
+}
+
+/// Whether a stage, or one it stands on, has a shell of its own.
+fn has_shell(file: &Dockerfile, index: usize) -> bool {
+    let sets = |one: &Located| matches!(one.instruction, Instruction::Shell(_));
+    file.stages[index].instructions.iter().any(sets)
+        || base_of(file, index).is_some_and(|base| has_shell(file, base))
 }
 
 /// The earlier stage that a stage stands on.

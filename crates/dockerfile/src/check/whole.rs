@@ -36,7 +36,8 @@ fn casing(file: &Dockerfile, raw: &[RawInstruction], tell: &mut Tell<'_>) {
     for raw in raw.iter().filter(|raw| raw.keyword.eq_ignore_ascii_case("FROM")) {
         let words: Vec<&str> = raw.rest.split_whitespace().collect();
         let [_, as_word, name] = words[..] else { continue };
-        if lower(&raw.keyword) != lower(as_word) {
+        let mixed = !lower(&raw.keyword) && !upper(&raw.keyword);
+        if !mixed && lower(&raw.keyword) != lower(as_word) {
             let message = format!("'{as_word}' and '{}' keywords' casing do not match", raw.keyword);
             tell(Rule::FromAsCasing, raw.span, message);
         }
@@ -50,19 +51,24 @@ fn casing(file: &Dockerfile, raw: &[RawInstruction], tell: &mut Tell<'_>) {
 fn continuations(text: &str, escape: char, raw: &[RawInstruction], tell: &mut Tell<'_>) {
     let lines: Vec<&str> = text.lines().collect();
     for raw in raw {
-        let mut goes_on = false;
-        for line in lines.get(raw.span.first - 1..raw.span.last.min(lines.len())).unwrap_or_default() {
+        let (mut goes_on, mut empty, mut end) = (false, false, raw.span.first);
+        let own = lines.get(raw.span.first - 1..raw.span.last.min(lines.len())).unwrap_or_default();
+        for (number, line) in (raw.span.first..).zip(own) {
             let bare = line.trim();
-            if goes_on && bare.is_empty() {
-                tell(Rule::NoEmptyContinuation, raw.span, "Empty continuation line".to_owned());
-                break;
-            }
-            if !(goes_on && bare.starts_with('#')) {
+            end = number;
+            let passed_by = goes_on && (bare.is_empty() || bare.starts_with('#'));
+            empty |= passed_by && bare.is_empty();
+            if !passed_by {
                 goes_on = bare.ends_with(escape);
             }
             if !goes_on {
                 break;
             }
+        }
+        if empty {
+            // Where the instruction goes on after all.
+            let span = Span { first: end, last: end };
+            tell(Rule::NoEmptyContinuation, span, "Empty continuation line".to_owned());
         }
     }
 }
@@ -153,13 +159,13 @@ fn platform(span: Span, platform: &str, stage: &str, tell: &mut Tell<'_>) {
 fn descriptions(raw: &[RawInstruction], tell: &mut Tell<'_>) {
     for raw in raw {
         let words: Vec<&str> = raw.rest.split_whitespace().collect();
-        let (what, name) = match (raw.keyword.to_ascii_uppercase().as_str(), &words[..]) {
-            ("FROM", [_, _, name]) => ("build stage", *name),
-            ("ARG", [first, ..]) => ("ARG", first.split('=').next().unwrap_or(first)),
+        let (what, names): (_, Vec<&str>) = match (raw.keyword.to_ascii_uppercase().as_str(), &words[..]) {
+            ("FROM", [_, _, name]) => ("build stage", vec![name]),
+            ("ARG", args) => ("ARG", args.iter().filter_map(|arg| arg.split('=').next()).collect()),
             _ => continue,
         };
-        let Some(comment) = raw.comments.last() else { continue };
-        if !comment.starts_with(&format!("{name} ")) {
+        let (Some(comment), Some(name)) = (raw.comments.last(), names.first()) else { continue };
+        if !names.iter().any(|name| comment.starts_with(&format!("{name} "))) {
             let message = format!("Comment for {what} should follow the format: `# {name} <description>`");
             tell(Rule::InvalidDefinitionDescription, raw.span, message);
         }
