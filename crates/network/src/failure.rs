@@ -67,6 +67,11 @@ pub enum Error {
     ExtraHost(String),
     #[error("unable to derive the IP value for host-gateway")]
     HostGateway,
+    #[error(
+        "{0}: not permitted: the engine needs the capability CAP_NET_ADMIN in its network namespace, or the flags --bridge=none \
+         --iptables=false"
+    )]
+    NotPermitted(String),
     #[error("this kernel lacks {0}")]
     KernelLacks(&'static str),
     #[error(
@@ -151,6 +156,7 @@ impl Classified for Error {
             | Error::ExtraHost(_)
             | Error::HostGateway => Class::InvalidArgument,
             Error::PoolFull { .. } => Class::Unavailable,
+            Error::NotPermitted(_) => Class::Forbidden,
             Error::KernelLacks(_) => Class::NotImplemented,
             Error::NoInterface { .. } | Error::ExternalBridge(_) | Error::NoSuchInside { .. } => {
                 Class::InvalidArgument

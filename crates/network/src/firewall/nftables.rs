@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gantry_netlink::nft::listing::ListedRule;
 use gantry_netlink::nft::{Batch, event::Event};
 use gantry_netlink::{Service, Socket};
+use rustix::io::Errno;
 
 use super::{BridgeFacts, EndpointFacts, Facts, Writer, neighbours, rules};
 use crate::failure::Error;
@@ -29,7 +30,14 @@ struct Inner {
 }
 
 fn kernel(cause: gantry_netlink::Error) -> Error {
-    Error::Kernel { what: "packet rules".to_owned(), cause }
+    let what = "packet rules".to_owned();
+    match cause.errno {
+        Errno::PERM | Errno::ACCESS => Error::NotPermitted(what),
+        _ if cause.is_unsupported() => Error::KernelLacks(
+            "nftables (module nf_tables): start the engine with --firewall-backend=iptables or --iptables=false",
+        ),
+        _ => Error::Kernel { what, cause },
+    }
 }
 
 /// Takes the private tables away, when the rules are somebody else's from now on.

@@ -141,6 +141,24 @@ fn the_firewalls_keys_are_heard() {
 }
 
 #[test]
+fn without_the_right_to_write_rules_the_engine_says_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for backend in ["nftables", "iptables"] {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+        command.arg(gantry()).args(["daemon", "--data-root", &at("d"), "--exec-root", &at("e")]);
+        command.args(["--pidfile", &at("p"), "-H", &format!("unix://{}", at("s"))]);
+        command.args(["--config-file", "/dev/null", "--firewall-backend", backend]);
+        let said = command.output().unwrap();
+        let told = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.status.success(), "{backend}");
+        let wanted = "packet rules: not permitted: the engine needs the capability CAP_NET_ADMIN";
+        assert!(told.contains(wanted), "{backend}: {told}");
+    }
+}
+
+#[test]
 fn a_bad_setting_is_told_with_its_flag() {
     for (flags, wanted) in [
         (["--bip", "10.0.0.0.1/24"], "--bip: 10.0.0.0.1/24"),
