@@ -55,6 +55,11 @@ def clear(engine):
     at_once(8, lambda lane: [engine.call("DELETE", f"/containers/{one}?force=1&v=1") for one in ids[lane::8]])
 
 
+def alone(running):
+    compare("the client alone: --version (ms)", sides(running, lambda engine: engine.run("--version")), rounds=30)
+    compare("run --help (ms)", sides(running, lambda engine: engine.run("run", "--help")), rounds=30)
+
+
 def runs(running):
     for network in ("none", "host"):
         compare(f"run --rm --network {network} busybox true (ms)",
@@ -210,7 +215,7 @@ def main():
             missing("Docker", "dockerd")
         for engine in running:
             engine.run("load", "-i", busybox)
-        for part in (runs, execs, many, removal, memory, restore, lists, archives, logs):
+        for part in (alone, runs, execs, many, removal, memory, restore, lists, archives, logs):
             if not only or any(word in part.__name__ for word in only):
                 part(running)
                 for engine in running:
