@@ -224,7 +224,7 @@ impl ImageStore {
         let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
         self.inner
             .content
-            .collect(|digest| !mine.contains(digest) || wanted.contains(digest) || self.is_kept(digest))?;
+            .collect_among(mine, |digest| wanted.contains(digest) || self.is_kept(digest))?;
         Ok(())
     }
 
