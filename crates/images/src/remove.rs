@@ -222,9 +222,7 @@ impl ImageStore {
     fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
         let wanted = self.wanted_blobs()?;
         let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
-        self.inner
-            .content
-            .collect_among(mine, |digest| wanted.contains(digest) || self.is_kept(digest))?;
+        self.inner.content.collect_among(mine, |digest| wanted.contains(digest) || self.is_kept(digest))?;
         Ok(())
     }
 
