@@ -18,10 +18,23 @@ use std::time::Duration;
 /// Docker's bridge, and ours.
 const BRIDGES: [&str; 2] = ["docker0", "gantry0"];
 
-/// Opens everything below the two roots. Nothing runs yet.
-pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
+/// Opens the records of everything.
+pub(crate) fn store(config: &Config) -> Result<Store> {
+    let path = config.data_root.join("store.db");
+    let store = Store::open(&path).context("opening the store")?;
+    if store.is_restored() {
+        tracing::error!(
+            store = %path.display(),
+            "the store was damaged while the engine was down; its copy of that time stands in, nothing is lost. The damaged file is kept \
+             beside it as store.db.damaged: look after the disk"
+        );
+    }
+    Ok(store)
+}
+
+/// Opens everything else below the two roots. Nothing runs yet.
+pub(crate) fn engine(config: &Config, store: &Store) -> Result<(Engine, Builder)> {
     let root = &config.data_root;
-    let store = Store::open(&root.join("store.db")).context("opening the store")?;
     let content = ContentStore::open(&root.join("content")).context("opening the content store")?;
     let snapshots = gantry_snapshots::open(&config.storage_driver, &root.join("snapshots"))
         .context("opening the storage driver")?;
@@ -38,7 +51,7 @@ pub(crate) fn engine(config: &Config) -> Result<(Engine, Builder)> {
     let engine = Engine::open(engine_config(config)?, store.clone(), images.clone(), networking)?;
     let outside = Arc::new(Steps(engine.clone()));
     let mut builder =
-        Builder::open(images, &store, outside, root.join("build")).context("opening the build cache")?;
+        Builder::open(images, store, outside, root.join("build")).context("opening the build cache")?;
     builder.gc = crate::gc::read(&config.builder).map_err(|text| anyhow!("builder: {text}"))?;
     Ok((engine, builder))
 }

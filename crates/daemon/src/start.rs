@@ -10,6 +10,7 @@ use crate::{build, log, reload};
 use anyhow::{Context, Result};
 use gantry_engine::Engine;
 use gantry_server::{App, ListenOptions, Listener, TlsFiles};
+use gantry_store::Store;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -43,10 +44,22 @@ pub(crate) fn start(boot: Boot) -> Result<()> {
     let outcome = runtime.block_on(live(boot, level));
     // Blocking reads of clients that never end must not keep a stopped engine alive.
     runtime.shutdown_timeout(LAST_ANSWERS);
-    outcome
+    let Ended { store, pidfile } = outcome?;
+    // A copy that cannot be made is one that the next start does without.
+    if let Err(error) = store.close() {
+        tracing::warn!(%error, "no copy of the store is kept");
+    }
+    drop(pidfile);
+    Ok(())
 }
 
-async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
+/// What outlives the requests: closed and given back when nothing runs any more.
+struct Ended {
+    store: Store,
+    pidfile: Option<PidFile>,
+}
+
+async fn live(boot: Boot, level: log::LogLevel) -> Result<Ended> {
     let config = &boot.loaded.config;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting up");
     for sentence in &boot.loaded.told {
@@ -66,7 +79,7 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
     ] {
         private_dir(&config.data_root.join(name), mode)?;
     }
-    let _pidfile = if config.pidfile.as_os_str().is_empty() {
+    let pidfile = if config.pidfile.as_os_str().is_empty() {
         None
     } else {
         let hint = format!(
@@ -79,7 +92,8 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
     let oldest = oldest.with_context(|| format!("invalid {OLDEST_API}"))?;
     let listeners = listeners(config).await.context("failed to load listeners")?;
 
-    let (engine, builder) = build::engine(config)?;
+    let store = build::store(config)?;
+    let (engine, builder) = build::engine(config, &store)?;
     engine.restore().await.context("restoring containers")?;
     let app = Arc::new(App::new(engine.clone(), builder).experimental(config.experimental).oldest(oldest));
     let reloader = Reloader::new(&boot, level, engine.clone());
@@ -113,7 +127,7 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<()> {
         told = signals.next() => tracing::warn!(?told, "not waiting any longer"),
     }
     tracing::info!("Daemon shutdown complete");
-    Ok(())
+    Ok(Ended { store, pidfile })
 }
 
 /// Opens every address. All or none: an engine that listens on half of its sockets helps nobody.

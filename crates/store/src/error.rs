@@ -1,5 +1,7 @@
 //! What can go wrong in the store, and how it is told.
 
+use std::path::{Path, PathBuf};
+
 use gantry_errdefs::{Class, Classified};
 
 /// A failure of the store.
@@ -35,12 +37,51 @@ pub enum StoreError {
         /// The newest version known.
         known: u32,
     },
-    /// The database met an I/O error and could not be opened again.
-    #[error("metadata store: closed after an I/O error")]
+    /// The file as a whole is damaged, and no copy of it is as new.
+    #[error(
+        "metadata store: {path} is damaged: {cause}. Nothing was changed. {kept}",
+        path = path.display(),
+        kept = kept_hint(path)
+    )]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// What does not fit.
+        cause: String,
+    },
+    /// It was closed, or the database met an I/O error and could not be opened again.
+    #[error("metadata store: closed")]
     Closed,
 }
 
+/// Whether the database says that its file does not hold what was written.
+pub(crate) fn is_damage(error: &redb::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
+        redb::Error::Io(io) => matches!(io.kind(), InvalidData | UnexpectedEof),
+        _ => false,
+    }
+}
+
+/// What a person can do about a damaged database.
+fn kept_hint(database: &Path) -> String {
+    let kept = crate::kept::beside(database);
+    match std::fs::metadata(&kept) {
+        Ok(_) => format!(
+            "The copy of its last calm end lies beside it: move {} there to go on with that, without what was recorded since",
+            kept.display()
+        ),
+        Err(_) => "There is no copy of it yet: bring it back from a backup, or move it away to begin anew"
+            .to_owned(),
+    }
+}
+
 impl StoreError {
+    pub(crate) fn unreadable(path: &Path, cause: String) -> StoreError {
+        StoreError::Unreadable { path: path.to_owned(), cause }
+    }
+
     pub(crate) fn is_full_disk(&self) -> bool {
         self.class() == Class::Unavailable && !matches!(self, StoreError::Closed)
     }
@@ -71,7 +112,10 @@ impl Classified for StoreError {
                 _ => Class::Internal,
             },
             StoreError::Closed => Class::Unavailable,
-            StoreError::Damaged(_) | StoreError::Encode { .. } | StoreError::TooNew { .. } => Class::Internal,
+            StoreError::Damaged(_)
+            | StoreError::Unreadable { .. }
+            | StoreError::Encode { .. }
+            | StoreError::TooNew { .. } => Class::Internal,
         }
     }
 }

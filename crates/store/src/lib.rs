@@ -21,9 +21,12 @@
 //! On disk: one `redb` file. Each row is key text -> `[crc32 of the rest, 4 bytes little endian][JSON]`. A row whose
 //! checksum or JSON does not fit is *damaged*: it costs that row only, and every listing tells it.
 //! The table `gantry.schema` holds the schema version of every owner.
+//! A database that is damaged as a whole is replaced at its opening by the copy that [`Store::close`] made, where nothing was
+//! written since; else opening fails and says where the last copy lies.
 
 mod ballast;
 mod error;
+mod kept;
 mod row;
 mod schema;
 mod table;
@@ -34,7 +37,9 @@ pub use schema::Migration;
 pub use table::{Damaged, Key, Listing, Table};
 pub use transaction::{ReadTx, WriteTx};
 
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ballast::Ballast;
@@ -52,7 +57,10 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     ballast: Ballast,
-    /// `None` only while a database that met an I/O error could not be opened again.
+    restored: bool,
+    /// Closed for good: whoever still comes is refused.
+    ended: AtomicBool,
+    /// `None` once it is closed, and while a database that met an I/O error could not be opened again.
     db: RwLock<Option<Database>>,
 }
 
@@ -63,16 +71,40 @@ impl Store {
             std::fs::create_dir_all(parent).map_err(StoreError::Io)?;
         }
         let ballast = Ballast::beside(path);
-        let db = match open_database(path) {
-            // A full disk must not keep the engine from starting: what it holds back is given up first.
-            Err(err) if err.is_full_disk() && ballast.drop_it() => open_database(path)?,
-            other => other?,
+        let mut restored = false;
+        let db = loop {
+            match open_whole(path) {
+                Ok(db) => break db,
+                // A full disk must not keep the engine from starting: what it holds back is given up first.
+                Err(err) if err.is_full_disk() && ballast.drop_it() => {}
+                Err(StoreError::Unreadable { .. })
+                    if !restored && kept::restore(path).map_err(StoreError::Io)? =>
+                {
+                    restored = true;
+                }
+                Err(err) => return Err(err),
+            }
         };
         // Environments and labels hold secrets; a file of another's making keeps nobody's mode.
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .map_err(StoreError::Io)?;
         ballast.refill();
-        Ok(Store { inner: Arc::new(Inner { path: path.to_owned(), ballast, db: RwLock::new(Some(db)) }) })
+        let (path, ended, db) = (path.to_owned(), AtomicBool::new(false), RwLock::new(Some(db)));
+        Ok(Store { inner: Arc::new(Inner { path, ballast, restored, ended, db }) })
+    }
+
+    /// Whether the file was damaged when it was opened, and its copy stands in for it.
+    pub fn is_restored(&self) -> bool {
+        self.inner.restored
+    }
+
+    /// Closes the database, for all clones, and keeps a copy of it. Without this the next opening reads all of it once, and
+    /// has no copy that is as new.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
+        self.inner.ended.store(true, Ordering::Relaxed);
+        drop(guard.take());
+        kept::keep(&self.inner.path).map_err(StoreError::Io)
     }
 
     /// Runs `work` in one read transaction: a consistent picture of all tables.
@@ -157,6 +189,9 @@ impl Store {
     /// After an I/O error `redb` refuses all further work on the handle; a fresh one repairs and goes on.
     fn reopen(&self) -> Result<(), StoreError> {
         let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.ended.load(Ordering::Relaxed) {
+            return Err(StoreError::Closed);
+        }
         drop(guard.take());
         let again = match open_database(&self.inner.path) {
             // Opening repairs, which takes room: reading must go on also where there is none left. What is left of it is
@@ -170,6 +205,23 @@ impl Store {
         };
         *guard = Some(again?);
         Ok(())
+    }
+}
+
+/// Opens the database and reads it through: what cannot be read is found here, not in the middle of a request.
+fn open_whole(path: &Path) -> Result<Database, StoreError> {
+    // `redb` asserts what the pages of a file should hold.
+    let opened = panic::catch_unwind(|| {
+        let db = open_database(path)?;
+        transaction::read_through(&db)?;
+        Ok(db)
+    });
+    match opened {
+        Ok(Err(StoreError::Database(err))) if error::is_damage(&err) => {
+            Err(StoreError::unreadable(path, err.to_string()))
+        }
+        Ok(done) => done,
+        Err(_) => Err(StoreError::unreadable(path, "its pages contradict each other".to_owned())),
     }
 }
 

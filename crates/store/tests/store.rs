@@ -148,3 +148,37 @@ fn a_killed_writer_loses_no_committed_row() {
     let rows = store.read(|tx| tx.list(PETS)).unwrap().rows;
     assert!(rows.len() > told as usize, "{} rows for {told} told", rows.len());
 }
+
+/// Spoils all pages but the first, and leaves the time as it was: what a rotten disk does.
+fn rot(path: &std::path::Path) {
+    let time = std::fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[4096..].fill(0xff);
+    std::fs::write(path, bytes).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn a_file_that_rotted_while_it_was_closed_is_replaced_by_its_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = Store::open(&path).unwrap();
+    store.write(|tx| tx.put(PETS, &key("rex"), &1)).unwrap();
+    store.close().unwrap();
+    assert!(matches!(store.read(|tx| tx.get(PETS, &key("rex"))), Err(StoreError::Closed)));
+    rot(&path);
+    let store = Store::open(&path).unwrap();
+    assert!(store.is_restored());
+    assert_eq!(store.read(|tx| tx.get(PETS, &key("rex"))).unwrap(), Some(1));
+    assert!(dir.path().join("store.db.damaged").exists());
+    // The copy is older than what is written now: it does not stand in by itself.
+    store.write(|tx| tx.put(PETS, &key("new"), &2)).unwrap();
+    drop(store);
+    rot(&path);
+    let before = std::fs::read(&path).unwrap();
+    let Err(refused) = Store::open(&path) else { panic!("a rotten file was opened") };
+    let told = refused.to_string();
+    assert!(matches!(refused, StoreError::Unreadable { .. }), "{told}");
+    assert!(told.contains("is damaged") && told.contains("store.db.kept"), "{told}");
+    assert_eq!(std::fs::read(&path).unwrap(), before, "nothing was changed");
+}
