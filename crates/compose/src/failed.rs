@@ -123,9 +123,6 @@ pub enum Failed {
     /// A secret or config could not be given.
     #[error(transparent)]
     Grant(#[from] crate::grants::Ungranted),
-    /// No container was there to kill.
-    #[error("no container to kill")]
-    NothingToKill,
 }
 
 impl Failed {

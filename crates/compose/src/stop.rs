@@ -122,7 +122,8 @@ pub async fn restart(
 /// `pause` or `unpause` of containers.
 pub async fn pause(scene: &Scene<'_>, containers: &[Container], verb: &'static str) -> Result<(), Failed> {
     let status = if verb == "pause" { "Paused" } else { "Unpaused" };
-    try_join_all(containers.iter().map(|container| async move {
+    // One that refuses, being in that state already, holds up no other.
+    join_all(containers.iter().map(|container| async move {
         if !scene.dry_run {
             scene.client.container_verb(&container.id, verb).await.map_err(Failed::at(container.title()))?;
         }
@@ -130,5 +131,6 @@ pub async fn pause(scene: &Scene<'_>, containers: &[Container], verb: &'static s
         Ok(())
     }))
     .await
-    .map(drop)
+    .into_iter()
+    .collect()
 }

@@ -29,17 +29,21 @@ pub static UNPAUSE: Command = Command {
 };
 
 async fn pause(s: &Session, m: &Matches) -> Outcome {
-    each(s, m, State::Running, "pause").await
+    each(s, m, "pause").await
 }
 
 async fn unpause(s: &Session, m: &Matches) -> Outcome {
-    each(s, m, State::Paused, "unpause").await
+    each(s, m, "unpause").await
 }
 
-async fn each(s: &Session, m: &Matches, state: State, verb: &'static str) -> Outcome {
+/// Of all that are up, whichever of the two they are: the engine refuses what is so already, and that is told.
+async fn each(s: &Session, m: &Matches, verb: &'static str) -> Outcome {
     let (ground, observed) = Ground::find(s, m, "Running", &m.words).await?;
     let wanted = |c: &&Container| {
-        c.state == state && !c.is_one_off() && (m.words.is_empty() || m.words.contains(&c.service))
+        matches!(c.state, State::Running | State::Paused)
+            && !c.is_one_off()
+            && ground.project.service(&c.service).is_some()
+            && (m.words.is_empty() || m.words.contains(&c.service))
     };
     let containers: Vec<Container> = observed.containers.iter().filter(wanted).cloned().collect();
     Ok(stop::pause(&ground.scene(), &containers, verb).await?)
