@@ -1,12 +1,18 @@
 #!/bin/bash
 # The book's Dockerfiles (examples/), each built with the distribution's packages, run, and asked over HTTP, on an engine of their own.
 # usage: tests/examples.sh PROGRAM [NAME...]
-# The services listen on this machine's own ports 80 and 5900: nothing else may.
+# The services listen on this machine's own ports 80 and 5900: where something else does, it is told and ends with 77.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 program=$(realpath "$1")
 shift
+for port in 80 5900; do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        echo "port $port is somebody else's: the book's Dockerfiles are not run" >&2
+        exit 77
+    fi
+done
 work=$(mktemp -d)
 "$program" daemon -H "unix://$work/sock" --data-root "$work/data" --exec-root "$work/run" --pidfile "$work/pid" \
     --bridge=none --iptables=false --ip-forward=false >"$work/log" 2>&1 &

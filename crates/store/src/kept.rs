@@ -24,18 +24,18 @@ pub(crate) fn keep(database: &Path) -> io::Result<()> {
     kept
 }
 
-/// Puts the copy in the place of a damaged database, if it is as new; the damaged file stays beside it for a look.
-pub(crate) fn restore(database: &Path) -> io::Result<bool> {
-    let kept = beside(database);
-    let (Ok(is), Ok(was)) = (fs::metadata(database), fs::metadata(&kept)) else { return Ok(false) };
-    if is.len() != was.len() || is.modified()? != was.modified()? {
-        return Ok(false);
-    }
+/// Whether nothing was written to the database since its copy was made.
+pub(crate) fn is_current(database: &Path) -> bool {
+    let (Ok(is), Ok(was)) = (fs::metadata(database), fs::metadata(beside(database))) else { return false };
+    is.len() == was.len() && matches!((is.modified(), was.modified()), (Ok(is), Ok(was)) if is == was)
+}
+
+/// Puts the copy in the place of a damaged database; the damaged file stays beside it for a look.
+pub(crate) fn restore(database: &Path) -> io::Result<()> {
     let part = database.with_extension("db.part");
-    copy(&kept, &part)?;
+    copy(&beside(database), &part)?;
     fs::rename(database, database.with_extension("db.damaged"))?;
-    fs::rename(&part, database)?;
-    Ok(true)
+    fs::rename(&part, database)
 }
 
 /// A copy with the same modes and times, on the disk when this returns.
@@ -56,13 +56,14 @@ mod tests {
     fn a_copy_stands_in_only_while_nothing_was_written_since() {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("store.db");
-        assert!(!restore(&database).unwrap());
+        assert!(!is_current(&database));
         fs::write(&database, "whole").unwrap();
         keep(&database).unwrap();
         let time = fs::metadata(&database).unwrap().modified().unwrap();
         fs::write(&database, "whoLe").unwrap();
         File::options().write(true).open(&database).unwrap().set_modified(time).unwrap();
-        assert!(restore(&database).unwrap());
+        assert!(is_current(&database));
+        restore(&database).unwrap();
         assert_eq!(fs::read_to_string(&database).unwrap(), "whole");
         assert_eq!(fs::read_to_string(dir.path().join("store.db.damaged")).unwrap(), "whoLe");
         File::options()
@@ -71,6 +72,6 @@ mod tests {
             .unwrap()
             .set_modified(time + std::time::Duration::from_nanos(1000))
             .unwrap();
-        assert!(!restore(&database).unwrap());
+        assert!(!is_current(&database));
     }
 }

@@ -71,19 +71,21 @@ impl Store {
             std::fs::create_dir_all(parent).map_err(StoreError::Io)?;
         }
         let ballast = Ballast::beside(path);
-        let mut restored = false;
-        let db = loop {
-            match open_whole(path) {
-                Ok(db) => break db,
-                // A full disk must not keep the engine from starting: what it holds back is given up first.
-                Err(err) if err.is_full_disk() && ballast.drop_it() => {}
-                Err(StoreError::Unreadable { .. })
-                    if !restored && kept::restore(path).map_err(StoreError::Io)? =>
-                {
-                    restored = true;
-                }
-                Err(err) => return Err(err),
+        // A full disk must not keep the engine from starting: what it holds back is given up first.
+        let with_room = |open: fn(&Path) -> Result<Database, StoreError>| match open(path) {
+            Err(err) if err.is_full_disk() && ballast.drop_it() => open(path),
+            other => other,
+        };
+        // Opening may write already.
+        let has_spare = kept::is_current(path);
+        let (db, restored) = match with_room(open_sound) {
+            Err(StoreError::Unreadable { .. }) if has_spare => {
+                kept::restore(path).map_err(StoreError::Io)?;
+                (with_room(open_sound)?, true)
             }
+            // Where there is no copy as new, what is damaged costs the rows that it holds, if the others can be used.
+            Err(StoreError::Unreadable { .. }) => (with_room(open_usable)?, false),
+            other => (other?, false),
         };
         // Environments and labels hold secrets; a file of another's making keeps nobody's mode.
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
@@ -208,15 +210,34 @@ impl Store {
     }
 }
 
-/// Opens the database and reads it through: what cannot be read is found here, not in the middle of a request.
-fn open_whole(path: &Path) -> Result<Database, StoreError> {
-    // `redb` asserts what the pages of a file should hold.
-    let opened = panic::catch_unwind(|| {
+/// Opens a database whose every page is as it was written.
+fn open_sound(path: &Path) -> Result<Database, StoreError> {
+    guarded(path, || {
+        let mut db = open_database(path)?;
+        if db.check_integrity()? {
+            Ok(db)
+        } else {
+            Err(StoreError::unreadable(path, "its pages do not bear their checksums".to_owned()))
+        }
+    })
+}
+
+/// Opens a database that can be read through and written: what cannot is found here, not in the middle of a request.
+fn open_usable(path: &Path) -> Result<Database, StoreError> {
+    guarded(path, || {
         let db = open_database(path)?;
         transaction::read_through(&db)?;
+        db.begin_write()?.commit()?;
         Ok(db)
-    });
-    match opened {
+    })
+}
+
+/// `redb` asserts in places what the pages of a file should hold.
+fn guarded(
+    path: &Path,
+    open: impl FnOnce() -> Result<Database, StoreError> + panic::UnwindSafe,
+) -> Result<Database, StoreError> {
+    match panic::catch_unwind(open) {
         Ok(Err(StoreError::Database(err))) if error::is_damage(&err) => {
             Err(StoreError::unreadable(path, err.to_string()))
         }
