@@ -42,14 +42,10 @@ impl Names for Shared {
 
     fn upstreams(&self, asker: &Asker) -> Vec<Upstream> {
         let Asker::Sandbox(container) = asker else { return Vec::new() };
-        let asked = {
+        let (asked, has_way_out) = {
             let state = self.state();
             let Some(sandbox) = state.sandboxes.get(container) else { return Vec::new() };
-            // A container without a way out has none over its name server either.
-            if state.gateway(container).is_none() {
-                return Vec::new();
-            }
-            sandbox.spec.dns.servers.clone()
+            (sandbox.spec.dns.servers.clone(), state.gateway(container).is_some())
         };
         let upstream =
             |server: IpAddr, from_sandbox| Upstream { server: SocketAddr::new(server, DOMAIN), from_sandbox };
@@ -60,6 +56,10 @@ impl Names for Shared {
                 .filter(|s| *s != IpAddr::V4(dns::ADDRESS))
                 .map(|s| upstream(s, true))
                 .collect();
+        }
+        // A container without a way out has none over the host's name server either (CVE-2024-29018).
+        if !has_way_out {
+            return Vec::new();
         }
         let servers = match &self.config.dns.servers {
             set if !set.is_empty() => set.clone(),

@@ -58,6 +58,16 @@ fn resolvers(world: &World, servers: &[&str]) {
     std::fs::write(world.dir.path().join("resolv.conf"), text).unwrap();
 }
 
+/// A container on a network with a name server of its own choice.
+fn asker(world: &World, name: &str, network: &str, server: IpAddr) -> Namespace {
+    let mut spec = world.spec(name, vec![]);
+    spec.dns.servers = vec![server];
+    let id = spec.container.clone();
+    let sandbox = world.networks.create_sandbox(spec).unwrap();
+    world.networks.connect(&id, &[endpoint(network)]).unwrap();
+    Namespace::at(&sandbox.path.unwrap()).unwrap()
+}
+
 /// The answer to everything.
 fn nine(query: &Query, _: bool) -> Option<Vec<u8>> {
     Some(query.answer(message::OK, &[Record::Address(ip("9.9.9.9"))]))
@@ -210,12 +220,7 @@ fn nobody_is_asked_in_a_circle() {
             // The host's resolver is our own server of the host; the container's is the one that asks.
             resolvers(world, &["127.0.0.1", "127.0.0.11"]);
             assert_eq!(ask(&web.namespace, "example.org", A, false), Err(message::FAILED));
-            let mut spec = world.spec("own", vec![]);
-            spec.dns.servers = vec![ip("127.0.0.11")];
-            let id = spec.container.clone();
-            let sandbox = world.networks.create_sandbox(spec).unwrap();
-            world.networks.connect(&id, &[endpoint("app")]).unwrap();
-            let inside = Namespace::at(&sandbox.path.unwrap()).unwrap();
+            let inside = asker(world, "asker", "app", ip("127.0.0.11"));
             assert_eq!(ask(&inside, "example.org", A, true), Err(message::FAILED));
             assert_eq!(ask(&inside, "web", A, false), Ok(vec![web.address()]));
         },
@@ -228,16 +233,29 @@ fn a_containers_own_servers_are_asked_from_inside_it() {
         user_network(world, "app");
         let resolver = world.run("resolver", "app", vec![]);
         let seen = name_server(&resolver.namespace, "0.0.0.0", nine);
-        let mut spec = world.spec("asker", vec![]);
-        spec.dns.servers = vec![resolver.address()];
-        let id = spec.container.clone();
-        let sandbox = world.networks.create_sandbox(spec).unwrap();
-        world.networks.connect(&id, &[endpoint("app")]).unwrap();
-        let inside = Namespace::at(&sandbox.path.unwrap()).unwrap();
+        let inside = asker(world, "asker", "app", resolver.address());
         for tcp in [false, true] {
             assert_eq!(ask(&inside, "example.org", A, tcp), Ok(vec![ip("9.9.9.9")]));
         }
         assert_eq!(seen.lock().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn who_has_no_way_out_asks_nobody_by_the_host_and_its_own_server_from_inside() {
+    on_host(|world| {
+        let spec = NetworkSpec { name: "inner".into(), internal: true, ..NetworkSpec::default() };
+        world.networks.create(spec).unwrap();
+        let outside = name_server(&world.client, CLIENT, nine);
+        resolvers(world, &[CLIENT]);
+        let resolver = world.run("resolver", "inner", vec![]);
+        assert_eq!(ask(&resolver.namespace, "example.org", A, false), Err(message::FAILED));
+        name_server(&resolver.namespace, "0.0.0.0", nine);
+        let inside = asker(world, "asker", "inner", resolver.address());
+        assert_eq!(ask(&inside, "example.org", A, false), Ok(vec![ip("9.9.9.9")]));
+        let beyond = asker(world, "beyond", "inner", ip(CLIENT));
+        assert_eq!(ask(&beyond, "example.org", A, false), Err(message::FAILED));
+        assert_eq!(outside.lock().unwrap().len(), 0, "not a question left the network");
     });
 }
 
