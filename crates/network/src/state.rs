@@ -148,12 +148,21 @@ impl State {
         Some(EndpointFacts::of(bridge, endpoint, self.openings(endpoint)))
     }
 
-    /// The linked containers' addresses and exposed ports, as far as they are on the same network.
+    /// Who has an opening towards an endpoint's container, as far as rules are.
+    pub fn linked_to(&self, target: &Endpoint) -> Vec<EndpointFacts> {
+        let links = |held: &&HeldEndpoint| {
+            held.record.links.iter().any(|link| link.container.as_ref() == Some(&target.container))
+        };
+        let others = self.on(&target.network).filter(|held| held.ruled && held.record.id != target.id);
+        others.filter(links).filter_map(|held| self.endpoint_facts(&held.record)).collect()
+    }
+
+    /// The linked containers' addresses and exposed ports, as far as they stand on the same network.
     fn openings(&self, endpoint: &Endpoint) -> Vec<(IpAddr, Port)> {
         let mut out = Vec::new();
         for link in &endpoint.links {
             let Some(other) = &link.container else { continue };
-            let target = self.of(other).find(|held| held.record.network == endpoint.network);
+            let target = self.of(other).find(|held| held.ruled && held.record.network == endpoint.network);
             for address in target.into_iter().flat_map(|held| held.record.addresses()) {
                 out.extend(link.exposed.iter().map(|port| (address, *port)));
             }

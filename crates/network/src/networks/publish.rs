@@ -138,30 +138,37 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes an endpoint's rules.
+    /// Writes an endpoint's rules, and opens those towards it that are linked to it.
     pub(super) fn write_rules(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mark = |state: &mut State| {
+            let before = state.linked_to(endpoint);
             if let Some(held) = state.endpoints.get_mut(&endpoint.id) {
                 held.ruled = true;
             }
-            state.endpoint_facts(endpoint)
+            (state.endpoint_facts(endpoint), before, state.linked_to(endpoint))
         };
-        self.change_rules(mark, |writer, facts| {
-            facts.as_ref().map_or(Ok(()), |facts| writer.add_endpoint(facts))
+        self.change_rules(mark, |writer, (facts, before, after)| {
+            facts.as_ref().map_or(Ok(()), |facts| writer.add_endpoint(facts))?;
+            if before == after { Ok(()) } else { writer.change_endpoints(before, after) }
         })?;
         self.serve_ports(endpoint)?;
         forget_flows(endpoint)
     }
 
-    /// Takes an endpoint's rules away.
+    /// Takes an endpoint's rules away, and the openings towards it: its address is somebody else's next.
     pub(super) fn withdraw_rules(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mark = |state: &mut State| {
+            let before = state.linked_to(endpoint);
             let held = state.endpoints.get_mut(&endpoint.id)?;
             std::mem::take(&mut held.ruled).then_some(())?;
-            state.endpoint_facts(endpoint)
+            Some((state.endpoint_facts(endpoint)?, before, state.linked_to(endpoint)))
         };
-        self.change_rules(mark, |writer, facts| {
-            facts.as_ref().map_or(Ok(()), |facts| writer.remove_endpoint(facts))
+        self.change_rules(mark, |writer, change| {
+            let Some((facts, before, after)) = change else { return Ok(()) };
+            if before != after {
+                writer.change_endpoints(before, after)?;
+            }
+            writer.remove_endpoint(facts)
         })?;
         forget_flows_later(endpoint)
     }

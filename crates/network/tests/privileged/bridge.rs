@@ -1,5 +1,6 @@
 //! Who reaches whom on bridges and on the wire.
 
+use gantry_netlink::Namespace;
 use gantry_network::*;
 
 use crate::machines::*;
@@ -77,6 +78,46 @@ fn without_icc_only_links_open_and_only_what_is_exposed() {
                     db.address(),
                     db.id.short()
                 )));
+            },
+        );
+    }
+}
+
+#[test]
+fn a_link_closes_behind_its_target_and_opens_when_that_is_back() {
+    for firewall in [Firewall::Nftables, Firewall::Iptables] {
+        on_host_with(
+            |config| config.firewall = firewall,
+            |world| {
+                frames_pass_ip_hooks(true);
+                let options = [("com.docker.network.bridge.enable_icc".into(), "false".into())].into();
+                let pool = PoolSpec { subnet: Some("10.56.0.0/24".parse().unwrap()), ..PoolSpec::default() };
+                let ipam = IpamSpec { pools: vec![pool], ..IpamSpec::default() };
+                let spec = NetworkSpec { name: "shy".into(), ipam, options, ..NetworkSpec::default() };
+                world.networks.create(spec).unwrap();
+                let db = world.run("db", "shy", vec![]);
+                db.serve(5432);
+                let exposed = vec![Port { number: 5432, protocol: Protocol::Tcp }];
+                let link =
+                    Link { container: Some(db.id.clone()), name: "db".into(), alias: "db".into(), exposed };
+                let linked = EndpointSpec { links: vec![link], ..endpoint("shy") };
+                let web = world.try_run("web", &[linked], vec![]).unwrap();
+                let address = db.address();
+                web.call(address, 5432).expect("the link opens it");
+                world.networks.remove_sandbox(&db.id).unwrap();
+                let same = EndpointSpec { ipv4: Some(address), ..endpoint("shy") };
+                let other = world.try_run("other", std::slice::from_ref(&same), vec![]).unwrap();
+                other.serve(5432);
+                assert!(web.call(address, 5432).is_err(), "{firewall:?}: it was opened for another");
+                world.networks.remove_sandbox(&other.id).unwrap();
+                let spec = SandboxSpec { container: db.id.clone(), ..world.spec("db", vec![]) };
+                let sandbox = world.networks.create_sandbox(spec).unwrap();
+                world.networks.connect(&db.id, &[same]).unwrap();
+                serve(
+                    &Namespace::at(&sandbox.path.unwrap()).unwrap(),
+                    std::net::SocketAddr::new(address, 5432),
+                );
+                web.call(address, 5432).expect("it is back");
             },
         );
     }

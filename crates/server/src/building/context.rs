@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(told(b"", "").unwrap_err(), "The Dockerfile (Dockerfile) cannot be empty");
         assert_eq!(
             told(b"FROM a\nRUN \xff\n", "").unwrap_err(),
-            "dockerfile parse error on line 2: not UTF-8 text: \"RUN \\u{fffd}\""
+            "dockerfile parse error on line 2: not UTF-8 text: \"RUN \u{fffd}\""
         );
         assert_eq!(
             told(b"FROM a", "../../etc/passwd").unwrap_err(),
