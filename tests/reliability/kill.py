@@ -229,9 +229,11 @@ class Worker(threading.Thread):
             self.lost_networks.remove(lost)
         name = self.one("n")
         if name:
+            self.lost_networks.append(name)
             for container in self.engine.ask("GET", f"/networks/{name}")["Containers"] or {}:
                 self.engine.ask("POST", f"/networks/{name}/disconnect", {"Container": container, "Force": True})
             self.unmaking("n", name, f"/networks/{name}")
+            self.lost_networks.remove(name)
 
     def save_load(self):
         status, archive = self.engine.raw("GET", "/images/busybox/get")
