@@ -34,7 +34,11 @@ pub(crate) fn is_current(database: &Path) -> bool {
 pub(crate) fn restore(database: &Path) -> io::Result<()> {
     let part = database.with_extension("db.part");
     copy(&beside(database), &part)?;
-    fs::rename(database, database.with_extension("db.damaged"))?;
+    // A second name first, so that a crash between the two never finds no database: that would be taken for a new one. To keep
+    // the damaged file is a favour, no condition.
+    let damaged = database.with_extension("db.damaged");
+    let _ = fs::remove_file(&damaged);
+    let _ = fs::hard_link(database, &damaged);
     fs::rename(&part, database)
 }
 
