@@ -84,7 +84,7 @@ def inside(pid, line):
 def iperf(where, address, port=5201):
     for _ in range(50):
         try:
-            told = json.loads(where(f"iperf3 -J -t 3 -c {address} -p {port}"))
+            told = json.loads(where(f"iperf3 -J -t 2 -c {address} -p {port}"))
             return told["end"]["sum_received"]["bits_per_second"] / 1e9
         except RuntimeError:
             time.sleep(0.1)
@@ -92,7 +92,7 @@ def iperf(where, address, port=5201):
 
 
 def wrk(where, url):
-    told = where(f"wrk -t 1 -c 32 -d 3s {url}")
+    told = where(f"wrk -t 1 -c 32 -d 1s {url}")
     if "Non-2xx" in told or "Socket errors" in told:
         raise RuntimeError(f"{url}: {told}")
     return float(next(line for line in told.splitlines() if "Requests/sec" in line).split()[1])
@@ -145,18 +145,20 @@ def names(side):
 
 
 def show(what, unit, rows):
-    """One line a measure: each side's median, least and most, and the ratio of the medians to the last side's."""
-    last = statistics.median(list(rows.values())[-1])
+    """One line a measure: each side's median, least and most, and the median of its rounds' ratios to the last side's."""
+    last = list(rows)[-1]
     for name, values in rows.items():
-        ratio = f"  {statistics.median(values) / last:5.2f} of {list(rows)[-1]}" if name != list(rows)[-1] else ""
+        ratios = [value / reference for value, reference in zip(values, rows[last])]
+        ratio = f"  {statistics.median(ratios):6.3f} of {last}" if name != last else ""
         print(f"{what:<52} {name:<7} median {statistics.median(values):9.2f} {unit}  min {min(values):9.2f}  max {max(values):9.2f}{ratio}",
               flush=True)
 
 
 def compare(what, unit, sides, measure, rounds):
+    """In short rounds by turns, each beginning with another side: a shared machine's speed drifts within a minute."""
     rows = {side.name: [] for side in sides}
-    for _ in range(rounds):
-        for side in sides:
+    for turn in range(rounds):
+        for side in sides[turn % len(sides):] + sides[:turn % len(sides)]:
             rows[side.name].append(measure(side))
     show(what, unit, rows)
 
@@ -239,7 +241,7 @@ def main():
         if asked("traffic"):
             measured(traffic, ("iperf3",), sides, rounds)
         if asked("requests"):
-            measured(lambda *given: requests(*given, folder), ("wrk", "nginx", "curl"), sides, rounds)
+            measured(lambda *given: requests(*given, folder), ("wrk", "nginx", "curl"), sides, rounds * 4)
     finally:
         for side in sides:
             side.stop()

@@ -8,6 +8,8 @@ use crate::wire::Message;
 
 /// `NF_CT_STATE_BIT(ESTABLISHED) | NF_CT_STATE_BIT(RELATED)`.
 pub const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+/// `IPS_SRC_NAT`: the connection's source was rewritten.
+pub const STATUS_SNAT: u32 = 1 << 4;
 /// `IPS_DST_NAT`: the connection's destination was rewritten.
 pub const STATUS_DNAT: u32 = 1 << 5;
 /// `RTN_LOCAL`.

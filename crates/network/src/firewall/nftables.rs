@@ -143,19 +143,19 @@ impl Inner {
                 }
             }
         }
-        rules::foundation(&mut batch);
+        rules::foundation::write(&mut batch);
         if rules::needs_bridge_table(facts) {
-            rules::bridge_foundation(&mut batch);
+            rules::foundation::write_frames(&mut batch);
             self.bridge_table = true;
         } else {
             batch.delete_table(rules::BRIDGE_TABLE);
             self.bridge_table = false;
         }
         for bridge in &facts.bridges {
-            rules::add_bridge(&mut batch, bridge);
+            rules::network::add(&mut batch, bridge);
         }
         for endpoint in &facts.endpoints {
-            rules::add_endpoint(&mut batch, endpoint);
+            rules::endpoint::add(&mut batch, endpoint);
         }
         self.socket.commit(batch).map_err(kernel)?;
         let bridges: BTreeSet<&str> = facts.bridges.iter().map(|bridge| bridge.bridge.as_str()).collect();
@@ -173,10 +173,10 @@ impl Writer for Nftables {
         let inner = &mut *self.lock();
         let mut batch = Batch::new();
         if !bridge.options.icc && !inner.bridge_table {
-            rules::bridge_foundation(&mut batch);
+            rules::foundation::write_frames(&mut batch);
             inner.bridge_table = true;
         }
-        rules::add_bridge(&mut batch, bridge);
+        rules::network::add(&mut batch, bridge);
         inner.socket.commit(batch).map_err(kernel)?;
         neighbours::open(&mut inner.socket, &BTreeSet::from([bridge.bridge.as_str()]));
         Ok(())
@@ -185,7 +185,7 @@ impl Writer for Nftables {
     fn remove_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
         let inner = &mut *self.lock();
         let mut batch = Batch::new();
-        rules::remove_bridge(&mut batch, bridge);
+        rules::network::remove(&mut batch, bridge);
         inner.socket.commit(batch).map_err(kernel)?;
         neighbours::close(&mut inner.socket, &bridge.bridge);
         Ok(())
@@ -193,19 +193,19 @@ impl Writer for Nftables {
 
     fn add_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
         let mut batch = Batch::new();
-        rules::add_endpoint(&mut batch, endpoint);
+        rules::endpoint::add(&mut batch, endpoint);
         self.lock().socket.commit(batch).map_err(kernel)
     }
 
     fn remove_endpoint(&self, endpoint: &EndpointFacts) -> Result<(), Error> {
         let mut batch = Batch::new();
-        rules::remove_endpoint(&mut batch, endpoint);
+        rules::endpoint::remove(&mut batch, endpoint);
         self.lock().socket.commit(batch).map_err(kernel)
     }
 
     fn change_endpoints(&self, before: &[EndpointFacts], after: &[EndpointFacts]) -> Result<(), Error> {
         let mut batch = Batch::new();
-        rules::change_endpoints(&mut batch, before, after);
+        rules::endpoint::change(&mut batch, before, after);
         self.lock().socket.commit(batch).map_err(kernel)
     }
 

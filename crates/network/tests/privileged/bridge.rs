@@ -1,6 +1,9 @@
 //! Who reaches whom on bridges and on the wire.
 
-use gantry_netlink::Namespace;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use gantry_netlink::{Address, Namespace, Service};
 use gantry_network::*;
 
 use crate::machines::*;
@@ -47,6 +50,46 @@ fn an_internal_network_has_no_way_out_and_none_in() {
         assert!(b.call(ip(CLIENT), 80).is_err());
         assert!(call(&world.client, ip(HOST), WEB).is_err());
         assert_eq!(a.endpoints[0].gateway_v4, None);
+        // Nor by way of a port that the host publishes for a neighbouring network, on the one address it has here.
+        let other = world.run("other", "bridge", web());
+        other.serve(80);
+        call(&world.client, ip(HOST), WEB).unwrap();
+        assert!(b.call(ip("172.18.0.1"), WEB).is_err(), "the host's address on the inner network");
+    });
+}
+
+#[test]
+fn nobody_outside_speaks_into_a_connection_between_two_containers() {
+    on_host(|world| {
+        frames_pass_ip_hooks(true);
+        for name in ["all", "lan0", "gantry0"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/rp_filter"), "0").unwrap();
+        }
+        let (a, b) = (world.run("a", "bridge", vec![]), world.run("b", "bridge", vec![]));
+        let socket = |from: &Namespace, at: &str| from.run(|| Ok(UdpSocket::bind(at)?)).unwrap();
+        let (left, right) = (socket(&a.namespace, "0.0.0.0:1000"), socket(&b.namespace, "0.0.0.0:2000"));
+        let mut heard = [0; 16];
+        right.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        left.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // Both ways, so that the kernel calls it established.
+        for _ in 0..2 {
+            left.send_to(b"there", (b.address(), 2000)).unwrap();
+            right.recv(&mut heard).unwrap();
+            right.send_to(b"back", (a.address(), 1000)).unwrap();
+            left.recv(&mut heard).unwrap();
+        }
+        // The attacker takes the one's address and sends from its port to the other's.
+        let mut link = world.client.open_socket(Service::Route).unwrap();
+        let eth0 = link.link("eth0").unwrap().unwrap().index;
+        link.add_address(&Address { link: eth0, address: a.address(), length: 32 }).unwrap();
+        world.forge(&b.address().to_string(), 32);
+        let forger = socket(&world.client, &format!("{}:1000", a.address()));
+        for _ in 0..5 {
+            forger.send_to(b"forged", (b.address(), 2000)).unwrap();
+        }
+        left.send_to(b"mine", (b.address(), 2000)).unwrap();
+        let length = right.recv(&mut heard).unwrap();
+        assert_eq!(&heard[..length], b"mine");
     });
 }
 
