@@ -82,6 +82,23 @@ impl StoreError {
         StoreError::Unreadable { path: path.to_owned(), cause }
     }
 
+    /// A change that was lost with another's: the database failed before both were on the disk.
+    pub(crate) fn failed_beside(cause: std::io::Error) -> StoreError {
+        StoreError::Database(Box::new(redb::Error::Io(cause)))
+    }
+
+    /// The file system's own error, if it is one.
+    pub(crate) fn io(&self) -> Option<&std::io::Error> {
+        match self {
+            StoreError::Io(io) => Some(io),
+            StoreError::Database(err) => match &**err {
+                redb::Error::Io(io) => Some(io),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_full_disk(&self) -> bool {
         self.class() == Class::Unavailable && !matches!(self, StoreError::Closed)
     }

@@ -27,6 +27,7 @@
 mod ballast;
 mod error;
 mod kept;
+mod line;
 mod row;
 mod schema;
 mod table;
@@ -43,6 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ballast::Ballast;
+use line::Opened;
 use redb::{Database, ReadableDatabase};
 
 /// Page cache of the database. Records are small and hot; the bound keeps the idle engine under its memory budget.
@@ -61,7 +63,7 @@ struct Inner {
     /// Closed for good: whoever still comes is refused.
     ended: AtomicBool,
     /// `None` once it is closed, and while a database that met an I/O error could not be opened again.
-    db: RwLock<Option<Database>>,
+    db: RwLock<Option<Opened>>,
 }
 
 impl Store {
@@ -91,7 +93,7 @@ impl Store {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .map_err(StoreError::Io)?;
         ballast.refill();
-        let (path, ended, db) = (path.to_owned(), AtomicBool::new(false), RwLock::new(Some(db)));
+        let (path, ended, db) = (path.to_owned(), AtomicBool::new(false), RwLock::new(Some(Opened::new(db))));
         Ok(Store { inner: Arc::new(Inner { path, ballast, restored, ended, db }) })
     }
 
@@ -113,8 +115,8 @@ impl Store {
     pub fn read<T, E: From<StoreError>>(&self, work: impl Fn(&ReadTx) -> Result<T, E>) -> Result<T, E> {
         let run = || -> Result<T, Failure<E>> {
             let guard = self.inner.db.read().unwrap_or_else(PoisonError::into_inner);
-            let db = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
-            let tx = db.begin_read().map_err(|err| Failure::Store(err.into()))?;
+            let opened = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
+            let tx = opened.db.begin_read().map_err(|err| Failure::Store(err.into()))?;
             work(&ReadTx { tx }).map_err(Failure::Caller)
         };
         match run() {
@@ -126,7 +128,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` in one write transaction, durable when this returns. An error undoes all of it.
+    /// Runs `work` in one write transaction, durable when this returns. An error undoes all of it. Who writes at the same time
+    /// waits for the disk once.
     /// `work` may run twice: once more after the database had to be opened again.
     pub fn write<T, E: From<StoreError>>(&self, work: impl Fn(&WriteTx) -> Result<T, E>) -> Result<T, E> {
         match self.try_write(&work) {
@@ -166,16 +169,11 @@ impl Store {
 
     fn try_write<T, E>(&self, work: &impl Fn(&WriteTx) -> Result<T, E>) -> Result<T, Failure<E>> {
         let guard = self.inner.db.read().unwrap_or_else(PoisonError::into_inner);
-        let db = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
-        let tx = WriteTx {
-            tx: db.begin_write().map_err(|err| Failure::Store(err.into()))?,
-            failed: Default::default(),
-        };
+        let opened = guard.as_ref().ok_or(Failure::Store(StoreError::Closed))?;
+        let (turn, tx) = opened.turn().map_err(Failure::Store)?;
+        let tx = WriteTx { tx, failed: Default::default() };
         match work(&tx) {
-            Ok(value) => {
-                tx.tx.commit().map_err(|err| Failure::Store(err.into()))?;
-                Ok(value)
-            }
+            Ok(value) => turn.commit(tx.tx).map(|()| value).map_err(Failure::Store),
             Err(err) => {
                 // The caller's error may have lost its origin; an I/O error of the database decides the retry.
                 let io = tx.failed.take();
@@ -194,6 +192,10 @@ impl Store {
         if self.inner.ended.load(Ordering::Relaxed) {
             return Err(StoreError::Closed);
         }
+        // Everyone in the line was told of the same failure; the first of them opens it for all.
+        if guard.as_ref().is_some_and(Opened::is_sound) {
+            return Ok(());
+        }
         drop(guard.take());
         let again = match open_database(&self.inner.path) {
             // Opening repairs, which takes room: reading must go on also where there is none left. What is left of it is
@@ -205,7 +207,7 @@ impl Store {
             }
             other => other,
         };
-        *guard = Some(again?);
+        *guard = Some(Opened::new(again?));
         Ok(())
     }
 }
