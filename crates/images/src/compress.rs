@@ -3,9 +3,9 @@ use std::io::{Read, Write};
 use gantry_archive::{Compression, Decoder, PackedWriter, Packing};
 use gantry_names::ImageId;
 
+use crate::catalog::Change;
 use crate::layer::media_type;
-use crate::record::RECORDS;
-use crate::{Error, Image, ImageStore, Layer, Lease, Result};
+use crate::{Image, ImageStore, Layer, Lease, Result};
 
 /// Gzip's level for layers that leave: two thirds of the time of its usual level, for a few per cent more bytes (a Debian's files:
 /// 0.359 of their size in place of 0.349; the next lower level 0.373, the lowest 0.453).
@@ -63,14 +63,14 @@ impl ImageStore {
 
     /// Puts the packed blob in the plain one's place in every image that no registry knows.
     fn replace_layer(&self, plain: &Layer, packed: &Layer) -> Result<()> {
-        let catalog = self.catalog()?;
-        self.inner.store.write(|tx| {
-            for (id, _) in &catalog.records {
-                let Some(mut record) = tx.get(RECORDS, id)? else { continue };
-                let known = catalog.names(id).iter().any(|name| name.digest().is_some());
-                if known || !record.layers.iter().any(|layer| layer.blob == plain.blob) {
+        self.change(|catalog| {
+            let mut changes = Vec::new();
+            for (id, record) in catalog.records() {
+                let known = || catalog.names(id).iter().any(|name| name.digest().is_some());
+                if !record.layers.iter().any(|layer| layer.blob == plain.blob) || known() {
                     continue;
                 }
+                let mut record = record.clone();
                 for layer in record.layers.iter_mut().filter(|layer| layer.blob == plain.blob) {
                     (layer.blob, layer.blob_size) = (packed.blob.clone(), packed.blob_size);
                     layer.media_type.clone_from(&packed.media_type);
@@ -78,9 +78,9 @@ impl ImageStore {
                 // They name the plain layer.
                 (record.manifest, record.index) = (None, None);
                 record.companions.clear();
-                tx.put(RECORDS, id, &record)?;
+                changes.push(Change::Record(id.clone(), record));
             }
-            Ok::<_, Error>(())
+            Ok(((), changes))
         })
     }
 }

@@ -1,6 +1,6 @@
 use gantry_names::{Digest, ImageId};
 
-use crate::record::RECORDS;
+use crate::catalog::Change;
 use crate::store::parse_config;
 use crate::{Error, ImageStore, Layer, Record, Result};
 
@@ -38,10 +38,10 @@ impl ImageStore {
             }
         }
         self.inner.content.put(config)?;
-        self.inner.store.write(|tx| {
-            let old = tx.get(RECORDS, &id)?.unwrap_or_default();
+        self.change(|catalog| {
+            let old = catalog.record(&id).cloned().unwrap_or_default();
             let record = Record {
-                layers: layers.clone(),
+                layers,
                 parent: options.parent.clone().or(old.parent),
                 manifest: options.manifest.clone().or(old.manifest),
                 companions: match options.index {
@@ -52,8 +52,7 @@ impl ImageStore {
                 last_tagged_ns: old.last_tagged_ns,
                 built_here: options.built_here || old.built_here,
             };
-            tx.put(RECORDS, &id, &record)?;
-            Ok::<_, Error>(())
+            Ok(((), vec![Change::Record(id.clone(), record)]))
         })?;
         Ok(id)
     }

@@ -24,7 +24,7 @@ pub struct HistoryItem {
 impl ImageStore {
     /// How an image came to be, newest step first.
     pub fn history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let image = self.image_in(&catalog, &crate::resolve::resolve_in(&catalog, name)?)?;
         let mut layers = image.record.layers.iter();
         let mut items = Vec::new();

@@ -223,8 +223,9 @@ impl ImageStore {
 
     /// The layers on record, by their blob.
     pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Layer>> {
-        let layers = self.catalog()?.records.into_iter().flat_map(|(_, record)| record.layers);
-        Ok(layers.map(|layer| (layer.blob.clone(), layer)).collect())
+        let catalog = self.catalog();
+        let layers = catalog.records().flat_map(|(_, record)| &record.layers);
+        Ok(layers.map(|layer| (layer.blob.clone(), layer.clone())).collect())
     }
 
     /// Writes a stream to the content store and to whoever unpacks it; gives the blob's digest and size.

@@ -19,6 +19,7 @@
 //! Start reading at [`ImageStore`]; each verb is a file.
 
 mod ahead;
+mod catalog;
 mod change;
 mod commit;
 mod compress;
@@ -63,6 +64,6 @@ pub use load::{LoadEvent, LoadOptions, Loaded};
 pub use prune::{PruneOptions, Pruned};
 pub use record::{Layer, Record};
 pub use remove::{RemoveOptions, Removed, Use};
-pub use save::ArchivePart;
+pub use save::{ArchivePart, Whole};
 pub use store::ImageStore;
 pub use tag::Tagged;

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, HashMap};
 use gantry_names::{ChainId, ImageId, Reference};
 use jiff::Timestamp;
 
+use crate::catalog::Catalog;
 use crate::filter::path_match;
-use crate::store::Catalog;
 use crate::{Filters, Image, ImageStore, Result};
 
 /// What to list.
@@ -42,7 +42,7 @@ pub struct Summary {
 impl ImageStore {
     /// The images that fit, newest first.
     pub fn list(&self, options: &ListOptions) -> Result<Vec<Summary>> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let images = self.images_in(&catalog);
         let window = self.window(&catalog, &options.filters)?;
         let uses = options.shared_size.then(|| chain_uses(&images));
@@ -59,7 +59,7 @@ impl ImageStore {
 
     /// Bytes of all layers on this machine, each counted once: `LayersSize` of `system df`.
     pub fn layers_size(&self) -> Result<u64> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let mut layers = HashMap::new();
         for image in self.images_in(&catalog) {
             layers.extend(chains(&image));
@@ -67,16 +67,9 @@ impl ImageStore {
         Ok(layers.values().sum())
     }
 
-    /// The layers on this machine by chain id, with their unpacked sizes.
-    pub(crate) fn chain_sizes(&self) -> Result<HashMap<String, u64>> {
-        let catalog = self.catalog()?;
-        let all = self.images_in(&catalog);
-        Ok(all.iter().flat_map(chains).map(|(chain, size)| (chain.to_string(), size)).collect())
-    }
-
     /// Every image whose config can be read; a damaged one costs itself only.
     pub(crate) fn images_in(&self, catalog: &Catalog) -> Vec<Image> {
-        catalog.records.iter().filter_map(|(id, _)| self.image_in(catalog, id).ok()).collect()
+        catalog.records().filter_map(|(id, _)| self.image_in(catalog, id).ok()).collect()
     }
 
     fn window(&self, catalog: &Catalog, filters: &Filters) -> Result<Window> {
@@ -164,15 +157,9 @@ fn fits(patterns: &[String], name: &Reference) -> Result<bool> {
 }
 
 /// The image's layers by the chain each is the top of, with their sizes.
-fn chains(image: &Image) -> Vec<(ChainId, u64)> {
-    let mut chain = None;
-    let mut found = Vec::new();
-    for layer in &image.record.layers {
-        let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
-        found.push((next.clone(), layer.size));
-        chain = Some(next);
-    }
-    found
+pub(crate) fn chains(image: &Image) -> Vec<(ChainId, u64)> {
+    let sizes = image.record.layers.iter().map(|layer| layer.size);
+    image.record.chains().into_iter().zip(sizes).collect()
 }
 
 fn chain_uses(images: &[Image]) -> HashMap<ChainId, usize> {

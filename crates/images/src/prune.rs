@@ -1,7 +1,9 @@
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use gantry_names::ImageId;
 
+use crate::list::chains;
 use crate::{Error, Filters, ImageStore, RemoveOptions, Removed, Result, Use};
 
 /// What to prune.
@@ -32,11 +34,28 @@ impl ImageStore {
     }
 
     fn prune_alone(&self, filters: &Filters, uses: &dyn Fn(&ImageId) -> Vec<Use>) -> Result<Pruned> {
-        let dangling_only = filters.dangling.unwrap_or(true);
-        let catalog = self.catalog()?;
-        let sizes = self.chain_sizes()?;
+        let (targets, sizes) = self.prunable(filters);
         let mut pruned = Pruned::default();
-        for image in self.images_in(&catalog) {
+        for target in targets {
+            // In use, or gone already with another of its names.
+            let Ok(lines) = self.remove(&target, RemoveOptions::default(), uses) else { continue };
+            pruned.removed.extend(lines);
+        }
+        for line in &pruned.removed {
+            if let Removed::Deleted(name) = line {
+                pruned.reclaimed += sizes.get(name).copied().unwrap_or(0);
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// The names (ids, where there are none) of what fits the filters, and the size of every layer.
+    fn prunable(&self, filters: &Filters) -> (Vec<String>, HashMap<String, u64>) {
+        let dangling_only = filters.dangling.unwrap_or(true);
+        let catalog = self.catalog();
+        let images = self.images_in(&catalog);
+        let mut targets = Vec::new();
+        for image in &images {
             let labels = image.config.labels();
             let parent = catalog.has_children(&image.id);
             let old = filters.until.is_none_or(|until| image.config.created().is_some_and(|at| at <= until));
@@ -51,21 +70,12 @@ impl ImageStore {
             if dangling_only && image.names.iter().any(|name| name.digest().is_none()) {
                 continue;
             }
-            let targets = match image.names.as_slice() {
-                [] => vec![image.id.hex().to_owned()],
-                names => names.iter().map(ToString::to_string).collect(),
-            };
-            for target in targets {
-                // In use, or gone already with another of its names.
-                let Ok(lines) = self.remove(&target, RemoveOptions::default(), uses) else { continue };
-                pruned.removed.extend(lines);
+            match image.names.as_slice() {
+                [] => targets.push(image.id.hex().to_owned()),
+                names => targets.extend(names.iter().map(ToString::to_string)),
             }
         }
-        for line in &pruned.removed {
-            if let Removed::Deleted(name) = line {
-                pruned.reclaimed += sizes.get(name).copied().unwrap_or(0);
-            }
-        }
-        Ok(pruned)
+        let sizes = images.iter().flat_map(chains).map(|(chain, size)| (chain.to_string(), size));
+        (targets, sizes.collect())
     }
 }

@@ -1,4 +1,4 @@
-use gantry_names::{DiffId, Digest, ImageId, Reference};
+use gantry_names::{ChainId, DiffId, Digest, ImageId, Reference};
 use gantry_store::{Migration, Table};
 use serde::{Deserialize, Serialize};
 
@@ -61,5 +61,14 @@ impl Record {
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
         let own = self.layers.iter().map(|layer| &layer.blob);
         own.chain(&self.manifest).chain(&self.index).chain(&self.companions)
+    }
+
+    /// The chain that each layer is the top of, lowest first.
+    pub(crate) fn chains(&self) -> Vec<ChainId> {
+        let mut chains = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            chains.push(ChainId::extend(chains.last(), &layer.diff_id));
+        }
+        chains
     }
 }

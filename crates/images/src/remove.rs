@@ -3,9 +3,8 @@ use std::time::Duration;
 
 use gantry_names::{ChainId, ImageId, Reference};
 
-use crate::record::{RECORDS, REFERENCES};
-use crate::resolve::{lookup, resolve_in, stored_form};
-use crate::store::Catalog;
+use crate::catalog::{Catalog, Change};
+use crate::resolve::{resolve_in, stored_form};
 use crate::{Error, ImageStore, Record, Result};
 
 /// How to remove.
@@ -63,35 +62,34 @@ impl ImageStore {
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
         done: &mut Vec<Removed>,
     ) -> Result<()> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let id = resolve_in(&catalog, name)?;
-        let mut quiet = false;
-        if is_id_prefix(&id, name) && lookup_name(&catalog, name).is_none_or(|found| found != id) {
-            if is_single(&catalog.names(&id)) {
-                let mind = Mind { references: false, stopped: !options.force };
-                self.check(&catalog, &id, mind, uses)?;
-                self.untag_all(&id, done)?;
-            }
+        let by_id = is_id_prefix(&id, name) && lookup_name(&catalog, name).is_none_or(|found| *found != id);
+        if by_id && is_single(&catalog.names(&id)) {
+            let mind = Mind { references: false, stopped: !options.force };
+            self.check(&catalog, &id, mind, uses)?;
+            // Whoever changes what we hold would have to copy it.
+            drop(catalog);
+            self.untag_all(&id, done)?;
         } else {
-            if !self.untag_one(&catalog, &id, name, options, uses, done)? {
+            drop(catalog);
+            if !by_id && !self.untag_one(&id, name, options, uses, done)? {
                 return Ok(());
             }
-            quiet = true;
         }
-        self.delete(&id, options.force, !options.no_prune, quiet, uses, done)
+        self.delete(&id, options.force, !options.no_prune, !by_id, uses, done)
     }
 
     /// Removes one name, and the digests of its repository when it was the last tag there. Says whether no name is left.
     fn untag_one(
         &self,
-        catalog: &Catalog,
         id: &ImageId,
         name: &str,
         options: RemoveOptions,
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
         done: &mut Vec<Removed>,
     ) -> Result<bool> {
-        let names = catalog.names(id);
+        let names = self.catalog().names(id);
         if !options.force
             && is_single(&names)
             && let Some(user) = uses(id).first()
@@ -114,19 +112,14 @@ impl ImageStore {
     }
 
     fn untag_all(&self, id: &ImageId, done: &mut Vec<Removed>) -> Result<()> {
-        let names = self.catalog()?.names(id);
+        let names = self.catalog().names(id);
         self.drop_names(&names)?;
         done.extend(names.iter().map(|name| Removed::Untagged(name.familiar())));
         Ok(())
     }
 
     fn drop_names(&self, names: &[Reference]) -> Result<()> {
-        self.inner.store.write_freeing(|tx| {
-            for name in names {
-                tx.remove(REFERENCES, name)?;
-            }
-            Ok(())
-        })
+        self.change(|_| Ok(((), names.iter().cloned().map(Change::NoName).collect())))
     }
 
     /// Deletes an image and, unless told otherwise, its nameless unused parents.
@@ -139,8 +132,8 @@ impl ImageStore {
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
         done: &mut Vec<Removed>,
     ) -> Result<()> {
-        let catalog = self.catalog()?;
-        let Some(record) = catalog.record(id) else { return Ok(()) };
+        let catalog = self.catalog();
+        let Some(record) = catalog.record(id).cloned() else { return Ok(()) };
         let mind = Mind { references: !force, stopped: !force };
         if let Err(conflict) = self.check(&catalog, id, mind, uses) {
             let dangling = catalog.names(id).is_empty() && !catalog.has_children(id);
@@ -148,12 +141,13 @@ impl ImageStore {
             // The name is gone, that much was asked for; what is still needed stays without a word.
             return if quiet && (!dangling || used) { Ok(()) } else { Err(conflict) };
         }
+        drop(catalog);
         self.untag_all(id, done)?;
-        self.inner.store.write_freeing(|tx| tx.remove(RECORDS, id).map(drop))?;
+        self.change(|_| Ok(((), vec![Change::NoRecord(id.clone())])))?;
         self.forget_config(id);
         done.push(Removed::Deleted(id.to_string()));
-        self.release_layers(record, done)?;
-        self.release_blobs(id, record)?;
+        self.release_layers(&record, done)?;
+        self.release_blobs(id, &record)?;
         match (&record.parent, prune) {
             (Some(parent), true) => self.delete(parent, false, true, true, uses, done),
             _ => Ok(()),
@@ -189,13 +183,8 @@ impl ImageStore {
 
     /// Removes the layers no other image has, top first, as far as nothing stands on them.
     fn release_layers(&self, record: &Record, done: &mut Vec<Removed>) -> Result<()> {
-        let kept = self.wanted_chains()?;
-        let mut chains = Vec::new();
-        for layer in &record.layers {
-            chains.push(ChainId::extend(chains.last(), &layer.diff_id));
-        }
-        for chain in chains.iter().rev() {
-            if kept.contains(&chain.to_string()) || !self.drop_chain(chain.as_str())? {
+        for chain in record.chains().iter().rev() {
+            if !self.drop_chain(chain)? {
                 break;
             }
             done.push(Removed::Deleted(chain.to_string()));
@@ -203,13 +192,14 @@ impl ImageStore {
         Ok(())
     }
 
-    /// Removes one layer's snapshot with the init layer on it. `false` if something stands on it or holds it.
-    fn drop_chain(&self, chain: &str) -> Result<bool> {
+    /// Removes one layer's snapshot with the init layer on it. `false` if an image has it, something stands on it or holds it.
+    fn drop_chain(&self, chain: &ChainId) -> Result<bool> {
         let held = self.inner.holds.lock();
-        if held.contains_key(chain) {
+        // Asked under the lock: whoever makes an image holds its layers until the record is there.
+        if held.contains_key(chain.as_str()) || self.catalog().has_chain(chain) {
             return Ok(false);
         }
-        for name in [init_name(chain), chain.to_owned()] {
+        for name in [init_name(chain.as_str()), chain.to_string()] {
             match self.inner.snapshots.remove(&name) {
                 Ok(()) | Err(gantry_snapshots::Error::NotFound(_)) => {}
                 Err(gantry_snapshots::Error::HasChildren { .. }) => return Ok(false),
@@ -220,51 +210,27 @@ impl ImageStore {
     }
 
     fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
-        let wanted = self.wanted_blobs()?;
+        let catalog = self.catalog();
         let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
-        self.inner.content.collect_among(mine, |digest| wanted.contains(digest) || self.is_kept(digest))?;
+        self.inner.content.collect_among(mine, |blob| catalog.has_blob(blob) || self.is_kept(blob))?;
         Ok(())
-    }
-
-    /// The layer chains images on record need.
-    fn wanted_chains(&self) -> Result<HashSet<String>> {
-        let mut wanted = HashSet::new();
-        for (_, record) in self.catalog()?.records {
-            let mut chain = None;
-            for layer in &record.layers {
-                let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
-                wanted.insert(next.to_string());
-                chain = Some(next);
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn wanted_blobs(&self) -> Result<HashSet<gantry_names::Digest>> {
-        let mut wanted = HashSet::new();
-        for (id, record) in self.catalog()?.records {
-            wanted.extend(record.blobs().cloned());
-            wanted.insert(id.0);
-        }
-        Ok(wanted)
     }
 
     /// Removes layers and blobs that no image on record needs and nothing stands on, and downloads nobody goes on with:
     /// after a prune, and once at start. Spared is what a keeper names (a build cache), and what came in less than
     /// `spare` ago: a pull that was given up goes on with it. Gives the bytes that came free.
     pub fn sweep(&self, spare: Duration) -> Result<u64> {
-        let wanted = self.wanted_chains()?;
         let mut freed = 0;
         loop {
             let mut progress = false;
             for info in self.inner.snapshots.walk()? {
-                let chain = info.name.strip_suffix("-init").unwrap_or(&info.name);
-                let ours = info.kind == gantry_snapshots::Kind::Committed && whole_chain(chain);
-                if !ours || wanted.contains(chain) {
+                let name = info.name.strip_suffix("-init").unwrap_or(&info.name);
+                let Ok(chain) = ChainId::parse(name) else { continue };
+                if info.kind != gantry_snapshots::Kind::Committed {
                     continue;
                 }
                 let usage = self.inner.snapshots.usage(&info.name).unwrap_or_default();
-                if self.drop_chain(chain)? {
+                if self.drop_chain(&chain)? {
                     freed += usage.bytes;
                     progress = true;
                 }
@@ -273,9 +239,8 @@ impl ImageStore {
                 break;
             }
         }
-        let blobs = self.wanted_blobs()?;
-        let content = &self.inner.content;
-        let unwanted = |digest: &gantry_names::Digest| !blobs.contains(digest) && !self.is_kept(digest);
+        let (content, catalog) = (&self.inner.content, self.catalog());
+        let unwanted = |digest: &gantry_names::Digest| !catalog.has_blob(digest) && !self.is_kept(digest);
         freed += content.collect(|digest| !unwanted(digest) || self.is_younger(digest, spare))?.bytes;
         freed += content.forget_ingests(spare)?;
         Ok(freed)
@@ -297,12 +262,8 @@ pub(crate) fn init_name(chain: &str) -> String {
     format!("{chain}-init")
 }
 
-fn whole_chain(name: &str) -> bool {
-    ChainId::parse(name).is_ok()
-}
-
-fn lookup_name(catalog: &Catalog, name: &str) -> Option<ImageId> {
-    lookup(catalog, &Reference::parse(name).ok()?)
+fn lookup_name<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a ImageId> {
+    catalog.named(&stored_form(&Reference::parse(name).ok()?))
 }
 
 /// Whether `name` can be read as this image's id or its beginning.
@@ -322,4 +283,47 @@ fn is_single(names: &[Reference]) -> bool {
 
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CreateOptions, Filters, PruneOptions};
+    use gantry_content::ContentStore;
+    use gantry_store::Store;
+    use std::sync::Arc;
+
+    /// Whoever holds the catalogue while it changes makes the change copy all of it; then the removal of n images costs n squared.
+    #[test]
+    fn a_removal_copies_no_catalogue() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let content = ContentStore::open(&folder.path().join("content")).unwrap();
+        let snapshots = gantry_snapshots::open("native", folder.path()).unwrap();
+        let images = ImageStore::open(store.clone(), content, snapshots).unwrap();
+        let image = |n: u32, parent: Option<&ImageId>| {
+            let config = serde_json::json!({
+                "architecture": "amd64", "os": "linux", "config": { "Labels": { "n": n.to_string() } },
+                "rootfs": { "type": "layers", "diff_ids": [] },
+            });
+            let options = CreateOptions { parent: parent.cloned(), ..CreateOptions::default() };
+            let id = images.create(config.to_string().as_bytes(), Vec::new(), &options).unwrap();
+            images.set_reference(&Reference::parse(&format!("i{n}")).unwrap(), &id).unwrap();
+            id
+        };
+        let first = image(0, None);
+        let ids: Vec<ImageId> = (1..12).map(|n| image(n, (n == 1).then_some(&first))).collect();
+        let place = || Arc::as_ptr(&images.catalog());
+        let before = place();
+        let unused = |_: &ImageId| Vec::new();
+        let options = RemoveOptions::default();
+        images.remove(ids[0].as_str(), options, &unused).unwrap();
+        images.remove(ids[1].short(), options, &unused).unwrap();
+        images.remove("i3", options, &unused).unwrap();
+        assert_eq!((place(), images.catalog().records().count()), (before, 9));
+        let all = Filters { dangling: Some(false), ..Filters::default() };
+        let pruned = images.prune(&PruneOptions { filters: all }, &unused).unwrap();
+        assert_eq!((place(), images.catalog().records().count(), pruned.removed.len()), (before, 0, 18));
+        assert_eq!(*images.catalog(), Catalog::read(&store).unwrap());
+    }
 }

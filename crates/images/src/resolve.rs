@@ -2,20 +2,22 @@ use gantry_names::{Digest, ImageId, Platform, Reference};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::{Catalog, MAX_DOCUMENT, parse_config};
+use crate::catalog::Catalog;
+use crate::store::{MAX_DOCUMENT, parse_config};
 use crate::{CreateOptions, Error, Image, ImageStore, Layer, Result};
 
 impl ImageStore {
     /// The image of this name: a tag, a digest, an id or the beginning of one, in Docker's order: a whole 64-digit id
     /// is an id; else a name (tag `latest` if none); else the beginning of an id.
     pub fn resolve(&self, name: &str) -> Result<ImageId> {
-        resolve_in(&self.catalog()?, name)
+        resolve_in(&self.catalog(), name)
     }
 
     /// The image of this name, whole. With a platform, one that does not fit is refused with Docker's sentence.
     pub fn inspect(&self, name: &str, platform: Option<&Platform>) -> Result<Image> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let image = self.image_in(&catalog, &resolve_in(&catalog, name)?)?;
+        drop(catalog);
         if let Some(wanted) = platform {
             let found = image.config.platform();
             if !fits(&found, wanted) {
@@ -33,7 +35,7 @@ impl ImageStore {
     }
 
     /// The image of another platform that is kept under the same index.
-    fn sibling(&self, image: &Image, wanted: &Platform) -> Result<Option<Image>> {
+    pub(crate) fn sibling(&self, image: &Image, wanted: &Platform) -> Result<Option<Image>> {
         let Some(index) = image.record.whole() else { return Ok(None) };
         let index: Index = self.document(index)?;
         let fitting = |entry: &&Entry| entry.platform.as_ref().is_some_and(|found| fits(found, wanted));
@@ -105,7 +107,7 @@ pub(crate) fn resolve_in(catalog: &Catalog, name: &str) -> Result<ImageId> {
         return if known(&id) { Ok(id) } else { Err(Error::NotFound(id.to_string())) };
     }
     let reference = Reference::parse(name)?;
-    if let Some(id) = lookup(catalog, &reference).filter(known) {
+    if let Some(id) = catalog.named(&stored_form(&reference)).cloned().filter(known) {
         return Ok(id);
     }
     if let Some(id) = by_prefix(catalog, name)? {
@@ -114,13 +116,7 @@ pub(crate) fn resolve_in(catalog: &Catalog, name: &str) -> Result<ImageId> {
     Err(Error::NotFound(reference.or_latest().familiar()))
 }
 
-/// The image a reference names; a reference with tag and digest is found by its digest.
-pub(crate) fn lookup(catalog: &Catalog, reference: &Reference) -> Option<ImageId> {
-    let wanted = stored_form(reference);
-    catalog.references.iter().find(|(known, _)| *known == wanted).map(|(_, id)| id.clone())
-}
-
-/// How a reference is kept: by digest without its tag, else by tag.
+/// How a reference is kept: by digest without its tag, else by tag. One with both is found by its digest.
 pub(crate) fn stored_form(reference: &Reference) -> Reference {
     match reference.digest() {
         Some(digest) => reference.repository().with_digest(digest.clone()),
@@ -140,7 +136,7 @@ pub(crate) fn by_prefix(catalog: &Catalog, name: &str) -> Result<Option<ImageId>
     if hex.is_empty() || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
         return Ok(None);
     }
-    let mut fitting = catalog.records.iter().map(|(id, _)| id).filter(|id| id.hex().starts_with(hex));
+    let mut fitting = catalog.beginning_with(hex);
     match (fitting.next(), fitting.next()) {
         (Some(only), None) => Ok(Some(only.clone())),
         (Some(_), Some(_)) => Err(Error::Ambiguous(name.to_owned())),

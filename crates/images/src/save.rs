@@ -9,6 +9,7 @@ use crate::resolve::resolve_in;
 use crate::{Error, Image, ImageStore, Record, Result};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// One image of an archive, in the store or not.
@@ -22,8 +23,19 @@ pub struct ArchivePart {
     pub layers: Vec<crate::Layer>,
     /// The manifest it came by; else it gets one.
     pub manifest: Option<Vec<u8>>,
+    /// The index it came by, where all that it names is here and goes along: other platforms, attestations.
+    pub whole: Option<Whole>,
     /// The names it goes by in the archive.
     pub names: Vec<Reference>,
+}
+
+/// An index with all that it names.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// The index.
+    pub index: Digest,
+    /// All that it names.
+    pub blobs: Vec<Digest>,
 }
 
 impl ArchivePart {
@@ -44,7 +56,8 @@ struct Item {
 
 impl ImageStore {
     /// `docker save`: writes images to a tar stream that is an OCI image layout and a docker-archive at once. A name
-    /// without a tag stands for all tags of its repository; an id brings no names.
+    /// without a tag stands for all tags of its repository; an id brings no names. An image of several platforms that are all
+    /// here goes whole, with `platform` that one alone.
     ///
     /// Layers' blobs are written as they are here, compressed or not; every reader tells by their first bytes.
     pub fn save(&self, names: &[String], platform: Option<&Platform>, out: &mut dyn Write) -> Result<()> {
@@ -66,6 +79,11 @@ impl ImageStore {
                 platform: image.config.platform(),
                 manifest: Some(self.manifest_of(&image, config.len())?),
                 config,
+                whole: image
+                    .record
+                    .whole()
+                    .filter(|_| platform.is_none())
+                    .map(|index| Whole { index: index.clone(), blobs: image.record.companions.clone() }),
                 layers: image.record.layers,
                 names: names.into_iter().collect(),
             });
@@ -93,7 +111,7 @@ impl ImageStore {
         for part in parts {
             let id = ImageId(Digest::sha256_of(&part.config));
             for layer in &part.layers {
-                if !without.contains(&layer.diff_id) && written.insert(layer.blob.clone()) {
+                if written.insert(layer.blob.clone()) && !without.contains(&layer.diff_id) {
                     self.write_blob(&mut archive, &id, &layer.blob)?;
                 }
             }
@@ -104,7 +122,20 @@ impl ImageStore {
                     archive.append_bytes(&Entry::file(path(digest), bytes.len() as u64), bytes)?;
                 }
             }
-            descriptors.extend(described(part, &digest, manifest.len()));
+            let described = match &part.whole {
+                None => {
+                    json!({ "mediaType": MANIFEST, "digest": digest, "size": manifest.len(), "platform": part.platform })
+                }
+                Some(whole) => {
+                    for blob in whole.blobs.iter().chain([&whole.index]) {
+                        if written.insert(blob.clone()) {
+                            self.write_blob(&mut archive, &id, blob)?;
+                        }
+                    }
+                    self.describe(&whole.index)?
+                }
+            };
+            descriptors.extend(under_names(&described, &part.names));
             docker.push(json!({
                 "Config": path(&id.0),
                 "RepoTags": if part.names.is_empty() { Value::Null } else { part.names.iter().map(Reference::familiar).collect() },
@@ -117,7 +148,7 @@ impl ImageStore {
                 }
             }
         }
-        let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": descriptors });
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors });
         document(&mut archive, "index.json", &index)?;
         document(&mut archive, "manifest.json", &Value::Array(docker))?;
         document(&mut archive, "oci-layout", &json!({ "imageLayoutVersion": "1.0.0" }))?;
@@ -130,21 +161,20 @@ impl ImageStore {
 
     /// Everything the names stand for, before a byte is written: one wrong name and nothing is.
     fn chosen(&self, names: &[String], platform: Option<&Platform>) -> Result<Vec<Item>> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         // In the order they were asked for.
         let mut items: Vec<Item> = Vec::new();
         let mut add = |id: &ImageId, name: Option<&Reference>| -> Result<()> {
-            let image = self.image_in(&catalog, id)?;
+            let mut image = self.image_in(&catalog, id)?;
             let found = image.config.platform();
             if let Some(wanted) = platform.filter(|wanted| !found.matches(wanted)) {
-                let shown = name.map_or_else(|| id.to_string(), Reference::familiar);
-                return Err(Error::Platform {
-                    name: shown,
+                image = self.sibling(&image, wanted)?.ok_or_else(|| Error::Platform {
+                    name: name.map_or_else(|| id.to_string(), Reference::familiar),
                     found: found.to_string(),
                     wanted: wanted.to_string(),
-                });
+                })?;
             }
-            let at = items.iter().position(|item| item.image.id == *id).unwrap_or_else(|| {
+            let at = items.iter().position(|item| item.image.id == image.id).unwrap_or_else(|| {
                 items.push(Item { image, names: BTreeSet::new() });
                 items.len() - 1
             });
@@ -156,19 +186,14 @@ impl ImageStore {
             let bare = reference
                 .as_ref()
                 .filter(|reference| reference.tag().is_none() && reference.digest().is_none());
-            let of_repository: Vec<_> = bare
-                .map(|bare| {
-                    catalog.references.iter().filter(|(r, _)| r.digest().is_none() && r.name() == bare.name())
-                })
-                .into_iter()
-                .flatten()
-                .collect();
+            let of_repository: Vec<_> =
+                bare.into_iter().flat_map(|bare| catalog.tags_of(&bare.name())).collect();
             if of_repository.is_empty() {
                 let id = resolve_in(&catalog, name)?;
                 let tagged = reference
                     .filter(|reference| reference.digest().is_none())
                     .map(|reference| reference.or_latest())
-                    .filter(|reference| catalog.references.iter().any(|(r, i)| r == reference && *i == id));
+                    .filter(|reference| catalog.named(reference) == Some(&id));
                 add(&id, tagged.as_ref())?;
             }
             for (reference, id) in of_repository {
@@ -176,6 +201,14 @@ impl ImageStore {
             }
         }
         Ok(items)
+    }
+
+    /// The entry of an index that is here.
+    fn describe(&self, index: &Digest) -> Result<Value> {
+        let bytes = self.inner.content.read(index, crate::store::MAX_DOCUMENT)?;
+        let document: Value = serde_json::from_slice(&bytes).map_err(std::io::Error::other)?;
+        let media_type = document["mediaType"].as_str().unwrap_or(INDEX);
+        Ok(json!({ "mediaType": media_type, "digest": index, "size": bytes.len() }))
     }
 
     pub(crate) fn write_blob(
@@ -248,9 +281,8 @@ impl Read for Checked {
     }
 }
 
-/// The index's entries of one image: one a name, or one without a name.
-fn described(part: &ArchivePart, digest: &Digest, size: usize) -> Vec<Value> {
-    let plain = json!({ "mediaType": MANIFEST, "digest": digest, "size": size, "platform": part.platform });
+/// An entry of the index once a name, or once without a name.
+fn under_names(plain: &Value, names: &[Reference]) -> Vec<Value> {
     let named = |name: &Reference| {
         let mut descriptor = plain.clone();
         descriptor["annotations"] = json!({
@@ -259,7 +291,7 @@ fn described(part: &ArchivePart, digest: &Digest, size: usize) -> Vec<Value> {
         });
         descriptor
     };
-    if part.names.is_empty() { vec![plain] } else { part.names.iter().map(named).collect() }
+    if names.is_empty() { vec![plain.clone()] } else { names.iter().map(named).collect() }
 }
 
 pub(crate) fn path(digest: &Digest) -> String {

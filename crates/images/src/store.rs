@@ -3,14 +3,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gantry_content::ContentStore;
-use gantry_names::{ChainId, ImageId, Reference};
+use gantry_names::ImageId;
 use gantry_snapshots::Snapshotter;
 use gantry_store::{Damaged, Store};
 
+use crate::catalog::Catalog;
 use crate::layer::UNPACKING;
 use crate::lease::{Holds, Keeper};
 use crate::record::{MIGRATIONS, RECORDS, REFERENCES};
-use crate::{Error, Image, ImageConfig, Record, Result};
+use crate::{Error, Image, ImageConfig, Result};
 
 /// The largest config, manifest or index document that is read. Docker's registry client stops at 4 MiB.
 pub(crate) const MAX_DOCUMENT: u64 = 8 << 20;
@@ -26,6 +27,10 @@ pub(crate) struct Inner {
     pub(crate) content: ContentStore,
     pub(crate) snapshots: Arc<dyn Snapshotter>,
     pub(crate) holds: Arc<Holds>,
+    /// The rows in memory.
+    pub(crate) catalog: RwLock<Arc<Catalog>>,
+    /// Held while rows are changed.
+    pub(crate) changing: Mutex<()>,
     pub(crate) pruning: AtomicBool,
     /// Held while a layer gets its name.
     pub(crate) placing: Mutex<()>,
@@ -43,33 +48,6 @@ impl std::fmt::Debug for ImageStore {
     }
 }
 
-/// One consistent look at all records and names.
-pub(crate) struct Catalog {
-    pub(crate) records: Vec<(ImageId, Record)>,
-    pub(crate) references: Vec<(Reference, ImageId)>,
-}
-
-impl Catalog {
-    /// The names of an image: tags first, then digests, each in order of their text.
-    pub(crate) fn names(&self, id: &ImageId) -> Vec<Reference> {
-        let of = |digest: bool| {
-            self.references
-                .iter()
-                .filter(move |(r, i)| i == id && r.digest().is_some() == digest)
-                .map(|(r, _)| r.clone())
-        };
-        of(false).chain(of(true)).collect()
-    }
-
-    pub(crate) fn record(&self, id: &ImageId) -> Option<&Record> {
-        self.records.iter().find(|(found, _)| found == id).map(|(_, record)| record)
-    }
-
-    pub(crate) fn has_children(&self, id: &ImageId) -> bool {
-        self.records.iter().any(|(_, record)| record.parent.as_ref() == Some(id))
-    }
-}
-
 impl ImageStore {
     /// Opens the images over their three grounds.
     pub fn open(store: Store, content: ContentStore, snapshots: Arc<dyn Snapshotter>) -> Result<ImageStore> {
@@ -79,6 +57,8 @@ impl ImageStore {
             snapshots.remove(&left.name)?;
         }
         let inner = Inner {
+            catalog: RwLock::new(Arc::new(Catalog::read(&store)?)),
+            changing: Mutex::default(),
             store,
             content,
             snapshots,
@@ -98,14 +78,9 @@ impl ImageStore {
     /// image is used.
     fn heal(&self) -> Result<()> {
         let lease = self.lease();
-        for (id, record) in self.catalog()?.records {
-            let mut chain: Option<ChainId> = None;
-            let lost = record.layers.iter().any(|layer| {
-                chain = Some(ChainId::extend(chain.as_ref(), &layer.diff_id));
-                chain.as_ref().is_some_and(|chain| self.inner.snapshots.stat(chain.as_str()).is_err())
-            });
-            if lost {
-                let _told_when_used = self.unpack(&lease, &id);
+        for (id, record) in self.catalog().records() {
+            if record.chains().iter().any(|chain| self.inner.snapshots.stat(chain.as_str()).is_err()) {
+                let _told_when_used = self.unpack(&lease, id);
             }
         }
         Ok(())
@@ -123,8 +98,7 @@ impl ImageStore {
 
     /// The image of exactly this id.
     pub fn get(&self, id: &ImageId) -> Result<Image> {
-        let catalog = self.catalog()?;
-        self.image_in(&catalog, id)
+        self.image_in(&self.catalog(), id)
     }
 
     /// Records that cannot be read; each costs one image or one name and is told by its owner at start.
@@ -134,12 +108,6 @@ impl ImageStore {
             damaged.extend(tx.list(REFERENCES)?.damaged);
             Ok(damaged)
         })
-    }
-
-    pub(crate) fn catalog(&self) -> Result<Catalog> {
-        self.inner
-            .store
-            .read(|tx| Ok(Catalog { records: tx.list(RECORDS)?.rows, references: tx.list(REFERENCES)?.rows }))
     }
 
     pub(crate) fn image_in(&self, catalog: &Catalog, id: &ImageId) -> Result<Image> {

@@ -1,7 +1,7 @@
 use gantry_names::{ImageId, Reference};
 use jiff::Timestamp;
 
-use crate::record::{RECORDS, REFERENCES};
+use crate::catalog::Change;
 use crate::resolve::stored_form;
 use crate::{Error, ImageStore, Result};
 
@@ -35,15 +35,13 @@ impl ImageStore {
     pub fn set_reference(&self, reference: &Reference, id: &ImageId) -> Result<Tagged> {
         let reference = stored_form(reference);
         let now = now_ns();
-        self.inner.store.write(|tx| {
-            let Some(mut record) = tx.get(RECORDS, id)? else {
-                return Err(Error::NotFound(id.to_string()));
-            };
-            let previous = tx.get(REFERENCES, &reference)?.filter(|old| old != id);
+        self.change(|catalog| {
+            let mut record = catalog.record(id).cloned().ok_or_else(|| Error::NotFound(id.to_string()))?;
             record.last_tagged_ns = Some(now);
-            tx.put(RECORDS, id, &record)?;
-            tx.put(REFERENCES, &reference, id)?;
-            Ok(Tagged { id: id.clone(), reference: reference.clone(), previous })
+            let previous = catalog.named(&reference).filter(|old| *old != id).cloned();
+            let changes =
+                vec![Change::Record(id.clone(), record), Change::Name(reference.clone(), id.clone())];
+            Ok((Tagged { id: id.clone(), reference: reference.clone(), previous }, changes))
         })
     }
 }

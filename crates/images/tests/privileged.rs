@@ -443,3 +443,97 @@ fn what_was_half_unpacked_when_the_engine_went_away_is_gone_at_the_next_start() 
     let left: Vec<String> = snapshots.walk().unwrap().into_iter().map(|info| info.name).collect();
     assert_eq!(left, ["container".to_owned(), chain], "and a layer that was lost is there again");
 }
+
+/// An image of two platforms and an attestation that is larger than a small document, as a build leaves it.
+fn two_platforms(house: &House, name: &str) -> Digest {
+    let content = house.images.content();
+    let put = |bytes: &[u8]| content.put(bytes).unwrap();
+    let (mut all, mut entries, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    let oci = |what: &str| format!("application/vnd.oci.image.{what}");
+    for architecture in [Platform::host().architecture.as_str(), "s390x"] {
+        let layer = tar(&[("etc/", ""), ("etc/made-for", architecture), ("big", &"x".repeat(200 << 10))]);
+        let blob = put(&layer);
+        let config = json!({
+            "architecture": architecture, "os": "linux", "rootfs": { "type": "layers", "diff_ids": [blob] },
+        })
+        .to_string();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": oci("manifest.v1+json"),
+            "config": { "mediaType": oci("config.v1+json"), "digest": put(config.as_bytes()), "size": config.len() },
+            "layers": [{ "mediaType": oci("layer.v1.tar"), "digest": blob, "size": layer.len() }],
+        })
+        .to_string();
+        let platform = json!({ "architecture": architecture, "os": "linux" });
+        entries.push(json!({
+            "mediaType": oci("manifest.v1+json"), "digest": put(manifest.as_bytes()), "size": manifest.len(), "platform": platform,
+        }));
+        all.extend([blob, put(config.as_bytes()), put(manifest.as_bytes())]);
+        images.push((config, layer, manifest));
+    }
+    let said = json!({ "says": "y".repeat(300 << 10) }).to_string();
+    let nothing =
+        json!({ "architecture": "unknown", "os": "unknown", "rootfs": { "type": "layers", "diff_ids": [] } })
+            .to_string();
+    let attestation = json!({
+        "schemaVersion": 2, "mediaType": oci("manifest.v1+json"),
+        "config": { "mediaType": oci("config.v1+json"), "digest": put(nothing.as_bytes()), "size": nothing.len() },
+        "layers": [{ "mediaType": "application/vnd.in-toto+json", "digest": put(said.as_bytes()), "size": said.len() }],
+    })
+    .to_string();
+    entries.push(json!({
+        "mediaType": oci("manifest.v1+json"), "digest": put(attestation.as_bytes()), "size": attestation.len(),
+        "platform": { "architecture": "unknown", "os": "unknown" },
+    }));
+    all.extend([put(said.as_bytes()), put(nothing.as_bytes()), put(attestation.as_bytes())]);
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": oci("index.v1+json"), "manifests": entries }).to_string();
+    let lease = house.images.lease();
+    let (config, layer, manifest) = &images[0];
+    let layer = house.images.ingest_layer(&lease, None, None, layer.as_slice()).unwrap();
+    let options = gantry_images::CreateOptions {
+        manifest: Some(put(manifest.as_bytes())),
+        index: Some(put(index.as_bytes())),
+        companions: all,
+        ..gantry_images::CreateOptions::default()
+    };
+    let id = house.images.create(config.as_bytes(), vec![layer], &options).unwrap();
+    house.images.set_reference(&Reference::parse(name).unwrap(), &id).unwrap();
+    options.index.unwrap()
+}
+
+#[test]
+fn an_image_of_several_platforms_goes_and_comes_whole() {
+    let from = house("overlay");
+    let index = two_platforms(&from, "both:1");
+    let archive = from.save(&["both:1"]);
+    let to = house("overlay");
+    let loaded = to.load(archive.clone()).unwrap();
+    assert_eq!(loaded.len(), 1);
+    let image = to.images.inspect("both:1", None).unwrap();
+    assert_eq!(image.record.whole(), Some(&index));
+    assert_eq!(image.record.companions.len(), 9);
+    let other = Platform::parse("linux/s390x").unwrap();
+    assert_eq!(to.images.inspect("both:1", Some(&other)).unwrap().config.architecture, "s390x");
+    let members = |archive: &[u8]| {
+        let mut reader = Reader::new(Cursor::new(archive));
+        let mut names = BTreeSet::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            names.insert((String::from_utf8_lossy(&entry.name).into_owned(), entry.size));
+        }
+        names
+    };
+    assert_eq!(members(&to.save(&["both:1"])), members(&archive), "the same goes out again");
+    // One platform alone.
+    let mut alone = Vec::new();
+    to.images.save(&["both:1".to_owned()], Some(&other), &mut alone).unwrap();
+    assert!(alone.len() < archive.len() / 2, "{} bytes of {}", alone.len(), archive.len());
+    let third = house("overlay");
+    let options = LoadOptions { platform: Some(other.clone()) };
+    third.images.load(Cursor::new(alone), &options, &mut |_| {}).unwrap();
+    let image = third.images.inspect("both:1", Some(&other)).unwrap();
+    assert_eq!((image.config.architecture.as_str(), image.record.whole()), ("s390x", None));
+    // All of it goes with its name.
+    to.images.remove("both:1", RemoveOptions { force: true, no_prune: false }, &|_| Vec::new()).unwrap();
+    let _frees_the_rest = to.images.sweep(std::time::Duration::ZERO).unwrap();
+    assert!(!to.images.content().contains(&index));
+}

@@ -15,7 +15,7 @@
 //!
 //! Ids are short (base 36), because a mount of many layers names all of them in one page of options.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -70,6 +70,8 @@ pub(crate) struct Shelf {
 #[derive(Debug, Default)]
 struct State {
     rows: BTreeMap<String, Row>,
+    /// The names of the snapshots that stand on one.
+    children: HashMap<String, BTreeSet<String>>,
     /// Names being made or committed right now, with the parent they stand on: both are taken.
     pending: HashMap<String, Option<String>>,
     next: u64,
@@ -112,7 +114,7 @@ impl Shelf {
             match fs::read(entry.path().join(META)) {
                 Ok(bytes) => match serde_json::from_slice::<Row>(&bytes) {
                     Ok(row) => {
-                        state.rows.insert(row.name.clone(), Row { id, ..row });
+                        state.insert(Row { id, ..row });
                     }
                     // Files may be dear to somebody; only the record is lost. It is told, not thrown away.
                     Err(_) => state.damaged.push(entry.path()),
@@ -219,7 +221,7 @@ impl Shelf {
             }
             _ => {}
         }
-        state.rows.remove(name);
+        state.remove(name);
         drop(state);
         let dir = self.dir(&row.id);
         fs::remove_dir_all(&dir).map_err(Error::io("removing", &dir))
@@ -263,12 +265,28 @@ impl State {
     }
 
     fn child_of(&self, name: &str) -> Option<String> {
-        let row =
-            self.rows.values().find(|row| row.parent.as_deref() == Some(name)).map(|row| row.name.clone());
-        row.or_else(|| {
+        let child = self.children.get(name).and_then(BTreeSet::first).cloned();
+        child.or_else(|| {
             let pending = self.pending.iter().find(|(_, parent)| parent.as_deref() == Some(name));
             pending.map(|(name, _)| name.clone())
         })
+    }
+
+    fn insert(&mut self, row: Row) {
+        if let Some(parent) = &row.parent {
+            self.children.entry(parent.clone()).or_default().insert(row.name.clone());
+        }
+        self.rows.insert(row.name.clone(), row);
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(parent) = self.rows.remove(name).and_then(|row| row.parent) else { return };
+        if let Some(children) = self.children.get_mut(&parent) {
+            children.remove(name);
+            if children.is_empty() {
+                self.children.remove(&parent);
+            }
+        }
     }
 }
 
@@ -301,9 +319,9 @@ impl Claim<'_> {
         }
         let mut state = self.shelf.lock();
         if let Some(key) = replaces {
-            state.rows.remove(key);
+            state.remove(key);
         }
-        state.rows.insert(row.name.clone(), row);
+        state.insert(row);
         Ok(())
     }
 

@@ -28,6 +28,14 @@ pub(super) fn load(archive: &mut Archive<'_>) -> Result<Vec<Loaded>> {
         let config = archive.document(&item.config)?.to_vec();
         let manifest = manifests.get(&Digest::sha256_of(&config)).cloned();
         let manifest = manifest.map(|digest| oci::keep_document(archive, &digest)).transpose()?;
+        let mut options = CreateOptions { manifest, ..CreateOptions::default() };
+        let index = options.manifest.as_ref().and_then(|manifest| oci::index_of(archive, manifest));
+        if let Some(index) = index {
+            options.companions = oci::companions(archive, &index)?;
+            // One whose other parts are elsewhere says nothing of what is here.
+            let whole = (!options.companions.is_empty()).then(|| oci::keep_document(archive, &index));
+            options.index = whole.transpose()?;
+        }
         let names: Vec<Reference> = item
             .repo_tags
             .unwrap_or_default()
@@ -37,7 +45,7 @@ pub(super) fn load(archive: &mut Archive<'_>) -> Result<Vec<Loaded>> {
         // Small layers in `blobs/` were taken for documents.
         let files = item.layers.unwrap_or_default();
         files.iter().try_for_each(|file| archive.document_to_layer(file))?;
-        let id = archive.image(&config, &files, &CreateOptions { manifest, ..CreateOptions::default() })?;
+        let id = archive.image(&config, &files, &options)?;
         for name in &names {
             loaded.push(archive.name(&id, name)?);
         }

@@ -23,6 +23,16 @@ struct Descriptor {
     annotations: HashMap<String, String>,
 }
 
+impl Descriptor {
+    fn is_index(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.index.v1+json"
+                | "application/vnd.docker.distribution.manifest.list.v2+json"
+        )
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Index {
     manifests: Vec<Descriptor>,
@@ -59,9 +69,12 @@ pub(super) fn load(archive: &mut Archive<'_>, wanted: Option<&Platform>) -> Resu
             archive.check_blob(file, &layer.digest)?;
         }
         let manifest = Some(keep_document(archive, &manifest)?);
-        let index = index.map(|index| keep_document(archive, &index)).transpose()?;
-        let id =
-            archive.image(&config, &files, &CreateOptions { manifest, index, ..CreateOptions::default() })?;
+        let mut options = CreateOptions { manifest, ..CreateOptions::default() };
+        if let Some(index) = index {
+            options.companions = companions(archive, &index)?;
+            options.index = Some(keep_document(archive, &index)?);
+        }
+        let id = archive.image(&config, &files, &options)?;
         loaded.push(match name {
             Some(name) => archive.name(&id, &name)?,
             None => Loaded { id, reference: None, previous: None },
@@ -98,6 +111,44 @@ pub(super) fn manifests_by_config(archive: &Archive<'_>) -> HashMap<Digest, Dige
     found
 }
 
+/// The index of a layout that names a manifest.
+pub(super) fn index_of(archive: &Archive<'_>, manifest: &Digest) -> Option<Digest> {
+    let read = |name: &str| serde_json::from_slice::<Index>(archive.document(name).ok()?).ok();
+    let indexes = read("index.json")?.manifests.into_iter().filter(Descriptor::is_index);
+    let names = |index: &Descriptor| {
+        read(&blob(&index.digest))
+            .is_some_and(|index| index.manifests.iter().any(|inner| inner.digest == *manifest))
+    };
+    indexes.map(|index| (names(&index), index.digest)).find(|(names, _)| *names).map(|(_, index)| index)
+}
+
+/// Keeps all that an index names, where the archive has all of it: other platforms, attestations. Nothing of it else.
+pub(super) fn companions(archive: &Archive<'_>, index: &Digest) -> Result<Vec<Digest>> {
+    let document: Index = parse(archive.document(&blob(index))?, &blob(index))?;
+    let (mut documents, mut others) = (Vec::new(), Vec::new());
+    for inner in document.manifests {
+        let manifest = archive.document(&blob(&inner.digest)).ok();
+        let Some(manifest) = manifest.and_then(|bytes| serde_json::from_slice::<Manifest>(bytes).ok()) else {
+            return Ok(Vec::new());
+        };
+        documents.push(inner.digest);
+        for named in [manifest.config].into_iter().chain(manifest.layers) {
+            match archive.document(&blob(&named.digest)) {
+                Ok(_) => documents.push(named.digest),
+                Err(_) => others.push(named.digest),
+            }
+        }
+    }
+    if !others.iter().all(|blob| archive.store.inner.content.touch(blob)) {
+        return Ok(Vec::new());
+    }
+    documents.iter().try_for_each(|digest| keep_document(archive, digest).map(drop))?;
+    documents.append(&mut others);
+    documents.sort();
+    documents.dedup();
+    Ok(documents)
+}
+
 /// Puts a document of the layout into the content store under the digest it must have.
 pub(super) fn keep_document(archive: &Archive<'_>, digest: &Digest) -> Result<Digest> {
     let bytes = archive.document(&blob(digest))?;
@@ -121,12 +172,7 @@ fn choose(
     if depth > DEPTH_LIMIT {
         return Err(Error::Archive("its indexes are nested too deeply".into()));
     }
-    let index = matches!(
-        descriptor.media_type.as_str(),
-        "application/vnd.oci.image.index.v1+json"
-            | "application/vnd.docker.distribution.manifest.list.v2+json"
-    );
-    if !index {
+    if !descriptor.is_index() {
         let fits =
             descriptor.platform.as_ref().is_none_or(|found| found.clone().normalize().matches(platform));
         return Ok(fits.then(|| (descriptor.digest.clone(), None)));
