@@ -1,10 +1,6 @@
 #!/bin/sh
 # Runs in the guest (see run.sh): gantry-runtime on a host with nothing but cgroup v2.
-set -u
-failed=0
-check() { # check NAME EXPECTED ACTUAL
-    if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "FAILED: $1: expected '$2', got '$3'"; failed=1; fi
-}
+. /begin.sh
 mkdir -p /bundle/rootfs/bin /bundle/rootfs/proc /bundle/rootfs/sys /bundle/rootfs/dev
 cp /bin/busybox /bundle/rootfs/bin/busybox
 for name in sh cat echo sleep true; do ln -s busybox /bundle/rootfs/bin/$name; done

@@ -1,38 +1,6 @@
 #!/bin/sh
 # Runs in the guest (see run.sh): the whole engine on a host with nothing but cgroup v2, with AppArmor, on a kernel older than 6.5.
-set -u
-failed=0
-check() { # check NAME EXPECTED ACTUAL
-    if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "FAILED: $1: expected '$2', got '$3'"; failed=1; fi
-}
-has() { # has NAME PART TEXT
-    case "$3" in *"$2"*) echo "ok: $1" ;; *) echo "FAILED: $1: no '$2' in '$3'"; failed=1 ;; esac
-}
-until_is() { # until_is NAME EXPECTED COMMAND...
-    name=$1 wanted=$2
-    shift 2
-    tries=0
-    while [ $tries -lt 60 ]; do
-        got=$("$@" 2>&1)
-        [ "$got" = "$wanted" ] && break
-        tries=$((tries + 1))
-        sleep 1
-    done
-    check "$name" "$wanted" "$got"
-}
-launch() {
-    gantry daemon --data-root /var/lib/gantry --exec-root /run/gantry --pidfile /run/gantry.pid -H unix:///run/gantry.sock >>/run/log 2>&1 &
-    engine=$!
-    tries=0
-    until gantry version >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        if [ $tries -gt 60 ]; then echo "FAILED: the engine does not start"; cat /run/log; exit 1; fi
-        sleep 1
-    done
-}
-export DOCKER_HOST=unix:///run/gantry.sock
-inspect() { gantry inspect -f "$2" "$1"; }
-
+. /begin.sh
 launch
 has "info: cgroup v2" "2" "$(gantry info -f '{{.CgroupVersion}}')"
 check "info: overlays on a kernel before 6.5" overlay "$(gantry info -f '{{.Driver}}')"
@@ -106,8 +74,7 @@ check "kill -9: the network too" page "$(gantry run --rm --network inner busybox
 
 gantry rm -f $(gantry ps -aq) >/dev/null
 until_is "no cgroup is left" 0 sh -c 'find /sys/fs/cgroup -mindepth 2 -type d -path "*gantry*" | grep -E "[0-9a-f]{64}" | wc -l'
-kill $engine
-wait $engine 2>/dev/null
+end
 check "no mount is left" 0 "$(grep -c gantry /proc/mounts)"
 check "no process is left" 0 "$(ps | grep -c '[g]antry-shim')"
 
@@ -121,7 +88,6 @@ write='dd if=/dev/zero of=/big bs=1M count=40 2>&1 | grep -o "No space left on d
 check "storage-opt: no more than its size" "No space left on device 10485760" \
     "$(gantry run --rm $none --storage-opt size=10m busybox sh -c "$write" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 check "storage-opt: others are free" 41943040 "$(gantry run --rm $none busybox sh -c "$write" 2>&1)"
-kill $engine
-wait $engine 2>/dev/null
+end
 [ $failed = 0 ] || tail -40 /run/log
 exit $failed

@@ -1,34 +1,7 @@
 #!/bin/sh
 # Runs in the guest (see run.sh): what a kernel with SCTP, ipvlan and VLANs shows of the networks. Another machine is a network namespace on a cable.
-set -u
-failed=0
-check() { # check NAME EXPECTED ACTUAL
-    if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "FAILED: $1: expected '$2', got '$3'"; failed=1; fi
-}
-has() { # has NAME PART TEXT
-    case "$3" in *"$2"*) echo "ok: $1" ;; *) echo "FAILED: $1: no '$2' in '$3'"; failed=1 ;; esac
-}
-until_has() { # until_has NAME PART COMMAND...
-    name=$1 wanted=$2
-    shift 2
-    tries=0
-    while [ $tries -lt 10 ]; do
-        got=$("$@" 2>&1)
-        case "$got" in *"$wanted"*) break ;; esac
-        tries=$((tries + 1))
-        sleep 1
-    done
-    has "$name" "$wanted" "$got"
-}
-export DOCKER_HOST=unix:///run/gantry.sock
-gantry daemon --data-root /var/lib/gantry --exec-root /run/gantry --pidfile /run/gantry.pid -H $DOCKER_HOST >>/run/log 2>&1 &
-engine=$!
-tries=0
-until gantry version >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ $tries -gt 60 ]; then echo "FAILED: the engine does not start"; cat /run/log; exit 1; fi
-    sleep 1
-done
+. /begin.sh
+launch
 gantry load -q -i /busybox.tar >/dev/null 2>&1
 
 unshare -n sleep 100000 &
@@ -83,7 +56,6 @@ gantry network plumb lan -i wire box 198.51.100.9/24 @7
 until_has "pipework with a VLAN" "1 packets received" gantry exec box ping -c 1 -W 5 198.51.100.20
 gantry rm -f box >/dev/null
 
-kill $engine
-wait $engine 2>/dev/null
+end
 [ $failed = 0 ] || tail -40 /run/log
 exit $failed

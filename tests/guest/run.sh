@@ -32,6 +32,7 @@ done
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 cp "$script" "$root/script"
+cp "$(dirname "$0")/begin.sh" "$root/begin.sh"
 chmod +x "$root/script"
 for pair in "$@"; do
     mkdir -p "$root$(dirname "${pair#*=}")"

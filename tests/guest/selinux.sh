@@ -1,34 +1,8 @@
 #!/bin/sh
 # Runs in the guest (see run.sh) on a kernel that was booted with SELinux: labels of processes, roots, mounts and volumes, and
 # what a policy in force does with them. The policy is selinux.cil: the distribution's has no types for containers.
-set -u
-failed=0
-check() { # check NAME EXPECTED ACTUAL
-    if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "FAILED: $1: expected '$2', got '$3'"; failed=1; fi
-}
-has() { # has NAME PART TEXT
-    case "$3" in *"$2"*) echo "ok: $1" ;; *) echo "FAILED: $1: no '$2' in '$3'"; failed=1 ;; esac
-}
-lacks() { # lacks NAME PART TEXT
-    case "$3" in *"$2"*) echo "FAILED: $1: '$2' in '$3'"; failed=1 ;; *) echo "ok: $1" ;; esac
-}
-launch() { # launch FLAGS...
-    gantry daemon --data-root /var/lib/gantry --exec-root /run/gantry --pidfile /run/gantry.pid -H unix:///run/gantry.sock "$@" >>/run/log 2>&1 &
-    engine=$!
-    tries=0
-    until gantry version >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        if [ $tries -gt 60 ]; then echo "FAILED: the engine does not start"; cat /run/log; exit 1; fi
-        sleep 1
-    done
-}
-end() {
-    kill $engine
-    wait $engine 2>/dev/null
-}
-export DOCKER_HOST=unix:///run/gantry.sock
+. /begin.sh
 run() { gantry run --rm --network none "$@" 2>&1; }
-inspect() { gantry inspect -f "$2" "$1"; }
 label_of() { getfattr --absolute-names --only-values -h -n security.selinux "$1" | tr -d '\0'; }
 own="cat /proc/self/attr/current"
 

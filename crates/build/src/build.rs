@@ -1,71 +1,29 @@
 //! A whole build: its stages side by side, then the image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantry_dockerfile::{Dockerfile, Instruction, ParseError, Span, Stage};
-use gantry_images::{CreateOptions, ImageConfig, ImageStore, Layer, Lease};
-use gantry_names::{ChainId, Digest, ImageId, Platform, Reference};
-use gantry_store::{Store, StoreError};
-use jiff::Timestamp;
+use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage};
+use gantry_images::{ImageStore, Lease};
+use gantry_names::{ChainId, Digest};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::builder::Builder;
+use crate::built::Built;
 use crate::cache::{Cache, Point};
-pub use crate::failure::{BuildError, Cause, Failed};
-use crate::inline::{self, Inline};
-pub use crate::kept::FAILED_LABEL;
+use crate::failure::{BuildError, Cause};
+use crate::file;
+use crate::inline::Inline;
 use crate::mounts::CacheMounts;
-use crate::plan::{self, Plan, Source};
-use crate::progress::{Event, Output, Progress, Started, StepNumber};
-use crate::request::{BuildRequest, NamedContext};
+use crate::plan::{Plan, Source};
+use crate::progress::{Event, Progress, Started, StepNumber};
+use crate::request::BuildRequest;
 use crate::scope::{self, Globals, StageScope};
 use crate::stage::StageBuild;
-use crate::step::{ImageWanted, Outside};
-use crate::upkeep::Gc;
-
-/// What builds work with; one for all builds of an engine.
-#[derive(Clone)]
-pub struct Builder {
-    /// Images, their layers and blobs.
-    pub images: ImageStore,
-    /// The steps of all builds.
-    pub cache: Arc<Cache>,
-    /// Runs steps, finds base images.
-    pub outside: Arc<dyn Outside>,
-    /// Own folder below the data root: scratch space and cache mounts.
-    pub folder: PathBuf,
-    /// Folders of `--mount=type=cache`.
-    pub mounts: CacheMounts,
-    /// What of the cache is thrown away without being asked.
-    pub gc: Gc,
-}
-
-impl Builder {
-    /// A builder over an engine's images and records.
-    pub fn open(
-        images: ImageStore,
-        store: &Store,
-        outside: Arc<dyn Outside>,
-        folder: PathBuf,
-    ) -> Result<Self, StoreError> {
-        let cache = Arc::new(Cache::open(store.clone(), images.clone())?);
-        let mounts = CacheMounts::open(&folder, store.clone());
-        for left in ["scratch", "contexts"] {
-            // Of builds that the engine's end has cut off.
-            let _nothing_left = std::fs::remove_dir_all(folder.join(left));
-        }
-        Ok(Self { images, cache, outside, folder, mounts, gc: Gc::default() })
-    }
-}
-
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
+use crate::step::Outside;
 
 /// One build on its way.
 pub(crate) struct Build {
@@ -86,105 +44,25 @@ pub(crate) struct Build {
     pub(crate) folder: PathBuf,
     pub(crate) lease: Arc<Lease>,
     /// The end of each planned stage, once it is there.
-    ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
+    pub(crate) ends: BTreeMap<usize, watch::Sender<Option<Arc<Point>>>>,
     /// The keys of the steps so far.
-    trail: Mutex<Vec<Digest>>,
+    pub(crate) trail: Mutex<Vec<Digest>>,
     /// Images that were asked for.
-    images_used: Mutex<BTreeMap<String, Digest>>,
+    pub(crate) images_used: Mutex<BTreeMap<String, Digest>>,
     /// How many layers the base of each stage has.
-    bases: Mutex<BTreeMap<usize, usize>>,
+    pub(crate) bases: Mutex<BTreeMap<usize, usize>>,
     total: usize,
 }
 
-/// What a build has made: not an image yet, and nobody's but its holder's.
-#[derive(Debug)]
-pub struct Built {
-    /// The image's config, labels included.
-    pub config: ImageConfig,
-    /// That config's document; its digest is the image's id.
-    pub document: Vec<u8>,
-    /// Its layers, lowest first.
-    pub layers: Vec<Layer>,
-    /// The key of the step that led here; none where there was none.
-    pub key: Option<Digest>,
-    /// The keys of all steps of the build, each behind the one it stands on.
-    pub trail: Vec<Digest>,
-    /// The images it stands on or took files from, by name, with the digests their registries know them by.
-    pub bases: BTreeMap<String, Digest>,
-    /// Holds the layers.
-    _lease: Arc<Lease>,
-}
-
-impl Built {
-    /// The snapshot of all layers; none for an empty root.
-    pub fn chain(&self) -> Option<ChainId> {
-        self.config.chain_id()
-    }
-}
-
-impl Builder {
-    /// Builds, tags, and gives the image's id.
-    pub async fn build(&self, request: BuildRequest, progress: Progress) -> Result<ImageId, BuildError> {
-        let (file, tags) = (request.dockerfile_name.clone(), request.tags.clone());
-        let built = self.solve(request, progress).await?;
-        self.image(&built, &tags).map_err(|error| BuildError {
-            file,
-            step: 0,
-            span: Span::default(),
-            instruction: String::new(),
-            cause: Box::new(Cause::Image(error)),
-        })
-    }
-
-    /// Makes an image of what was built, with these names.
-    pub fn image(&self, built: &Built, tags: &[Reference]) -> gantry_images::Result<ImageId> {
-        let options = CreateOptions { built_here: true, ..CreateOptions::default() };
-        let id = self.images.create(&built.document, built.layers.clone(), &options)?;
-        self.name(&id, tags)?;
-        Ok(id)
-    }
-
-    /// Gives an image names.
-    pub fn name(&self, id: &ImageId, tags: &[Reference]) -> gantry_images::Result<()> {
-        for tag in tags {
-            self.images.tag_image(id, &tag.or_latest())?;
-            self.outside.tagged(id, &tag.or_latest());
-        }
-        Ok(())
-    }
-
-    /// An image that came from elsewhere, layer by layer, as if it had been built: others may stand on it.
-    pub fn adopt(&self, document: Vec<u8>, layers: Vec<Layer>, lease: Lease) -> gantry_images::Result<Built> {
-        let config: ImageConfig = serde_json::from_slice(&document).map_err(std::io::Error::other)?;
-        let diff_ids = config.diff_ids();
-        if diff_ids.len() != layers.len() {
-            let (expected, found) = (diff_ids.len(), layers.len());
-            return Err(gantry_images::Error::LayerCount { expected, found });
-        }
-        let (mut below, mut placed) = (None, Vec::new());
-        for (index, (diff_id, layer)) in diff_ids.iter().zip(layers).enumerate() {
-            let mut layer = Layer { diff_id: diff_id.clone(), ..layer };
-            self.images.unpack_layer(&lease, below.as_ref(), &layer, index)?;
-            let chain = ChainId::extend(below.as_ref(), diff_id);
-            layer.size = self.images.snapshots().usage(chain.as_str())?.bytes;
-            placed.push(layer);
-            below = Some(chain);
-        }
-        let _lease = Arc::new(lease);
-        Ok(Built {
-            config,
-            document,
-            layers: placed,
-            key: None,
-            trail: Vec::new(),
-            bases: BTreeMap::new(),
-            _lease,
-        })
-    }
-
-    /// Builds, and makes no image of it yet.
-    pub async fn solve(&self, request: BuildRequest, progress: Progress) -> Result<Built, BuildError> {
-        let (file, globals, plan) = read(&request)?;
+impl Build {
+    pub(crate) fn new(
+        builder: &Builder,
+        request: BuildRequest,
+        progress: Progress,
+        file: Dockerfile,
+        globals: Globals,
+        plan: &Plan,
+    ) -> Build {
         let mut total = file.global_args.len();
         let mut steps = BTreeMap::new();
         for stage in &plan.stages {
@@ -192,70 +70,30 @@ impl Builder {
             total = first + file.stages[stage.index].instructions.len();
             steps.insert(stage.index, (first, total));
         }
-        let ends = plan.stages.iter().map(|stage| (stage.index, watch::channel(None).0)).collect();
-        let inline = Inline::of(&self.images, &request.cache_from, &request.imports);
-        let build = Arc::new(Build {
+        let inline = Inline::of(&builder.images, &request.cache_from, &request.imports);
+        Build {
             request,
             steps,
             triggers: AtomicUsize::new(total),
             file,
             globals,
             progress,
-            cache: Arc::clone(&self.cache),
-            outside: Arc::clone(&self.outside),
-            images: self.images.clone(),
-            mounts: self.mounts.clone(),
+            cache: Arc::clone(&builder.cache),
+            outside: Arc::clone(&builder.outside),
+            images: builder.images.clone(),
+            mounts: builder.mounts.clone(),
             inline,
-            folder: self.folder.clone(),
-            lease: Arc::new(self.images.lease()),
-            ends,
+            folder: builder.folder.clone(),
+            lease: Arc::new(builder.images.lease()),
+            ends: plan.stages.iter().map(|stage| (stage.index, watch::channel(None).0)).collect(),
             trail: Mutex::default(),
             images_used: Mutex::default(),
             bases: Mutex::default(),
             total,
-        });
-        let ended = Arc::clone(&build).run(&plan).await;
-        build.flush().await;
-        ended
-    }
-}
-
-/// The file, its global variables, and which of its stages are needed.
-pub(crate) fn read(request: &BuildRequest) -> Result<(Dockerfile, Globals, Plan), BuildError> {
-    let syntax = |error: ParseError| BuildError {
-        file: request.dockerfile_name.clone(),
-        step: 0,
-        span: error.span,
-        instruction: String::new(),
-        cause: Box::new(Cause::Syntax(error)),
-    };
-    let file = gantry_dockerfile::parse(&request.dockerfile).map_err(syntax)?;
-    let host = Platform::host();
-    let platform = request.platform.clone().unwrap_or_else(|| host.clone());
-    let target = request.target.as_deref().filter(|target| !target.is_empty()).unwrap_or("default");
-    let mut globals = Globals::new(&request.args, &host, &platform, target);
-    for located in &file.global_args {
-        let Instruction::Arg(args) = &located.instruction else { continue };
-        for (name, default) in args {
-            globals
-                .declare(name, default.as_deref(), file.directives.escape)
-                .map_err(|message| syntax(ParseError { span: located.span, message }))?;
         }
     }
-    let contexts: BTreeSet<String> = request.contexts.keys().cloned().collect();
-    let plan = plan::plan(&file, &globals, &contexts, request.target.as_deref()).map_err(syntax)?;
-    Ok((file, globals, plan))
-}
 
-/// Whether a frontend's image is Docker's own, which ours stands for.
-pub fn is_own_frontend(image: &str) -> bool {
-    Reference::parse(image).is_ok_and(|reference| {
-        ["docker/dockerfile", "docker/dockerfile-upstream"].contains(&reference.familiar_name().as_str())
-    })
-}
-
-impl Build {
-    async fn run(self: Arc<Self>, plan: &Plan) -> Result<Built, BuildError> {
+    pub(crate) async fn run(self: Arc<Self>, plan: &Plan) -> Result<Built, BuildError> {
         let mut tasks: JoinSet<Result<StageScope, BuildError>> = JoinSet::new();
         for (number, located) in self.file.global_args.iter().enumerate() {
             let step = number + 1;
@@ -271,7 +109,9 @@ impl Build {
             }));
             self.progress.tell(Event::Done { step, id: String::new() });
         }
-        if let Some(syntax) = self.file.directives.syntax.as_deref().filter(|image| !is_own_frontend(image)) {
+        if let Some(syntax) =
+            self.file.directives.syntax.as_deref().filter(|image| !file::is_own_frontend(image))
+        {
             let text = format!(
                 "[Warning] the frontend {syntax} of \"# syntax=\" is not run: the file is read as a Dockerfile of today"
             );
@@ -353,130 +193,6 @@ impl Build {
         Ok(scope)
     }
 
-    async fn base(&self, base: Source, platform: Option<String>, step: StepNumber) -> Result<Point, Cause> {
-        let platform = match platform {
-            Some(text) => Some(Platform::parse(&text).map_err(|error| Cause::Value(error.to_string()))?),
-            None => self.request.platform.clone(),
-        };
-        match base {
-            Source::Scratch => {
-                let platform = platform.unwrap_or_else(Platform::host);
-                // Nothing of one platform is not nothing of another: their steps are told apart.
-                let key = (platform != Platform::host())
-                    .then(|| Digest::sha256_of(format!("scratch {platform}").as_bytes()));
-                let config = ImageConfig {
-                    architecture: platform.architecture,
-                    os: platform.os,
-                    variant: platform.variant,
-                    rootfs: Some(Default::default()),
-                    ..ImageConfig::default()
-                };
-                Ok(Point { config, key, ..Point::default() })
-            }
-            Source::Stage(index) => Ok((*self.end_of(index).await?).clone()),
-            Source::Image(name) => self.image_point(name, platform, step).await,
-            Source::Named(name) => match self.request.contexts.get(&name) {
-                Some(NamedContext::Image(reference)) => {
-                    self.image_point(reference.familiar(), platform, step).await
-                }
-                Some(NamedContext::Built(built)) => Ok(self.built_point(built)?),
-                _ => Err(Cause::Value(format!("{name} is a folder: a stage cannot stand on it"))),
-            },
-        }
-    }
-
-    /// Another build's result, as the start of a stage.
-    fn built_point(&self, built: &Built) -> Result<Point, Cause> {
-        if let Some(chain) = built.chain() {
-            self.lease.hold(&chain);
-        }
-        let key = Some(Digest::sha256_of(&built.document));
-        Ok(Point { config: built.config.clone(), layers: built.layers.clone(), key })
-    }
-
-    pub(crate) async fn image_point(
-        &self,
-        name: String,
-        platform: Option<Platform>,
-        step: StepNumber,
-    ) -> Result<Point, Cause> {
-        let (pull, caller) = (self.request.pull, Arc::clone(&self.request.caller));
-        let expected = platform.clone().unwrap_or_else(Platform::host);
-        let wanted = ImageWanted { name: name.clone(), platform, pull, caller };
-        let output = Output::new(self.progress.clone(), step);
-        let id = self.outside.image(wanted, output).await.map_err(Cause::Outside)?;
-        let image = self.images.get(&id)?;
-        let found = image.config.platform();
-        if !found.architecture.is_empty() && !found.matches(&expected) {
-            let text = format!(
-                "[Warning] InvalidBaseImagePlatform: Base image {name} was pulled with platform \"{found}\", expected \"{expected}\" for current build"
-            );
-            self.progress.tell(Event::Warning { text });
-        }
-        let known = image.record.index.clone().or(image.record.manifest.clone()).unwrap_or(id.0.clone());
-        self.images_used.lock().unwrap_or_else(PoisonError::into_inner).insert(name, known);
-        if let Some(chain) = image.chain_id() {
-            self.lease.hold(&chain);
-        }
-        Ok(Point { config: (*image.config).clone(), layers: image.record.layers, key: Some(id.0) })
-    }
-
-    /// Waits for a stage's end.
-    pub(crate) async fn end_of(&self, index: usize) -> Result<Arc<Point>, Cause> {
-        let end = self.ends.get(&index).ok_or(Cause::Elsewhere)?;
-        let mut end = end.subscribe();
-        let point = end.wait_for(Option::is_some).await.map_err(|_| Cause::Elsewhere)?;
-        point.clone().ok_or(Cause::Elsewhere)
-    }
-
-    fn finish(&self, target: usize, point: &Point) -> Result<Built, Cause> {
-        let squashed;
-        let point = match self.request.squash {
-            true => {
-                let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
-                let below = bases.get(&target).copied().unwrap_or_default();
-                drop(bases);
-                squashed = self.squash(point, below)?;
-                &squashed
-            }
-            false => point,
-        };
-        let config = self.config(point);
-        let document = self.document(&config, point).map_err(|error| Cause::Value(error.to_string()))?;
-        let trail = std::mem::take(&mut *self.trail.lock().unwrap_or_else(PoisonError::into_inner));
-        let bases = std::mem::take(&mut *self.images_used.lock().unwrap_or_else(PoisonError::into_inner));
-        let (layers, key, _lease) = (point.layers.clone(), point.key.clone(), Arc::clone(&self.lease));
-        Ok(Built { config, document, layers, key, trail, bases, _lease })
-    }
-
-    /// The config of a state, were the build to end there.
-    fn config(&self, point: &Point) -> ImageConfig {
-        let mut config = point.config.clone();
-        if let Some(last) = config.history.last() {
-            config.created.clone_from(&last.created);
-        }
-        if !self.request.labels.is_empty() {
-            let labels = config.config.get_or_insert_default().labels.get_or_insert_default();
-            labels.extend(self.request.labels.clone());
-        }
-        config
-    }
-
-    /// The config's document, with what others may take as their cache.
-    fn document(&self, config: &ImageConfig, point: &Point) -> serde_json::Result<Vec<u8>> {
-        let mut document = serde_json::to_value(config)?;
-        if self.request.inline_cache && !self.request.squash {
-            inline::note(&mut document, point, &self.cache);
-        }
-        serde_json::to_vec(&document)
-    }
-
-    /// The time of what is made now.
-    pub(crate) fn now(&self) -> String {
-        let epoch = self.request.epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());
-        epoch.unwrap_or_else(Timestamp::now).to_string()
-    }
-
     /// What every time of a copied file is cut to.
     pub(crate) fn newest(&self) -> Option<i64> {
         self.request.epoch.filter(|_| self.request.rewrite_timestamp)
@@ -504,7 +220,7 @@ impl Build {
         tokio::spawn(async move { build.flush().await });
     }
 
-    async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
         let cache = Arc::clone(&self.cache);
         let flushed = tokio::task::spawn_blocking(move || cache.flush()).await;
         if let Ok(Err(error)) = flushed {
@@ -555,15 +271,6 @@ impl Build {
     pub(crate) fn error(&self, step: StepNumber, span: Span, instruction: &str, cause: Cause) -> BuildError {
         let file = self.request.dockerfile_name.clone();
         BuildError { file, step, span, instruction: instruction.to_owned(), cause: Box::new(cause) }
-    }
-
-    /// Twelve digits that name a state as an image would be named; none for the empty one.
-    pub(crate) fn state_id(&self, point: &Point) -> String {
-        if point.layers.is_empty() && point.config.history.is_empty() {
-            return String::new();
-        }
-        self.document(&self.config(point), point)
-            .map_or_else(|_| String::new(), |bytes| Digest::sha256_of(&bytes).short().to_owned())
     }
 }
 

@@ -6,10 +6,15 @@
 //!
 //! Start reading at [`request::BuildRequest`] and [`plan::plan`].
 
-pub mod build;
+mod base;
+mod build;
+mod builder;
+mod built;
 pub mod cache;
+mod document;
 pub mod excerpt;
 pub mod failure;
+mod file;
 pub mod files;
 mod inline;
 pub mod kept;
@@ -34,4 +39,8 @@ mod stubs;
 mod take;
 pub mod upkeep;
 
+pub use builder::Builder;
+pub use built::Built;
+pub use failure::{BuildError, Cause, Failed};
+pub use file::is_own_frontend;
 pub use needed::needed;

@@ -6,7 +6,7 @@
 use gantry_images::Layer;
 use gantry_names::ChainId;
 
-use crate::build::Cause;
+use crate::failure::Cause;
 use crate::key::Inputs;
 use crate::progress::{Event, StepNumber};
 use crate::roots::Ground;

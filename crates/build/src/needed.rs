@@ -9,7 +9,7 @@ use gantry_dockerfile::instruction::Instruction;
 use gantry_dockerfile::mount::{self, MountKind};
 use gantry_images::ImageStore;
 
-use crate::build::read;
+use crate::file::read;
 use crate::plan::Source;
 use crate::remote;
 use crate::request::BuildRequest;

@@ -1,4 +1,4 @@
-//! What of the builder's cache goes: decided here, done by [`crate::build::Builder`].
+//! What of the builder's cache goes: decided here, done by [`crate::Builder`].
 //!
 //! Source: BuildKit's prune options and the Engine API's `POST /build/prune`.
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gantry_names::{Platform, Reference};
 
-use crate::build::Built;
+use crate::built::Built;
 use crate::shared::Import;
 use crate::step::{Refusal, Task};
 

@@ -10,7 +10,7 @@ use gantry_images::command_line;
 use gantry_names::{ContainerId, Platform};
 use rustix::fs::{Gid, Mode, Uid};
 
-use crate::build::{Cause, Failed};
+use crate::failure::{Cause, Failed};
 use crate::files::{self, CopyOptions, FileError, Owner, Root};
 use crate::mounts::Taken;
 use crate::place;

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use gantry_images::{HistoryEntry, ImageConfig, Layer};
 use gantry_names::{ChainId, Digest};
 
-use crate::build::{Build, Builder, Built, Cause};
+use crate::build::Build;
+use crate::builder::Builder;
+use crate::built::Built;
 use crate::cache::Entry;
+use crate::failure::Cause;
 use crate::inline;
 use crate::progress::Event;
 use crate::step::{Refusal, Task};

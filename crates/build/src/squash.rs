@@ -5,8 +5,9 @@ use gantry_images::HistoryEntry;
 use gantry_names::{ChainId, ContainerId};
 use gantry_snapshots::RootView;
 
-use crate::build::{Build, Cause};
+use crate::build::Build;
 use crate::cache::Point;
+use crate::failure::Cause;
 use crate::files::FileError;
 use crate::stage::Prepared;
 

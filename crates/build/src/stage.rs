@@ -7,8 +7,9 @@ use gantry_dockerfile::{Stage, expand};
 use gantry_images::{HistoryEntry, Layer, RunConfig, changes_of};
 use gantry_names::{ChainId, ContainerId, Digest};
 
-use crate::build::{Build, BuildError, Cause, has_place};
+use crate::build::{Build, has_place};
 use crate::cache::Point;
+use crate::failure::{BuildError, Cause};
 use crate::files::FileError;
 use crate::key::{Difference, Inputs};
 use crate::plan::{self, Source};

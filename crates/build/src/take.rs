@@ -8,7 +8,7 @@ use gantry_dockerfile::instruction::{Add, Copy, Located, Sources};
 use gantry_images::ConfigChange;
 use gantry_names::{ContainerId, Digest};
 
-use crate::build::Cause;
+use crate::failure::Cause;
 use crate::files::{Chmod, Root};
 use crate::place::{self, Origin, Placed};
 use crate::plan::{self, Source};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gantry_names::Digest;
 use gantry_store::StoreError;
 
-use crate::build::Builder;
+use crate::builder::Builder;
 use crate::cache::now_ns;
 use crate::mounts::MountsError;
 use crate::prune::{self, Policy, Row, RowKind};

@@ -10,11 +10,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use gantry_archive::{Entry, Kind, Writer};
-use gantry_build::build::{BuildError, Builder};
 use gantry_build::progress::{Event, Output, Progress};
 use gantry_build::prune::Policy;
 use gantry_build::request::{BuildRequest, Given, NoCache, StepLimits};
 use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
+use gantry_build::{BuildError, Builder};
 use gantry_content::ContentStore;
 use gantry_errdefs::Class;
 use gantry_images::{ImageStore, ImportOptions};

@@ -3,7 +3,7 @@
 use crate::config::{Config, Pool};
 use crate::steps::Steps;
 use anyhow::{Context, Result, anyhow};
-use gantry_build::build::Builder;
+use gantry_build::Builder;
 use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
 use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking, Transfers};

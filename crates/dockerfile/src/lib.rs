@@ -12,12 +12,14 @@
 pub mod check;
 pub mod expand;
 pub mod flags;
+mod healthcheck;
 pub mod ignore;
 pub mod instruction;
 pub mod mount;
 pub mod source;
 pub mod stage;
 pub mod suggest;
+mod understand;
 pub mod words;
 
 pub use instruction::{Instruction, Located};

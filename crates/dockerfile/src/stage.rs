@@ -1,7 +1,8 @@
 //! Stages: what stands between one FROM and the next.
 
-use crate::instruction::{self, From, Instruction, Located, Parsed};
+use crate::instruction::{From, Instruction, Located};
 use crate::source::{self, Directives};
+use crate::understand::{self, Parsed};
 use crate::{ParseError, Span};
 
 /// A whole file.
@@ -46,7 +47,7 @@ pub fn parse(text: &str) -> Result<Dockerfile, ParseError> {
     let mut global_args = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
     for raw in &raw {
-        let parsed = instruction::parse(raw, directives.escape)?;
+        let parsed = understand::parse(raw, directives.escape)?;
         let (span, original) = (raw.span, raw.original.trim().to_owned());
         match (parsed, stages.last_mut()) {
             (Parsed::From(from), _) => stages.push(Stage { from, span, original, instructions: Vec::new() }),
@@ -76,7 +77,7 @@ pub fn parse(text: &str) -> Result<Dockerfile, ParseError> {
 pub fn parse_fragment(text: &str) -> Result<Vec<Located>, ParseError> {
     let (directives, raw) = source::read(text)?;
     raw.iter()
-        .map(|raw| match instruction::parse(raw, directives.escape)? {
+        .map(|raw| match understand::parse(raw, directives.escape)? {
             Parsed::Other(instruction) => {
                 Ok(Located { span: raw.span, original: raw.original.trim().to_owned(), instruction })
             }

@@ -43,7 +43,7 @@ pub use serve::serve;
 pub use version::{UnservedVersion, oldest_version};
 
 use gantry_api::version::{ApiVersion, NEWEST, OLDEST};
-use gantry_build::build::Builder;
+use gantry_build::Builder;
 use gantry_engine::Engine;
 use gantry_solver::{Facts, Solver};
 use http::header::HeaderValue;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gantry_build::build::Built;
+use gantry_build::Built;
 use gantry_buildkit::grpc::Status;
 use gantry_buildkit::proto::Timestamp;
 use gantry_buildkit::proto::control::{StatusResponse, Vertex, VertexLog, VertexStatus};

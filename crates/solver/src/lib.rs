@@ -24,7 +24,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gantry_build::build::Builder;
+use gantry_build::Builder;
 pub use gantry_build::step::{Refusal, Task};
 pub use gantry_buildkit::grpc::Status;
 use gantry_buildkit::grpc::{client, server};

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gantry_build::build::{BuildError, Cause};
 use gantry_build::files::FileError;
 use gantry_build::progress::{Event, Started, StepNumber, Transfer};
+use gantry_build::{BuildError, Cause};
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::Timestamp;
 use gantry_buildkit::proto::control::{StatusResponse, Vertex, VertexStatus, VertexWarning};

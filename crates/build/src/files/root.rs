@@ -4,14 +4,14 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::FileError;
 
-/// A folder's descriptor.
+/// A folder as builds work in it: paths are text, and errors name them. What keeps a path inside is [`gantry_archive::Root`].
 #[derive(Debug)]
-pub struct Root(OwnedFd);
+pub struct Root(gantry_archive::Root);
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,8 @@ impl Entry {
 impl Root {
     /// Opens a folder of the host.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let shown = path.to_string_lossy();
-        fs::open(path, flags, Mode::empty()).map(Self).map_err(FileError::io(&shown))
+        let failed = |error| FileError::io(&path.to_string_lossy())(number(&error));
+        gantry_archive::Root::open(path).map(Self).map_err(failed)
     }
 
     /// What `path` is, links in it followed; the last one only if `follow`. `None` where nothing is.
@@ -67,7 +66,7 @@ impl Root {
 
     /// Opens the folder at `path`, following links below this root.
     pub fn folder(&self, path: &str) -> Result<Root, FileError> {
-        self.resolve(path, OFlags::PATH | OFlags::DIRECTORY).map(Root).map_err(FileError::io(path))
+        self.resolve(path, OFlags::PATH | OFlags::DIRECTORY).map(Root::from).map_err(FileError::io(path))
     }
 
     /// Opens the regular file at `path` for reading, following links below this root. Never waits on a FIFO.
@@ -95,7 +94,7 @@ impl Root {
             made.push('/');
             made.push_str(name);
             folder = match self.resolve(&made, OFlags::PATH | OFlags::DIRECTORY) {
-                Ok(found) => Root(found),
+                Ok(found) => Root::from(found),
                 Err(Errno::NOENT) => {
                     match fs::mkdirat(&folder.0, name, Mode::from_raw_mode(0o755)) {
                         Ok(()) => {
@@ -140,7 +139,7 @@ impl Root {
 
     /// Another descriptor of the same folder.
     pub fn reopened(&self) -> Result<OwnedFd, FileError> {
-        self.0.try_clone().map_err(FileError::io("/"))
+        self.fd().try_clone_to_owned().map_err(|error| FileError::io("/")(number(&error)))
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -148,21 +147,17 @@ impl Root {
     }
 
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let path = if path.is_empty() { "." } else { path };
-        // The kernel answers EAGAIN when a rename raced with the look-up: it is asked again.
-        loop {
-            let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            match fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
-                Err(Errno::AGAIN) => {}
-                other => return other,
-            }
-        }
+        self.0.open_at(path.as_bytes(), flags, 0).map_err(|error| number(&error))
     }
+}
+
+fn number(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 impl From<OwnedFd> for Root {
     fn from(folder: OwnedFd) -> Self {
-        Self(folder)
+        Self(gantry_archive::Root::from_fd(folder))
     }
 }
 

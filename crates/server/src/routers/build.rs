@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use gantry_api::build::{BuildCache, BuildPruned};
 use gantry_api::stream::{JsonError, JsonMessage};
-use gantry_build::build::{BuildError, Cause};
 use gantry_build::excerpt::excerpt;
 use gantry_build::progress::{Events, Progress};
 use gantry_build::remote::git::{self, Repository};
 use gantry_build::request::{BuildRequest, Caller};
+use gantry_build::{BuildError, Cause};
 use gantry_names::ImageId;
 
 use super::image_transfer::send;

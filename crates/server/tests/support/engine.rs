@@ -1,6 +1,6 @@
 //! An engine in a folder of its own. Nothing runs in it.
 
-use gantry_build::build::Builder;
+use gantry_build::Builder;
 use gantry_build::progress::Output;
 use gantry_build::step::{ImageWanted, Outside, Refusal, Step, Task};
 use gantry_content::ContentStore;

@@ -59,6 +59,7 @@ async fn docker(
             layers: outcome.built.layers.clone(),
             config: outcome.built.document.clone(),
             manifest: None,
+            whole: None,
             names: names.clone(),
         });
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gantry_build::build::Built;
+use gantry_build::Built;
 use gantry_build::files::Root;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::control::{Exporter, SolveRequest};

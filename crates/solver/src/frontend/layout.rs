@@ -1,6 +1,6 @@
 //! `oci-layout://`: an image in a folder of the client, as a context.
 
-use gantry_build::build::Built;
+use gantry_build::Built;
 use gantry_buildkit::content::Store;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::session::Caller;

@@ -129,7 +129,7 @@ pub(super) fn check_frontend(frontend: &str, attrs: &BTreeMap<String, String>) -
         "dockerfile.v0" => Ok(()),
         "gateway.v0" => {
             let source = attrs.get("source").map(String::as_str).unwrap_or_default();
-            if gantry_build::build::is_own_frontend(source) { Ok(()) } else { refuse(source) }
+            if gantry_build::is_own_frontend(source) { Ok(()) } else { refuse(source) }
         }
         other => refuse(other),
     }
