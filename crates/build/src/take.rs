@@ -13,7 +13,7 @@ use crate::files::{Chmod, Root};
 use crate::place::{self, Origin, Placed};
 use crate::plan::{self, Source};
 use crate::progress::{Output, StepNumber, Transfer};
-use crate::remote;
+use crate::remote::{self, RemoteError};
 use crate::roots::Ground;
 use crate::stage::{Result, StageBuild};
 use crate::step::Task;
@@ -74,11 +74,13 @@ impl StageBuild {
     async fn fetched(&self, address: &str, add: &Add, checksum: &str, step: StepNumber) -> Result<Origin> {
         let scratch = self.build.scratch()?;
         let output = Output::new(self.build.progress.clone(), step);
-        let word = match remote::git::Repository::parse(address) {
+        let word = match gantry_git::Repository::parse(address) {
             Some(repository) => {
                 output.transfer(Transfer { status: format!("Cloning {address}"), ..Transfer::default() });
                 let keep = add.keep_git_dir.unwrap_or(false);
-                let checkout = remote::git::check_out(&repository, scratch.path(), keep).await?;
+                let checkout = gantry_git::check_out(&repository, scratch.path(), keep)
+                    .await
+                    .map_err(RemoteError::from)?;
                 if !checksum.is_empty() && !checkout.commit.starts_with(checksum) {
                     return Err(Cause::Value(format!(
                         "expected checksum to match {checksum}, got {}",

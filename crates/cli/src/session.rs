@@ -1,10 +1,11 @@
 //! One run of the program: its name, its configuration, its engine.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::env;
 use std::path::{Path, PathBuf};
 
 use gantry_client::{Client, Endpoint, Options, TlsFiles};
+use gantry_compose::progress::UnderWay;
 
 use crate::config::{self, ConfigFile, Context, Store};
 use crate::failure::Failure;
@@ -25,6 +26,8 @@ pub struct Session {
     config: OnceCell<ConfigFile>,
     client: OnceCell<Client>,
     compose: OnceCell<Matches>,
+    under_way: UnderWay,
+    forwards_signals: Cell<bool>,
 }
 
 impl Session {
@@ -35,7 +38,24 @@ impl Session {
             config: OnceCell::new(),
             client: OnceCell::new(),
             compose: OnceCell::new(),
+            under_way: UnderWay::default(),
+            forwards_signals: Cell::new(false),
         }
+    }
+
+    /// What `compose` is doing, as it is told to the person.
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.under_way
+    }
+
+    /// Says whether Ctrl-C is now for somebody else than the verb: a container, or what shows its output.
+    pub(crate) fn forward_signals(&self, to_another: bool) {
+        self.forwards_signals.set(to_another);
+    }
+
+    /// Whether it is.
+    pub(crate) fn forwards_signals(&self) -> bool {
+        self.forwards_signals.get()
     }
 
     /// Keeps the flags that stood between `compose` and its verb.

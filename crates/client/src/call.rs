@@ -124,6 +124,11 @@ impl<'c> Call<'c> {
 
     /// Sends the request whatever the answer's status.
     pub async fn send_raw(self) -> Result<Answer, ClientError> {
+        self.client.gate.pass().await;
+        self.send_now().await
+    }
+
+    async fn send_now(self) -> Result<Answer, ClientError> {
         let version = self.client.version().await?;
         self.send_at(Some(&version)).await
     }
@@ -139,6 +144,12 @@ impl<'c> Call<'c> {
         let route = self.path.clone();
         let answer = self.send_raw().await?;
         answer.check(&route).await
+    }
+
+    /// The same for a request that is under way until its answer is read.
+    async fn read(self) -> Result<Bytes, ClientError> {
+        let route = self.path.clone();
+        self.send_now().await?.check(&route).await?.stream().collect().await
     }
 
     /// Sends the request and reads the answer as JSON.
@@ -158,7 +169,12 @@ impl<'c> Call<'c> {
 
     /// Sends the request and reads the answer's bytes.
     pub async fn bytes(self) -> Result<Bytes, ClientError> {
-        self.send().await?.stream().collect().await
+        if self.method.is_safe() {
+            return self.send().await?.stream().collect().await;
+        }
+        let client = self.client;
+        let _until_read = client.gate.enter().await;
+        self.read().await
     }
 
     /// Sends the request; the answer's content does not matter.
@@ -183,6 +199,7 @@ impl<'c> Call<'c> {
 
     /// Sends the request and takes the connection over for another protocol.
     pub async fn take_over(self, protocol: &str) -> Result<Hijacked, ClientError> {
+        self.client.gate.pass().await;
         let route = self.path.clone();
         let version = self.client.version().await?;
         let (client, request) = self.request(Some(protocol), Some(&version))?;

@@ -15,6 +15,7 @@ use crate::body::told;
 use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
+use crate::gate::Gate;
 use crate::transport;
 
 /// The newest API version this client speaks.
@@ -59,6 +60,7 @@ pub struct Ping {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 struct Inner {
@@ -93,6 +95,7 @@ impl Client {
                 ping: Mutex::new(None),
                 idle: Mutex::new(Vec::new()),
             }),
+            gate: Arc::default(),
         }
     }
 

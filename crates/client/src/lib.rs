@@ -14,6 +14,7 @@ mod container;
 mod endpoint;
 mod error;
 mod frames;
+mod gate;
 mod hijack;
 mod image;
 mod network;

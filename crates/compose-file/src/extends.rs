@@ -1,5 +1,6 @@
 //! `extends`: a service that begins as another one, of this file or another.
 
+use crate::confined;
 use crate::load::{Loader, Problems, Scope};
 use crate::merge;
 use crate::path;
@@ -83,9 +84,9 @@ impl Loader<'_> {
         extends: &Node,
         scope: &Scope,
     ) -> Result<Map, Problems> {
-        let ground = Ground { folder: &scope.folder, home: self.home() };
-        let local = ground.path(path);
-        let text = self.text_of(&local).map_err(|error| FileError::new(&extends.at, error))?;
+        let wrong = |error: String| FileError::new(&extends.at, error);
+        let (local, root) = self.located(path, scope).map_err(wrong)?;
+        let text = self.text_of(&local).map_err(wrong)?;
         let folder = path::relative(&scope.folder, &path::folder(&local));
         let mut whole = Node::of_map([], &extends.at);
         for mut document in self.documents(&local, &text, scope)? {
@@ -94,6 +95,12 @@ impl Loader<'_> {
                 self.check_service(service, wanted)?;
             }
             whole = self.joined(whole, document)?;
+        }
+        if let Some(root) = root {
+            let problems = confined::problems(&whole, &path::folder(&local), &root);
+            if !problems.is_empty() {
+                return Err(problems.into());
+            }
         }
         let home = self.home().map(str::to_owned);
         Ground { folder: &folder, home: home.as_deref() }.resolve(&mut whole, &[]);

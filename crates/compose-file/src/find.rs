@@ -37,6 +37,8 @@ pub(crate) struct Found {
     pub profiles: Vec<String>,
     /// What the user should hear.
     pub warnings: Vec<String>,
+    /// The folder that the first file was fetched with, if it was.
+    pub root: Option<String>,
 }
 
 fn wrong(message: impl Into<String>) -> Problems {
@@ -49,7 +51,7 @@ impl Found {
         let here = &request.current_folder;
         let mut found = Self { environment: request.environment.clone(), ..Self::default() };
         found.environment.entry("PWD".to_owned()).or_insert_with(|| here.clone());
-        found.files = request.files.iter().map(|file| absolute(here, file)).collect();
+        found.files = located(&request.files, here, files, &mut found.root)?;
         found.env_files(request, files)?;
         if found.files.is_empty() {
             found.files_of_variable(here, files)?;
@@ -109,7 +111,8 @@ impl Found {
         };
         let separator = self.environment.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
         let separator = separator.map_or(":", String::as_str);
-        self.files = listed.split(separator).map(|file| absolute(here, file)).collect();
+        let named: Vec<String> = listed.split(separator).map(str::to_owned).collect();
+        self.files = located(&named, here, files, &mut self.root)?;
         match self.files.iter().find(|file| *file != "-" && !files.is_file(file)) {
             Some(missing) => Err(wrong(format!("stat {missing}: no such file or directory"))),
             None => Ok(()),
@@ -221,6 +224,26 @@ pub fn normal_name(name: &str) -> String {
     kept.trim_start_matches(['-', '_']).to_owned()
 }
 
-fn absolute(here: &str, file: &str) -> String {
-    if file == "-" { file.to_owned() } else { path::join(here, file) }
+/// The named files' paths; addresses are fetched. `root` is what the first came with, where that was one.
+fn located(
+    named: &[String],
+    here: &str,
+    files: &dyn Files,
+    root: &mut Option<String>,
+) -> Result<Vec<String>, Problems> {
+    let mut paths = Vec::with_capacity(named.len());
+    for file in named {
+        paths.push(match files.fetch(file) {
+            Some(fetched) => {
+                let fetched = fetched.map_err(wrong)?;
+                if paths.is_empty() {
+                    *root = Some(fetched.root);
+                }
+                fetched.file
+            }
+            None if file == "-" => file.clone(),
+            None => path::join(here, file),
+        });
+    }
+    Ok(paths)
 }

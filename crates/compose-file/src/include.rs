@@ -39,10 +39,12 @@ impl Loader<'_> {
             node.map(crate::merge::sequence).unwrap_or_default().iter().map(Node::printed).collect()
         };
         let wrong = |message: String| Problems::from(FileError::new(&entry.at, message));
-        let here = |file: &String| path::join(&scope.folder, file);
         let named = if entry.as_text().is_some() { vec![entry.printed()] } else { texts("path") };
-        let files: Vec<String> = named.iter().map(here).collect();
-        let Some(first) = files.first() else { return Err(wrong("include.path is required".to_owned())) };
+        let here = |file: &String| self.located(file, scope).map_err(wrong);
+        let located: Vec<_> = named.iter().map(here).collect::<Result<_, _>>()?;
+        let Some((first, root)) = located.first() else {
+            return Err(wrong("include.path is required".to_owned()));
+        };
         if trail.contains(first) {
             let way = [&trail[1..], std::slice::from_ref(first)].concat().join("\n include ");
             return Err(wrong(format!("include cycle detected:\n{}\n include {way}", trail[0])));
@@ -50,13 +52,15 @@ impl Loader<'_> {
         if trail.len() > STEP_LIMIT {
             return Err(wrong("too many steps of include".to_owned()));
         }
-        let folder = match texts("project_directory").first() {
-            Some(folder) => here(folder),
-            None => path::folder(first),
+        let (folder, root) = match texts("project_directory").first() {
+            Some(folder) => (path::join(&scope.folder, folder), scope.root.clone()),
+            None => (path::folder(first), root.clone()),
         };
         let usual = path::join(&folder, ".env");
         let env_files = match texts("env_file") {
-            named if !named.is_empty() => named.iter().map(here).collect(),
+            named if !named.is_empty() => {
+                named.iter().map(|file| Ok(here(file)?.0)).collect::<Result<_, Problems>>()?
+            }
             _ if self.files.is_file(&usual) => vec![usual],
             _ => Vec::new(),
         };
@@ -67,9 +71,9 @@ impl Loader<'_> {
             environment.entry(name).or_insert(value);
         }
         let shown = path::relative(&scope.folder, &folder);
-        let inner = Scope { ground: shown, folder, environment, resolve: true };
-        let mut texts = Vec::with_capacity(files.len());
-        for file in files {
+        let inner = Scope { ground: shown, folder, environment, resolve: true, root };
+        let mut texts = Vec::with_capacity(located.len());
+        for (file, _) in located {
             let text = self.text_of(&file).map_err(wrong)?;
             texts.push((file, text));
         }

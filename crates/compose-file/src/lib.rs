@@ -9,6 +9,7 @@
 //! starts nothing, and it knows no engine.
 
 mod canonical;
+mod confined;
 mod consistency;
 pub mod coverage;
 mod decode;
@@ -19,6 +20,7 @@ mod exclusive;
 mod extends;
 pub mod find;
 mod first_hash;
+pub mod given;
 pub mod hash;
 mod include;
 pub mod interpolate;

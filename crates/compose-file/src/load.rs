@@ -9,7 +9,7 @@ use crate::merge;
 use crate::project::Project;
 use crate::relative::Ground;
 use crate::tree::{self, FileError, Node, Value};
-use crate::{era, normalize, schema, unique};
+use crate::{confined, era, normalize, schema, unique};
 
 /// What the loader asks of its caller. It opens nothing itself.
 pub trait Files {
@@ -19,6 +19,20 @@ pub trait Files {
     fn is_folder(&self, path: &str) -> bool;
     /// Whether there is a file.
     fn is_file(&self, path: &str) -> bool;
+    /// What an address names (a repository, an artifact of a registry), brought to this machine, or why it does not
+    /// come. `None` for what is a path, and where nothing is fetched.
+    fn fetch(&self, _address: &str) -> Option<Result<Fetched, String>> {
+        None
+    }
+}
+
+/// A compose file of another machine, on this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its absolute path.
+    pub file: String,
+    /// The absolute folder of all that came with it.
+    pub root: String,
 }
 
 /// What is to be loaded, as the command line has it.
@@ -138,6 +152,7 @@ pub fn load_model(request: &Request, files: &dyn Files) -> Result<Model, Problem
         ground: found.working_dir.clone(),
         environment: found.environment.clone(),
         resolve: !request.skip.path_resolution,
+        root: found.root.clone(),
     };
     let mut tree = loader.model(&texts, &[], &scope)?;
     if tree.as_map().is_none_or(tree::Map::is_empty) {
@@ -167,6 +182,8 @@ pub(crate) struct Scope {
     pub environment: BTreeMap<String, String>,
     /// Whether paths are resolved.
     pub resolve: bool,
+    /// The folder of what was fetched, where this is a part of it: relative paths stay within.
+    pub root: Option<String>,
 }
 
 /// The state of one loading.
@@ -189,7 +206,7 @@ impl Loader<'_> {
         let bytes = self.files.read(file).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => match crate::path::remote(file) {
                 Some(far) => format!(
-                    "{far} is not on this machine: remote compose files are not fetched; fetch it (git clone, oras pull) and name the file"
+                    "{far} is not on this machine, and neither a repository (https://host/name.git#ref:folder) nor an artifact (oci://host/name:tag)"
                 ),
                 None => format!("open {file}: no such file or directory"),
             },
@@ -201,6 +218,18 @@ impl Loader<'_> {
             let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
             format!("{file}:{line}:{column}: yaml: invalid UTF-8 here")
         })
+    }
+
+    /// Where a file is that is named in this scope, and what was fetched with it.
+    pub(crate) fn located(&self, file: &str, scope: &Scope) -> Result<(String, Option<String>), String> {
+        if let Some(fetched) = self.files.fetch(file) {
+            return fetched.map(|fetched| (fetched.file, Some(fetched.root)));
+        }
+        let path = Ground { folder: &scope.folder, home: self.home() }.path(file);
+        match &scope.root {
+            Some(root) if confined::leaves(file, &path, root) => Err(confined::told(file)),
+            root => Ok((path, root.clone())),
+        }
     }
 
     /// A file's documents in today's form, variables put in, unchecked.
@@ -306,6 +335,12 @@ impl Loader<'_> {
         canonical::defaults(&mut whole, &[]);
         if self.strictness() == Strictness::Strict {
             let problems = crate::exclusive::problems(&whole);
+            if !problems.is_empty() {
+                return Err(problems.into());
+            }
+        }
+        if let Some(root) = &scope.root {
+            let problems = confined::problems(&whole, &scope.folder, root);
             if !problems.is_empty() {
                 return Err(problems.into());
             }

@@ -46,6 +46,11 @@ pub(crate) fn remote(path: &str) -> Option<String> {
     })
 }
 
+/// Whether a text is an address of another machine and no path.
+pub(crate) fn is_far(text: &str) -> bool {
+    text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/")
+}
+
 /// The folder a path stands in.
 pub(crate) fn folder(path: &str) -> String {
     match path.rsplit_once('/') {

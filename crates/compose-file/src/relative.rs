@@ -27,11 +27,12 @@ impl Ground<'_> {
 
     /// A build's context: a folder, or what only the builder understands.
     fn context(&self, text: &str) -> String {
-        const FAR: [&str; 6] = ["https://", "http://", "git://", "ssh://", "github.com/", "git@"];
-        let far = text.contains("://")
-            || text.starts_with("service:")
-            || FAR.iter().any(|prefix| text.starts_with(prefix));
-        if far { text.to_owned() } else { self.path(text) }
+        if text.starts_with("service:") { text.to_owned() } else { self.near(text) }
+    }
+
+    /// A path of the client, or an address as it is.
+    fn near(&self, text: &str) -> String {
+        if path::is_far(text) { text.to_owned() } else { self.path(text) }
     }
 
     /// Resolves everything below `node`, which stands at `path`.
@@ -49,9 +50,9 @@ impl Ground<'_> {
             ["services", _, "build", "ssh", _]
             | ["services", _, "env_file", _, "path"]
             | ["services", _, "label_file", _]
-            | ["services", _, "extends", "file"]
             | ["services", _, "develop", "watch", _, "path"]
             | ["configs" | "secrets", _, "file"] => plain(node, &|text| self.path(text)),
+            ["services", _, "extends", "file"] => plain(node, &|text| self.near(text)),
             ["services", _, "volumes", _] => self.bind(node),
             ["volumes", _] => self.local_bind(node),
             _ => match &mut node.value {

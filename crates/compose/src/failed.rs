@@ -24,6 +24,9 @@ pub enum Failed {
         /// Why.
         cause: Box<Failed>,
     },
+    /// The engine's no to something that looking at it once more does not change.
+    #[error("{0}")]
+    Final(Box<Failed>),
     /// A service is not in the project.
     #[error("no such service: {0}")]
     NoService(String),
@@ -130,6 +133,20 @@ impl Failed {
     pub fn at(what: impl Into<String>) -> impl FnOnce(ClientError) -> Failed {
         let what = what.into();
         move |cause| Failed::At { what, cause: Box::new(Failed::Client(cause)) }
+    }
+
+    /// Whether somebody else may have changed what was looked at: what was there is gone, what was to be made is there.
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Failed::Client(err) => matches!(err.status(), Some(404 | 409)),
+            Failed::At { cause, .. } | Failed::StillTheOld { cause, .. } | Failed::Dependency(cause) => {
+                cause.is_stale()
+            }
+            Failed::NothingToStart(_) | Failed::MissingDependency { .. } | Failed::NothingToShare { .. } => {
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether the engine said that the thing is not there.

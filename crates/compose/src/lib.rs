@@ -33,6 +33,7 @@ mod references;
 pub mod revive;
 pub mod run;
 mod scene;
+mod settle;
 pub mod start;
 pub mod stop;
 pub mod up;

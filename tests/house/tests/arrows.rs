@@ -19,6 +19,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "gantry-dockerfile",
             "gantry-compose-file",
             "gantry-distribution",
+            "gantry-git",
             "gantry-logs",
             "gantry-template",
             "gantry-seccomp",

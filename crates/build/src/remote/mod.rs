@@ -1,6 +1,5 @@
 //! What ADD and a build's context take from other machines: files over HTTP, repositories over git.
 
-pub mod git;
 pub mod web;
 
 /// Why it did not come.
@@ -12,14 +11,9 @@ pub enum RemoteError {
     /// A server would not, or its answer is not what was promised.
     #[error("{0}")]
     Answer(String),
-    /// `git` would not.
-    #[error("failed to fetch remote {address}: {told}")]
-    Git {
-        /// Of the repository, without a password.
-        address: String,
-        /// Its last words.
-        told: String,
-    },
+    /// No repository came.
+    #[error(transparent)]
+    Git(#[from] gantry_git::GitError),
     /// Our own disk.
     #[error("{what}: {cause}")]
     Io {
@@ -41,5 +35,5 @@ impl RemoteError {
 /// Whether a source word is not a path but an address.
 pub fn is_remote(word: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| word.starts_with(scheme))
-        || git::Repository::parse(word).is_some()
+        || gantry_git::Repository::parse(word).is_some()
 }

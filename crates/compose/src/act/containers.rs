@@ -175,7 +175,13 @@ pub(crate) async fn create(
         platform => platform,
     };
     query = query.with_some("platform", platform);
-    let made = scene.client.container_create(query, &body).await?;
+    let made = match scene.client.container_create(query, &body).await {
+        Ok(made) => made,
+        Err(err) if is_final(scene, making, name, err.status()).await => {
+            return Err(Failed::Final(Box::new(err.into())));
+        }
+        Err(err) => return Err(err.into()),
+    };
     let id = made["Id"].as_str().unwrap_or_default().to_owned();
     for warning in made["Warnings"].as_array().into_iter().flatten().filter_map(|w| w.as_str()) {
         scene.progress.warn(&format!("{}: {warning}", making.service.name));
@@ -191,6 +197,20 @@ pub(crate) async fn create(
         }
     }
     Ok(id)
+}
+
+/// Whether the engine's no to a new container stays: its name is another project's, or its image is not there.
+async fn is_final(scene: &crate::Scene<'_>, making: &Making<'_>, name: &str, status: Option<u16>) -> bool {
+    match status {
+        Some(409) => scene.client.container_inspect(name, false).await.is_ok_and(|there| {
+            there["Config"]["Labels"][labels::PROJECT].as_str() != Some(scene.project.name.as_str())
+        }),
+        Some(404) => {
+            let image = names::image(&scene.project.name, making.service, scene.separator);
+            scene.client.image_inspect(&image, Query::new()).await.is_err_and(|err| err.is_not_found())
+        }
+        _ => false,
+    }
 }
 
 /// `links` and `external_links` as the engine knows them; `of` tells the names of a service's containers.

@@ -102,7 +102,8 @@ impl<'a> Executor<'a> {
                     step.recreates.as_ref().map_or_else(|| title(step), |name| format!("Container {name}"));
                 self.scene.progress.tell(Event::error(&what, "Error"));
                 Err(match failure {
-                    Failed::Client(cause) => Failed::at(what)(cause),
+                    Failed::Client(_) => Failed::At { what, cause: Box::new(failure) },
+                    Failed::Final(cause) => Failed::Final(Box::new(Failed::At { what, cause })),
                     other => other,
                 })
             }

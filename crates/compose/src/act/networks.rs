@@ -18,7 +18,8 @@ impl Executor<'_> {
         match self.scene.client.network_create(&body).await {
             // Another `up` of this moment made it: it is there, and that is what was wanted.
             Err(err) if err.status() == CONFLICT => Ok(()),
-            other => Ok(other.map(drop)?),
+            // A driver that is not there does not come by waiting.
+            other => other.map(drop).map_err(|err| Failed::Final(Box::new(err.into()))),
         }
     }
 
@@ -57,6 +58,7 @@ impl Executor<'_> {
     pub(super) async fn create_volume(&self, key: &str) -> Result<(), Failed> {
         let volume = &self.scene.project.volumes[key];
         let body = convert::volume_body(self.scene.project, key, &hash::volume(volume));
-        Ok(self.scene.client.volume_create(&body).await.map(drop)?)
+        let made = self.scene.client.volume_create(&body).await;
+        made.map(drop).map_err(|err| Failed::Final(Box::new(err.into())))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gantry_client::Query;
+use gantry_client::{Client, Query};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Options, Printer, one, stream};
@@ -50,6 +51,8 @@ pub async fn attached(
     options: &Attach,
     printer: &Printer,
 ) -> Result<i64, Failed> {
+    // Starting has a gate of its own: a request that is under way when all is to stop comes to its end first.
+    let starter = scene.client.apart();
     let mut interrupts = signal(SignalKind::interrupt()).map_err(gantry_client::ClientError::Io)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(gantry_client::ClientError::Io)?;
     let shown: Vec<&Container> =
@@ -77,11 +80,12 @@ pub async fn attached(
             .map(|c| c.id.clone())
             .collect(),
         first_start: shown.iter().map(|c| c.id.clone()).collect(),
+        starter: &starter,
         code: 0,
         stopping: false,
     };
     // What the containers say is the news from here on.
-    let hushed = Scene { progress: &Quiet, ..*scene };
+    let hushed = Scene { progress: &Quiet, client: &starter, ..*scene };
     let mut starting: Option<Doing<'_>> =
         Some(Box::pin(start::start(&hushed, containers, start::Options::default())));
     let mut ending: Option<Doing<'_>> = None;
@@ -101,15 +105,12 @@ pub async fn attached(
                 }
             }
             done = until(&mut ending) => {
-                // Let what was said last come out.
-                while let Some(rest) = streams.next().await {
-                    drop(rest);
-                }
+                last_words(&mut streams, session.first_start.len()).await;
                 done?;
                 return Ok(session.code);
             }
-            _ = interrupts.recv() => if session.interrupted(&mut ending) { starting = None; },
-            _ = terminations.recv() => if session.interrupted(&mut ending) { starting = None; },
+            _ = interrupts.recv() => session.interrupted(&mut ending),
+            _ = terminations.recv() => session.interrupted(&mut ending),
             news = monitor.next() => {
                 let Some(news) = news? else { return Ok(session.code) };
                 match news.what {
@@ -124,10 +125,25 @@ pub async fn attached(
             }
         }
         if session.alive.is_empty() && starting.is_none() && ending.is_none() {
-            while let Some(rest) = streams.next().await {
-                drop(rest);
-            }
+            last_words(&mut streams, session.first_start.len()).await;
             return Ok(session.code);
+        }
+    }
+}
+
+/// How long a container that ended may go on speaking. One that somebody else started again meanwhile has no end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The same where, as far as is known, only those are left that never started and have nothing to say.
+const NO_WORDS: Duration = Duration::from_millis(200);
+
+/// Lets what was said last come out; what is not out by then is in the logs.
+async fn last_words(streams: &mut FuturesUnordered<Doing<'_>>, never_started: usize) {
+    loop {
+        let patience = if streams.len() > never_started { LAST_WORDS } else { NO_WORDS };
+        match tokio::time::timeout(patience, streams.next()).await {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return,
         }
     }
 }
@@ -159,36 +175,40 @@ struct Session<'a> {
     alive: BTreeSet<String>,
     /// Ids of those whose first start is already attached to.
     first_start: BTreeSet<String>,
+    /// What starts them.
+    starter: &'a Client,
     code: i64,
     stopping: bool,
 }
 
 impl<'a> Session<'a> {
-    /// The first time stops, the second kills. Answers whether it was the first.
-    fn interrupted(&mut self, ending: &mut Option<Doing<'a>>) -> bool {
+    /// The first time stops, the second kills.
+    fn interrupted(&mut self, ending: &mut Option<Doing<'a>>) {
         if self.stopping {
             *ending = Some(self.kill());
-            return false;
+            return;
         }
         self.printer.say("Gracefully Stopping... press Ctrl+C again to force");
         // 128 and the signal's number, as a shell has it.
         self.code = 130;
         *ending = Some(self.stop());
-        true
     }
 
     fn stop(&mut self) -> Doing<'a> {
         self.stopping = true;
-        let (scene, timeout) = (self.scene, self.options.timeout);
+        self.starter.hold();
+        let (scene, timeout, starter) = (self.scene, self.options.timeout, self.starter);
         Box::pin(async move {
+            starter.at_rest().await;
             let containers = observe::list_containers(scene.client, &scene.project.name, true).await?;
             stop::stop(scene, &containers, &[], timeout).await
         })
     }
 
     fn kill(&self) -> Doing<'a> {
-        let scene = self.scene;
+        let (scene, starter) = (self.scene, self.starter);
         Box::pin(async move {
+            starter.at_rest().await;
             let containers = observe::list_containers(scene.client, &scene.project.name, false).await?;
             match stop::kill(scene, &containers, "").await {
                 // It ended meanwhile.

@@ -3,10 +3,12 @@
 mod json;
 mod plain;
 mod screen;
+mod under_way;
 
 pub use json::Json;
 pub use plain::Plain;
 pub use screen::Screen;
+pub use under_way::{Noted, UnderWay};
 
 /// How far something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,3 +36,4 @@ mod system;
 mod travel;
 mod versions;
 mod volume;
+mod web;

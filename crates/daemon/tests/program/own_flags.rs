@@ -2,12 +2,12 @@
 //! progress, interrupts, and what is asked of the builder itself.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::buildkit::{agent, context};
 use crate::harness::{Engine, Said, busybox, gantry};
 use crate::travel::registry::Registry;
+use crate::web::{Web, repository};
 
 fn client(engine: &Engine, args: &[&str]) -> Command {
     let mut command = Command::new(gantry());
@@ -31,29 +31,6 @@ fn shared() -> Engine {
     engine
 }
 
-/// A web server of a folder; it ends with this.
-struct Web(Child, String);
-
-impl Web {
-    fn of(folder: &str) -> Web {
-        let mut command = Command::new("python3");
-        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.split(" port ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        Web(child, format!("http://127.0.0.1:{port}"))
-    }
-}
-
-impl Drop for Web {
-    fn drop(&mut self) {
-        // Our own child; gone is gone.
-        let _gone = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
-
 #[test]
 fn a_step_of_our_clients_build_speaks_with_an_agent() {
     let engine = Engine::start();
@@ -75,22 +52,9 @@ fn contexts_come_from_repositories_and_archives_of_other_machines() {
     let files =
         [("sub/Dockerfile", "FROM busybox\nCOPY f /f\nCMD cat /f\n"), ("sub/f", "of the repository\n")];
     let work = context(&engine, "work", &files);
-    let git = |args: &[&str]| {
-        let done = Command::new("git")
-            .arg("-C")
-            .arg(&work)
-            .args(["-c", "user.name=a", "-c", "user.email=a@b"])
-            .args(args)
-            .output();
-        assert!(done.as_ref().unwrap().status.success(), "{args:?} {done:?}");
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "-q", "-m", "one"]);
-    git(&["update-server-info"]);
     let site = engine.path("site").display().to_string();
     fs::create_dir(&site).unwrap();
-    fs::rename(format!("{work}/.git"), format!("{site}/app.git")).unwrap();
+    repository(&work, &format!("{site}/app.git"));
     let packed = Command::new("tar")
         .args(["-C", &format!("{work}/sub"), "-czf", &format!("{site}/c.tar.gz"), "."])
         .status();
@@ -100,9 +64,9 @@ fn contexts_come_from_repositories_and_archives_of_other_machines() {
         run(&engine, &["build", "--platform", "linux/amd64", "-t", tag, address]).ok();
         engine.docker(["run", "--rm", "--network", "none", tag]).ok()
     };
-    assert_eq!(from(&format!("{}/app.git#main:sub", web.1), "git"), "of the repository");
-    assert_eq!(from(&format!("{}/c.tar.gz", web.1), "tar"), "of the repository");
-    assert!(run(&engine, &["build", &format!("{}/nothing.git#main", web.1)]).code != 0);
+    assert_eq!(from(&format!("{}/app.git#main:sub", web.address()), "git"), "of the repository");
+    assert_eq!(from(&format!("{}/c.tar.gz", web.address()), "tar"), "of the repository");
+    assert!(run(&engine, &["build", &format!("{}/nothing.git#main", web.address())]).code != 0);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use gantry_api::build::{BuildCache, BuildPruned};
 use gantry_api::stream::{JsonError, JsonMessage};
 use gantry_build::excerpt::excerpt;
 use gantry_build::progress::{Events, Progress};
-use gantry_build::remote::git::{self, Repository};
 use gantry_build::request::{BuildRequest, Caller};
 use gantry_build::{BuildError, Cause};
 use gantry_names::ImageId;
@@ -69,11 +68,11 @@ async fn build(call: Call) -> Answer {
             blocking(move || Context::unpack(&base, body)).await?
         }
         address => {
-            let repository = Repository::parse(address);
+            let repository = gantry_git::Repository::parse(address);
             match repository {
                 Some(repository) => {
                     let context = Context::empty(&base)?;
-                    let checkout = git::check_out(&repository, context.root(), false).await;
+                    let checkout = gantry_git::check_out(&repository, context.root(), false).await;
                     let checkout = checkout.map_err(|error| Failure::invalid(error.to_string()))?;
                     context.below(&checkout.folder)?
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantry_archive::{Decoder, ExtractOptions, Reader, Room, Root, extract};
 use gantry_build::files;
-use gantry_build::remote::{RemoteError, git, web};
+use gantry_build::remote::{RemoteError, web};
 use gantry_buildkit::fsutil::{self, Received};
 use gantry_buildkit::grpc::client::Answer;
 use gantry_buildkit::grpc::{Code, Status};
@@ -106,8 +106,10 @@ pub(crate) async fn fetch(inner: &Inner, address: &str, keep_git_dir: bool) -> R
         |error: std::io::Error| Status::new(Code::Internal, format!("keeping the build's files: {error}"));
     let failed = |error: RemoteError| Status::new(Code::Unknown, error.to_string());
     let mut place = inner.kept.take("", "remote").map_err(io)?;
-    if let Some(repository) = git::Repository::parse(address) {
-        let found = git::check_out(&repository, &place.path, keep_git_dir).await.map_err(failed)?;
+    if let Some(repository) = gantry_git::Repository::parse(address) {
+        let found = gantry_git::check_out(&repository, &place.path, keep_git_dir)
+            .await
+            .map_err(|error| failed(error.into()))?;
         place.narrow(&found.folder).map_err(io)?;
         return Ok((place, true));
     }

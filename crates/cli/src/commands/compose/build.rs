@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use gantry_compose::names;
 use gantry_compose::progress::Event;
 use gantry_compose_file::project::{Build, Project, Service, Source};
+use gantry_names::Platform;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::delegate::{delegate, option, switch as on};
@@ -74,6 +75,8 @@ pub struct Extra {
     pub force_rm: bool,
     /// Only look for mistakes.
     pub check: bool,
+    /// The images are for a registry.
+    pub push: bool,
     /// Attestations of provenance and materials, as they were written.
     pub attestations: [String; 2],
 }
@@ -130,6 +133,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         ssh: m.text("ssh").to_owned(),
         force_rm: m.on("force-rm"),
         check: m.on("check"),
+        push: m.on("push"),
         attestations: ["provenance", "sbom"].map(|name| m.text(name).to_owned()),
     };
     let chosen = |service: &&Service| {
@@ -155,7 +159,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             continue;
         }
         ground.progress().tell(Event::done(format!("Image {image}"), "Built"));
-        if m.on("push") {
+        if m.on("push") && !service.build.as_ref().is_some_and(|build| pushes_itself(build, true)) {
             push::image(&ground, &image, m.on("quiet")).await?;
         }
     }
@@ -202,11 +206,8 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
     if build.shm_size.0 > 0 {
         option(&mut args, "shm-size", &build.shm_size.0.to_string());
     }
-    let platform = match build.platforms.as_slice() {
-        [one] => one,
-        _ => &service.platform,
-    };
-    option(&mut args, "platform", platform);
+    option(&mut args, "platform", &platforms(ground, service, build, extra.push).await?);
+    on(&mut args, "push", pushes_itself(build, extra.push));
     on(&mut args, "no-cache", build.no_cache || extra.no_cache);
     on(&mut args, "pull", build.pull || extra.pull);
     on(&mut args, "quiet", extra.quiet);
@@ -261,6 +262,47 @@ pub async fn service(ground: &Ground<'_>, service: &Service, extra: &Extra) -> O
         let _ = std::fs::remove_file(file);
     }
     done.map_err(told)
+}
+
+/// Whether the build itself brings its images to their registry: what is for several platforms is an index there, and
+/// nothing that an engine keeps.
+fn pushes_itself(build: &Build, push: bool) -> bool {
+    push && build.platforms.len() > 1
+}
+
+/// What the build is for: all its platforms where it goes to a registry; else the one that containers are to have here.
+async fn platforms(
+    ground: &Ground<'_>,
+    service: &Service,
+    build: &Build,
+    push: bool,
+) -> Result<String, Failure> {
+    match build.platforms.as_slice() {
+        [] => return Ok(service.platform.clone()),
+        [one] => return Ok(one.clone()),
+        all if pushes_itself(build, push) => return Ok(all.join(",")),
+        _ => {}
+    }
+    let asked = ground.project.environment.get("DOCKER_DEFAULT_PLATFORM").filter(|text| !text.is_empty());
+    let here = match (service.platform.as_str(), asked) {
+        ("", Some(asked)) => asked.clone(),
+        ("", None) => {
+            let engine = ground.client.server_version().await?;
+            let text = |key: &str| engine[key].as_str().unwrap_or_default();
+            format!("{}/{}", text("Os"), text("Arch"))
+        }
+        (own, _) => own.to_owned(),
+    };
+    let normal = |text: &str| Platform::parse(text);
+    let fits = |one: &&String| matches!((normal(one), normal(&here)), (Ok(one), Ok(here)) if one == here);
+    let chosen = build.platforms.iter().find(fits).unwrap_or(&build.platforms[0]);
+    let others: Vec<&str> = build.platforms.iter().filter(|one| *one != chosen).map(String::as_str).collect();
+    ground.progress().warn(&format!(
+        "service {:?}: an engine keeps an image of one platform, {chosen}; `build --push` brings those of {} to a registry as well",
+        service.name,
+        others.join(", ")
+    ));
+    Ok(chosen.clone())
 }
 
 /// Further contexts; another service's image is one by its name.

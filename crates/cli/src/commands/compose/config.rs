@@ -9,7 +9,7 @@ use gantry_compose_file::{hash, variables};
 use gantry_names::Reference;
 
 use super::DRY_RUN;
-use super::files::Disk;
+use super::files::Reach;
 use super::ground::{compatible, request};
 use crate::command::{Arity, COMMAND, Command};
 use crate::failure::{Failure, Outcome};
@@ -69,13 +69,13 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     };
     if m.on("variables") || (m.on("no-interpolate") && !lists(m)) {
         asked.skip.interpolation = true;
-        let model = load::load_model(&asked, &Disk).map_err(told)?;
+        let model = load::load_model(&asked, &Reach::new(s)).map_err(told)?;
         if m.on("variables") {
             return show_variables(&model);
         }
         return write(m, &render::model(&model, form));
     }
-    let mut project = load::load(&asked, &Disk).map_err(told)?;
+    let mut project = load::load(&asked, &Reach::new(s)).map_err(told)?;
     for warning in &project.warnings {
         gantry_compose::progress::Progress::warn(&gantry_compose::progress::Quiet, warning);
     }

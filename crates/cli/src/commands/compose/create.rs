@@ -2,9 +2,10 @@
 
 use gantry_compose::plan::{Options, Recreate};
 
+use super::DRY_RUN;
 use super::ground::Ground;
 use super::prepare::Wish;
-use super::{DRY_RUN, up};
+use super::up::{self, Making};
 use crate::command::{Arity, COMMAND, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
@@ -47,5 +48,6 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         quiet_pull: m.on("quiet-pull"),
         quiet_build: false,
     };
-    up::make(&ground, &wish, options, m.on("yes") || m.on("y")).await.map(drop)
+    let making = Making { options, yes: m.on("yes") || m.on("y"), ..Making::default() };
+    up::make(&ground, &wish, &making).await.map(drop)
 }

@@ -4,12 +4,12 @@ use std::env;
 
 use gantry_client::{Client, Endpoint};
 use gantry_compose::names::Separator;
-use gantry_compose::progress::{Json, Plain, Progress, Quiet, Screen};
+use gantry_compose::progress::{Json, Noted, Plain, Progress, Quiet, Screen};
 use gantry_compose::{Observed, Scene, look, revive};
 use gantry_compose_file::load::{self, Request};
 use gantry_compose_file::project::Project;
 
-use super::files::Disk;
+use super::files::Reach;
 use crate::failure::Failure;
 use crate::flags::Matches;
 use crate::session::Session;
@@ -92,7 +92,7 @@ fn is_by_name(s: &Session) -> bool {
 
 /// The project's files, read.
 pub fn load(s: &Session, services: &[String]) -> Result<Project, Failure> {
-    let project = load::load(&request(s, services)?, &Disk)
+    let project = load::load(&request(s, services)?, &Reach::new(s))
         .map_err(|problems| Failure::text(1, problems.to_string()))?;
     for warning in &project.warnings {
         Quiet.warn(warning);
@@ -169,7 +169,7 @@ impl<'s> Ground<'s> {
         Ok(Ground {
             s,
             client,
-            progress: progress(s, title, dry_run),
+            progress: Box::new(Noted::new(progress(s, title, dry_run), s.under_way())),
             separator: if compatible(s) { Separator::Underscore } else { Separator::Hyphen },
             at_once,
             proxies: s.config().proxies(&client.endpoint().host()),

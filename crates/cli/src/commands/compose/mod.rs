@@ -15,9 +15,11 @@ mod down;
 mod events;
 mod exec;
 mod export;
+mod far;
 mod files;
 mod ground;
 mod images;
+mod interrupt;
 mod kill;
 mod lock;
 mod logs;
@@ -26,6 +28,7 @@ mod pause;
 mod port;
 mod prepare;
 mod ps;
+mod publish;
 mod pull;
 mod push;
 mod restart;
@@ -69,6 +72,7 @@ static GLOBAL: &[Flag] = &[
     text("progress", "How to show progress (auto, tty, plain, json, quiet)").check(check_progress),
     text("project-directory", "Folder that relative paths stand on (default: the first file's)"),
     text("project-name", "Name of the project").short('p'),
+    list("insecure-registry", "Registries without TLS that compose files may come from").hidden(),
     // As older versions spell or had them.
     text("workdir", "Older name of --project-directory").hidden(),
     switch("no-ansi", "Older form of --ansi never").hidden(),
@@ -119,6 +123,7 @@ pub static COMPOSE: Command = Command {
         entry(&["pause"], &pause::PAUSE),
         entry(&["port"], &port::PORT),
         entry(&["ps"], &ps::PS),
+        entry(&["publish"], &publish::PUBLISH),
         entry(&["pull"], &pull::PULL),
         entry(&["push"], &push::PUSH),
         entry(&["restart"], &restart::RESTART),
@@ -138,7 +143,6 @@ pub static COMPOSE: Command = Command {
         entry(&["watch"], &watch::WATCH),
         shelved(&["alpha"], &unsupported::ALPHA, Shelf::Hidden),
         shelved(&["bridge"], &unsupported::BRIDGE, Shelf::Hidden),
-        shelved(&["publish"], &unsupported::PUBLISH, Shelf::Hidden),
     ],
     work: work!(run),
     ..COMMAND
@@ -184,7 +188,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         return Ok(());
     };
     s.enter_compose(m.clone());
-    work(s, &matches).await
+    interrupt::guarded(s, entry.names[0], work(s, &matches)).await
 }
 
 /// A verb's own flags and words. A mistake there has Compose's exit code, which is not Docker's.

@@ -2,8 +2,8 @@
 
 use gantry_compose::{Container, down, look, stop};
 
-use super::DRY_RUN;
 use super::ground::Ground;
+use super::{DRY_RUN, up};
 use crate::command::{Arity, COMMAND, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Matches, switch};
@@ -50,7 +50,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let told = format!("Going to remove {}", names.join(", "));
     if m.on("force") {
         print::line(&told);
-    } else if !print::confirm(&told) {
+    } else if !up::confirmed(told).await {
         return Ok(());
     }
     let scene = ground.scene();

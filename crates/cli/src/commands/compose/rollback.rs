@@ -5,7 +5,8 @@ use gantry_compose::{images, names, start};
 
 use super::ground::{self, Ground};
 use super::prepare::Wish;
-use super::{DRY_RUN, applied, up};
+use super::up::{self, Making};
+use super::{DRY_RUN, applied};
 use crate::command::{Arity, COMMAND, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, switch};
@@ -54,11 +55,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut ground = Ground::of(s, m, "Running", state.project(&name)?)?;
     pin(&mut ground, state).await?;
     let options = Options { timeout: m.changed("timeout").then(|| m.int("timeout")), ..Options::default() };
-    let containers =
-        up::make(&ground, &Wish { pull: "never", no_build: true, ..Wish::default() }, options, false)
-            .await?
-            .containers;
-    start::start(&ground.scene(), &containers, start::Options::default()).await?;
+    let making = Making { options, starts: Some(start::Options::default()), ..Making::default() };
+    up::make(&ground, &Wish { pull: "never", no_build: true, ..Wish::default() }, &making).await?;
     if !ground.dry_run() {
         for newer in &states[states.len() - steps..] {
             newer.forget()?;

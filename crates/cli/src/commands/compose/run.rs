@@ -262,8 +262,8 @@ async fn dependencies(ground: &mut Ground<'_>, name: &str, wish: &Wish<'_>, m: &
     }
     let whole = std::mem::replace(&mut ground.project, needed);
     let options = Options { remove_orphans: up::remove_orphans(m), ..Options::default() };
-    let containers = up::make(ground, wish, options, false).await?.containers;
-    start::start(&ground.scene(), &containers, start::Options::default()).await?;
+    let making = up::Making { options, starts: Some(start::Options::default()), ..up::Making::default() };
+    up::make(ground, wish, &making).await?;
     ground.project = whole;
     Ok(())
 }
@@ -297,6 +297,7 @@ fn slug() -> Result<String, Failure> {
 
 async fn attached(s: &Session, ground: &Ground<'_>, service: &Service, id: &str, removes: bool) -> Outcome {
     let client = ground.client;
+    s.forward_signals(true);
     if service.tty && service.stdin_open && !terminal::stdin_is() {
         return Err("the input device is not a TTY".into());
     }

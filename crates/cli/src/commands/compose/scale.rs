@@ -3,9 +3,10 @@
 use gantry_compose::plan::Options;
 use gantry_compose::start;
 
+use super::DRY_RUN;
 use super::ground::Ground;
 use super::prepare::Wish;
-use super::{DRY_RUN, up};
+use super::up::{self, Making};
 use crate::command::{Arity, COMMAND, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Kind, Matches, flag, switch};
@@ -47,6 +48,6 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     up::scale(&mut ground.project, &m.words)?;
     let options =
         Options { services, timeout: m.changed("timeout").then(|| m.int("timeout")), ..Options::default() };
-    let containers = up::make(&ground, &Wish::default(), options, false).await?.containers;
-    Ok(start::start(&ground.scene(), &containers, start::Options::default()).await?)
+    let making = Making { options, starts: Some(start::Options::default()), ..Making::default() };
+    up::make(&ground, &Wish::default(), &making).await.map(drop)
 }

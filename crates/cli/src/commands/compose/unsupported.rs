@@ -24,17 +24,9 @@ pub static BRIDGE: Command = Command {
     ..COMMAND
 };
 
-pub static PUBLISH: Command = Command {
-    usage: "[OPTIONS] REPOSITORY[:TAG]",
-    short: "Publish compose application",
-    arity: Arity::AtLeast(0),
-    interspersed: false,
-    work: work!(publish),
-    ..COMMAND
-};
-
 async fn alpha(_: &Session, m: &Matches) -> Outcome {
     let instead = match m.words.first().map(String::as_str) {
+        Some("publish") => ": use `compose publish`",
         Some("scale") => ": use `compose scale`",
         Some("watch") => ": use `compose watch`",
         Some("dry-run") => ": use --dry-run",
@@ -45,10 +37,4 @@ async fn alpha(_: &Session, m: &Matches) -> Outcome {
 
 async fn bridge(_: &Session, _: &Matches) -> Outcome {
     Err(Failure::text(1, "compose bridge is not supported: its converters are Docker's own images"))
-}
-
-async fn publish(_: &Session, _: &Matches) -> Outcome {
-    let told =
-        "compose publish is not supported: `compose config --lock-image-digests` makes a file to give away";
-    Err(Failure::text(1, told))
 }

@@ -1,10 +1,12 @@
 //! `compose up`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gantry_compose::logs::{Attach, OnExit, Printer, attached};
 use gantry_compose::plan::{self, Options, Recreate, diverged_volumes};
-use gantry_compose::{Container, Images, look, observe, start, up};
+use gantry_compose::up::looking_again;
+use gantry_compose::{Container, Observed, look, observe, start, up};
 use gantry_compose_file::project::Project;
 
 use super::ground::{Ground, ansi, is_set};
@@ -91,23 +93,18 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         quiet_pull: m.on("quiet-pull"),
         quiet_build: m.on("quiet-build"),
     };
-    let options = options(m);
-    let Made { containers, images } = make(&ground, &wish, options, m.on("yes") || m.on("y")).await?;
-    // What `rollback` goes back to is a whole project.
-    if !ground.dry_run()
-        && m.words.is_empty()
-        && let Err(err) = applied::keep(&ground, &images)
-    {
-        ground.progress().warn(&format!("this state cannot be returned to: {err}"));
-    }
-    if m.on("no-start") {
-        return Ok(());
-    }
-    let scene = ground.scene();
-    let timeout = m.changed("timeout").then(|| m.int("timeout"));
-    if m.on("detach") || m.on("wait") || ground.dry_run() {
-        let wait_timeout = u64::try_from(m.int("wait-timeout")).ok().filter(|t| *t > 0);
-        start::start(&scene, &containers, start::Options { wait: m.on("wait"), wait_timeout }).await?;
+    let wait_timeout = u64::try_from(m.int("wait-timeout")).ok().filter(|t| *t > 0);
+    let starts = start::Options { wait: m.on("wait"), wait_timeout };
+    let background = m.on("detach") || m.on("wait") || ground.dry_run();
+    let making = Making {
+        options: options(m),
+        yes: m.on("yes") || m.on("y"),
+        starts: Some(starts).filter(|_| background && !m.on("no-start")),
+        // What `rollback` goes back to is a whole project.
+        keeps: m.words.is_empty(),
+    };
+    let containers = make(&ground, &wish, &making).await?;
+    if m.on("no-start") || background {
         return Ok(());
     }
     ground.progress().finish();
@@ -116,32 +113,65 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         () if m.on("abort-on-container-exit") || !from.is_empty() => OnExit::Stop,
         () => OnExit::Nothing,
     };
-    let printer = Printer::new(
-        ansi(s) && !m.on("no-color"),
-        !m.on("no-log-prefix"),
-        m.on("timestamps"),
-        terminal::stdout_is(),
-    );
     let attach = Attach {
         services: attach,
         on_exit,
         exit_code_from: Some(from.to_owned()).filter(|f| !f.is_empty()),
-        timeout,
+        timeout: making.options.timeout,
     };
-    let watching = watch::Options::default();
-    let session = attached(&scene, &containers, &attach, &printer);
-    let code = if m.on("watch") {
-        tokio::select! {
-            code = session => code?,
-            watched = watch::watch(&ground, &watching) => return watched,
-        }
-    } else {
-        session.await?
-    };
-    match code {
+    match stay(&ground, m, &wish, making, containers, &attach).await? {
         0 => Ok(()),
         code => Err(Failure::silent(code as u8)),
     }
+}
+
+/// How often an `up` that stays is begun again because others changed meanwhile what was looked at, and after which
+/// pause.
+const AGAIN: usize = 4;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Starts the containers and shows what they say until they end. Answers the exit code.
+async fn stay(
+    ground: &Ground<'_>,
+    m: &Matches,
+    wish: &Wish<'_>,
+    mut making: Making,
+    mut containers: Vec<Container>,
+    attach: &Attach,
+) -> Result<i64, Failure> {
+    let printer = Printer::new(
+        ansi(ground.s) && !m.on("no-color"),
+        !m.on("no-log-prefix"),
+        m.on("timestamps"),
+        terminal::stdout_is(),
+    );
+    let scene = ground.scene();
+    let watching = watch::Options::default();
+    for left in (0..=AGAIN).rev() {
+        ground.s.forward_signals(true);
+        let session = attached(&scene, &containers, attach, &printer);
+        let ended = if m.on("watch") {
+            tokio::select! {
+                code = session => code,
+                watched = watch::watch(ground, &watching) => return watched.map(|()| 0),
+            }
+        } else {
+            session.await
+        };
+        match ended {
+            Err(failure) if failure.is_stale() && left > 0 => {
+                ground.s.forward_signals(false);
+                ground.progress().warn(&looking_again(&failure));
+                tokio::time::sleep(PAUSE).await;
+                // What was forced was forced once.
+                making.options.recreate = Recreate::Diverged;
+                making.options.renew_anonymous = false;
+                containers = make(ground, wish, &making).await?;
+            }
+            ended => return Ok(ended?),
+        }
+    }
+    unreachable!("the last round returns")
 }
 
 fn check(m: &Matches) -> Outcome {
@@ -216,21 +246,25 @@ pub(super) fn remove_orphans(m: &Matches) -> bool {
     if m.changed("remove-orphans") { m.on("remove-orphans") } else { is_set("COMPOSE_REMOVE_ORPHANS") }
 }
 
-/// What there is before anything starts.
-pub(super) struct Made {
-    /// The project's containers.
-    pub containers: Vec<Container>,
-    /// What is known of their images.
-    pub images: Images,
+/// What `make` is asked for.
+#[derive(Default)]
+pub(super) struct Making {
+    /// How to go about it.
+    pub options: Options,
+    /// The answer to every question.
+    pub yes: bool,
+    /// How to start; none: nothing starts.
+    pub starts: Option<start::Options>,
+    /// Whether `rollback` may return to this state.
+    pub keeps: bool,
 }
 
-/// Images, plan, containers: everything but starting.
+/// Images, plan, containers; with `starts` also that these run. Answers the project's containers.
 pub(super) async fn make(
     ground: &Ground<'_>,
     wish: &Wish<'_>,
-    mut options: Options,
-    yes: bool,
-) -> Result<Made, Failure> {
+    making: &Making,
+) -> Result<Vec<Container>, Failure> {
     let (images, observed) =
         futures_util::future::join(prepare::prepare(ground, wish), look(ground.client, &ground.project.name))
             .await;
@@ -238,27 +272,52 @@ pub(super) async fn make(
     if ground.project.services.values().any(|s| plan::starts_first(s) && !s.ports.is_empty()) {
         observed.hands_over = observe::hands_over(ground.client).await?;
     }
-    for key in diverged_volumes(&ground.project, &observed) {
+    let mut options = making.options.clone();
+    options.recreate_volumes = agreed(ground, &observed, making.yes).await;
+    let scene = ground.scene();
+    let tell_orphans = !is_set("COMPOSE_IGNORE_ORPHANS");
+    if ground.dry_run() {
+        let plan = up::prepare(&scene, &observed, &images, &options, tell_orphans)?;
+        print::out(&plan.to_string());
+        let containers = up::create(&scene, observed, &images, &plan).await?;
+        if let Some(starts) = making.starts {
+            start::start(&scene, &containers, starts).await?;
+        }
+        return Ok(containers);
+    }
+    let made = || {
+        if making.keeps
+            && let Err(err) = applied::keep(ground, &images)
+        {
+            ground.progress().warn(&format!("this state cannot be returned to: {err}"));
+        }
+    };
+    let wish = up::Wish { options: &options, tell_orphans, starts: making.starts, made: &made };
+    Ok(up::bring(&scene, observed, &images, &wish).await?)
+}
+
+/// The volumes, of those whose settings changed, that may be made anew.
+async fn agreed(ground: &Ground<'_>, observed: &Observed, yes: bool) -> Vec<String> {
+    let mut agreed = Vec::new();
+    for key in diverged_volumes(&ground.project, observed) {
         let name = &ground.project.volumes[&key].name;
         let question = format!(
             "Volume {name:?} exists but doesn't match configuration in compose file. Recreate (data will be lost)?"
         );
-        if yes || (terminal::stdin_is() && print::confirm(&question)) {
-            options.recreate_volumes.push(key);
+        if yes || (terminal::stdin_is() && confirmed(question).await) {
+            agreed.push(key);
         } else {
             ground.progress().warn(&format!(
                 "volume {name:?} doesn't match configuration in compose file and is left as it is; --yes makes it anew, without its data"
             ));
         }
     }
-    let scene = ground.scene();
-    let tell_orphans = !is_set("COMPOSE_IGNORE_ORPHANS");
-    let plan = up::prepare(&scene, &observed, &images, &options, tell_orphans)?;
-    if ground.dry_run() {
-        print::out(&plan.to_string());
-    }
-    let containers = up::create(&scene, observed, &images, &plan).await?;
-    Ok(Made { containers, images })
+    agreed
+}
+
+/// Asks the person. Beside the rest, so that Ctrl-C is heard.
+pub(super) async fn confirmed(question: String) -> bool {
+    tokio::task::spawn_blocking(move || print::confirm(&question)).await.unwrap_or(false)
 }
 
 /// `--scale SERVICE=NUM`

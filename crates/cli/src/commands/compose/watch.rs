@@ -60,11 +60,14 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     rules::of(&ground.project)?;
     if !m.on("no-up") {
         let wish = Wish { quiet_build: options.quiet, ..Wish::default() };
-        let containers = up::make(&ground, &wish, plan::Options::default(), false).await?.containers;
-        start::start(&ground.scene(), &containers, start::Options::default()).await?;
+        up::make(&ground, &wish, &starting(plan::Options::default())).await?;
         ground.progress().finish();
     }
     watch(&ground, &options).await
+}
+
+fn starting(options: plan::Options) -> up::Making {
+    up::Making { options, starts: Some(start::Options::default()), ..up::Making::default() }
 }
 
 fn say(text: &str) {
@@ -162,8 +165,7 @@ async fn rebuild(ground: &Ground<'_>, options: &Options, services: &[String]) ->
         recreate: Recreate::Diverged,
         ..plan::Options::default()
     };
-    let containers = up::make(ground, &Wish::default(), making, false).await?.containers;
-    start::start(&ground.scene(), &containers, start::Options::default()).await?;
+    up::make(ground, &Wish::default(), &starting(making)).await?;
     ground.progress().finish();
     if options.prune {
         let label = format!("{}={}", gantry_compose::labels::PROJECT, ground.project.name);

@@ -6,6 +6,8 @@
 pub mod imagetools;
 mod remote;
 
+pub use remote::{credentials, publish_images};
+
 use std::fs;
 use std::path::PathBuf;
 

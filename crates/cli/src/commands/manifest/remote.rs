@@ -39,14 +39,7 @@ impl<'s> Remote<'s> {
     }
 
     fn credentials(&self, reference: &Reference) -> Result<Credentials, Failure> {
-        let found = config::lookup(self.session.config(), reference.domain())?;
-        let auth = found.unwrap_or_default();
-        Ok(Credentials {
-            username: auth.username,
-            password: auth.password,
-            identity_token: auth.identity_token,
-            registry_token: String::new(),
-        })
+        credentials(self.session, reference)
     }
 
     /// What a name stands for.
@@ -124,6 +117,48 @@ impl<'s> Remote<'s> {
         };
         self.registry.carry(&carry).await.map(drop).map_err(|why| failure(&why))
     }
+}
+
+/// What this person has for a name's registry.
+pub fn credentials(session: &Session, reference: &Reference) -> Result<Credentials, Failure> {
+    let auth = config::lookup(session.config(), reference.domain())?.unwrap_or_default();
+    Ok(Credentials {
+        username: auth.username,
+        password: auth.password,
+        identity_token: auth.identity_token,
+        registry_token: String::new(),
+    })
+}
+
+/// Brings images to the repository of an artifact, and puts an index of them there that refers to it.
+pub async fn publish_images(
+    session: &Session,
+    insecure: Vec<String>,
+    artifact: &Reference,
+    subject: &Descriptor,
+    images: &[Reference],
+    (key, value): (&str, &str),
+) -> Result<(), Failure> {
+    let remote = Remote::new(session, insecure);
+    let mut manifests = Vec::new();
+    for image in images {
+        let manifest = remote.manifest(image).await?;
+        let to = artifact.repository().with_digest(manifest.digest.clone());
+        remote.copy(image, &manifest, &to).await?;
+        manifests.push(manifest.descriptor());
+    }
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": manifests,
+        "subject": subject,
+        "annotations": {key: value},
+    });
+    let bytes = serde_json::to_vec(&document).map_err(|why| why.to_string())?;
+    let index = Manifest::parse(bytes, Some(OCI_INDEX), "index").map_err(|why| failure(&why))?;
+    let to = artifact.repository().with_digest(index.digest.clone());
+    let writing = remote.credentials(artifact)?;
+    remote.registry.put_manifest(&to, &index, &writing).await.map_err(|why| failure(&why))
 }
 
 /// An index of these entries: Docker's kind if all its images are, else OCI's.
