@@ -41,3 +41,4 @@ tests/examples.sh "$target/debug/gantry" || [ $? -eq 77 ]
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10
 tests/reliability/starve.py
+tests/reliability/interrupt.py --rounds 8

@@ -23,7 +23,11 @@ pub struct Project {
 impl Project {
     /// An engine, and a folder called `app` with this compose file in it.
     pub fn new(file: &str) -> Project {
-        let engine = Engine::start();
+        Project::on(Engine::start(), file)
+    }
+
+    /// The same on this engine.
+    pub fn on(engine: Engine, file: &str) -> Project {
         let dir = engine.path("app");
         std::fs::create_dir(&dir).expect("a folder can be made");
         let project = Project { engine, dir };

@@ -2,6 +2,7 @@
 //! progress, interrupts, and what is asked of the builder itself.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::buildkit::{agent, context};
@@ -25,7 +26,8 @@ fn run(engine: &Engine, args: &[&str]) -> Said {
     }
 }
 
-fn shared() -> Engine {
+/// An engine with busybox that reaches registries of this machine.
+pub(crate) fn shared() -> Engine {
     let engine = Engine::shared(&[]);
     engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
     engine

@@ -4,10 +4,12 @@ use std::fs;
 
 use super::{Project, said};
 use crate::buildkit::context;
+use crate::own_flags::shared;
 use crate::travel::registry::Registry;
 use crate::web::{Web, repository};
 
-const BASE: &str = "services:\n  base: {image: busybox, command: sleep 1000, stop_grace_period: 0s}\n";
+const BASE: &str =
+    "services:\n  base: {image: busybox, command: sleep 1000, stop_grace_period: 0s, network_mode: none}\n";
 
 /// A project on an engine of its own, beside a repository with these files that a web server hands out.
 fn beside(files: &[(&str, &str)]) -> (Project, Web) {
@@ -100,7 +102,8 @@ fn nothing_that_was_fetched_reads_this_machine() {
 
 #[test]
 fn what_is_published_is_included_elsewhere() {
-    let project = Project::new(
+    let project = Project::on(
+        shared(),
         "services:\n  web:\n    extends: {service: base, file: base.yaml}\n    env_file: [web.env]\n    command: sh -c 'echo $$SAID; sleep 1000'\n",
     );
     project.write("base.yaml", BASE);

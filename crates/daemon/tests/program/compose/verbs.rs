@@ -125,7 +125,7 @@ fn what_a_project_is_asked_is_answered_as_docker_compose_answers() {
         .map(|said| serde_json::from_str(&said.stdout).unwrap_or_else(|err| panic!("{err}: {said:?}")));
     assert_eq!(bake[0], bake[1], "for one service there is one order");
     assert!(project.compose(["build", "--check", "web"]).code == 0);
-    for (line, word) in [("alpha viz", "alpha"), ("bridge convert", "bridge"), ("publish x", "publish")] {
+    for (line, word) in [("alpha viz", "alpha"), ("bridge convert", "bridge")] {
         let told = project.compose(line.split(' ')).failed();
         assert!(told.contains(&format!("compose {word} is not supported")), "{told}");
     }
@@ -258,13 +258,10 @@ fn what_is_elsewhere_is_told_before_anything_is_touched() {
     let told = project.compose(["up", "-d"]).failed();
     assert!(told.contains("unsupported external secret s: "), "{told}");
     assert_eq!(project.engine.docker(["network", "ls", "-q", "-f", "name=app_default"]).ok(), "");
-    for far in ["oci://registry.example/x:1", "https://example.com/r.git", "git@example.com:o/r.git"] {
-        project
-            .write("compose.yaml", &format!("include: [\"{far}\"]\nservices: {{a: {{image: busybox}}}}\n"));
-        let told = project.compose(["config"]).failed();
-        assert!(told.contains("remote compose files are not fetched") && told.contains(":1:"), "{told}");
-        assert!(told.contains(far), "{told}");
-    }
+    let far = "https://registry.example/compose.yaml";
+    project.write("compose.yaml", &format!("include: [\"{far}\"]\nservices: {{a: {{image: busybox}}}}\n"));
+    let told = project.compose(["config"]).failed();
+    assert!(told.contains(far) && told.contains("neither a repository") && told.contains(":1:"), "{told}");
     project.write("compose.yaml", "services:\n  a: {provider: {type: x}}\n  b: {image: busybox}\n");
     assert!(project.compose(["up", "-d", "a"]).failed().contains("providers are not supported"));
 }
