@@ -49,6 +49,16 @@ pub enum StoreError {
         /// What does not fit.
         cause: String,
     },
+    /// There is no file, though there was one: what it named is not to be taken for unused.
+    #[error(
+        "metadata store: {path} is missing, but the copy of its last calm end lies beside it: move {kept} there to go on with that, or away to begin anew",
+        path = path.display(),
+        kept = crate::kept::beside(path).display()
+    )]
+    Missing {
+        /// The database.
+        path: PathBuf,
+    },
     /// It was closed, or the database met an I/O error and could not be opened again.
     #[error("metadata store: closed")]
     Closed,
@@ -131,6 +141,7 @@ impl Classified for StoreError {
             StoreError::Closed => Class::Unavailable,
             StoreError::Damaged(_)
             | StoreError::Unreadable { .. }
+            | StoreError::Missing { .. }
             | StoreError::Encode { .. }
             | StoreError::TooNew { .. } => Class::Internal,
         }
@@ -146,4 +157,4 @@ macro_rules! from_redb {
         }
     )+};
 }
-from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError, CompactionError);

@@ -50,6 +50,10 @@ use redb::{Database, ReadableDatabase};
 /// Page cache of the database. Records are small and hot; the bound keeps the idle engine under its memory budget.
 const CACHE_BYTES: usize = 4 << 20;
 
+/// Below twice this a file is not looked at for room to give back.
+const COMPACT_FROM_BYTES: u64 = 256 << 10;
+const PAGE_BYTES: u64 = 4 << 10;
+
 /// The store. Cheap to clone; all clones are one database.
 #[derive(Clone)]
 pub struct Store {
@@ -71,6 +75,9 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, StoreError> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(StoreError::Io)?;
+        }
+        if !path.exists() && kept::beside(path).exists() {
+            return Err(StoreError::Missing { path: path.to_owned() });
         }
         let ballast = Ballast::beside(path);
         // A full disk must not keep the engine from starting: what it holds back is given up first.
@@ -102,12 +109,15 @@ impl Store {
         self.inner.restored
     }
 
-    /// Closes the database, for all clones, and keeps a copy of it. Without this the next opening reads all of it once, and
-    /// has no copy that is as new.
+    /// Closes the database, for all clones, gives back the room of what was removed from it, and keeps a copy of it. Without
+    /// this the next opening reads all of it once, and has no copy that is as new.
     pub fn close(&self) -> Result<(), StoreError> {
         let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
         self.inner.ended.store(true, Ordering::Relaxed);
-        drop(guard.take());
+        if let Some(db) = guard.take() {
+            // A file that stays as large as it was is no reason to have no copy of it.
+            let _ = guarded(&self.inner.path, panic::AssertUnwindSafe(|| compacted(db, &self.inner.path)));
+        }
         kept::keep(&self.inner.path).map_err(StoreError::Io)
     }
 
@@ -210,6 +220,17 @@ impl Store {
         *guard = Some(Opened::new(again?));
         Ok(())
     }
+}
+
+/// The database without the pages that hold nothing, where that is most of its file.
+fn compacted(mut db: Database, path: &Path) -> Result<Database, StoreError> {
+    let tx = db.begin_write()?;
+    let used = tx.stats()?.allocated_pages() * PAGE_BYTES;
+    tx.abort()?;
+    if std::fs::metadata(path).map_err(StoreError::Io)?.len() > 2 * used.max(COMPACT_FROM_BYTES) {
+        db.compact()?;
+    }
+    Ok(db)
 }
 
 /// Opens a database whose every page is as it was written.

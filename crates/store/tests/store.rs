@@ -191,3 +191,35 @@ fn a_file_that_rotted_while_it_was_closed_is_replaced_by_its_copy() {
     assert!(told.contains("is damaged") && told.contains("store.db.kept"), "{told}");
     assert_eq!(std::fs::read(&path).unwrap(), before, "nothing was changed");
 }
+
+#[test]
+fn a_closed_file_gives_back_the_room_of_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let len = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().len();
+    let store = Store::open(&path).unwrap();
+    const TEXTS: Table<String, String> = Table::new("texts");
+    let keys = (0..2000).map(|n| key(&format!("key {n}"))).collect::<Vec<_>>();
+    store.write(|tx| keys.iter().try_for_each(|key| tx.put(TEXTS, key, &"x".repeat(2000)))).unwrap();
+    store.write(|tx| keys[1..].iter().try_for_each(|key| tx.remove(TEXTS, key).map(drop))).unwrap();
+    let before = len("store.db");
+    store.close().unwrap();
+    assert!(before > 4_000_000 && len("store.db") < 512 << 10, "{before} bytes, then {}", len("store.db"));
+    assert_eq!(len("store.db.kept"), len("store.db"));
+    let store = Store::open(&path).unwrap();
+    let rows = store.read(|tx| tx.list(TEXTS)).unwrap().rows;
+    assert_eq!(rows, [(keys[0].clone(), "x".repeat(2000))]);
+}
+
+#[test]
+fn a_file_that_is_gone_is_no_new_one_while_its_copy_lies_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    Store::open(&path).unwrap().close().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let Err(refused) = Store::open(&path) else { panic!("an empty store was made") };
+    assert!(refused.to_string().contains("is missing"), "{refused}");
+    assert!(!path.exists());
+    std::fs::rename(dir.path().join("store.db.kept"), &path).unwrap();
+    Store::open(&path).unwrap();
+}
