@@ -10,12 +10,21 @@ use gantry_names::Digest;
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 10] = [
-    "manifest.json", "index.json", "oci-layout", "repositories", "config.json", "layer.tar", "a/VERSION", "a/json",
-    "a/layer.tar", "b/json",
+    "manifest.json",
+    "index.json",
+    "oci-layout",
+    "repositories",
+    "config.json",
+    "layer.tar",
+    "a/VERSION",
+    "a/json",
+    "a/layer.tar",
+    "b/json",
 ];
 
 static STORE: LazyLock<(tempfile::TempDir, ImageStore)> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().expect("a folder");
+    // In memory: each load waits for the disk more than once.
+    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
     let snapshots = gantry_snapshots::open("native", folder.path()).expect("snapshots");
     let content = gantry_content::ContentStore::open(&folder.path().join("content")).expect("content");
     let store = gantry_store::Store::open(&folder.path().join("store.db")).expect("a store");

@@ -6,7 +6,8 @@ use gantry_names::Platform;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    for kind in [None, Some("application/vnd.docker.distribution.manifest.list.v2+json"), Some("text/plain")] {
+    for kind in [None, Some("application/vnd.docker.distribution.manifest.list.v2+json"), Some("text/plain")]
+    {
         let Ok(manifest) = Manifest::parse(data.to_vec(), kind, "example") else { continue };
         if let Document::Index(entries) = &manifest.document {
             let _ = choose(entries, &Platform::host());
