@@ -114,7 +114,7 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         let mut guard = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
         self.inner.ended.store(true, Ordering::Relaxed);
-        if let Some(db) = guard.take() {
+        if let Some(Opened { db, .. }) = guard.take() {
             // A file that stays as large as it was is no reason to have no copy of it.
             let _ = guarded(&self.inner.path, panic::AssertUnwindSafe(|| compacted(db, &self.inner.path)));
         }

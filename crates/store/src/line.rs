@@ -68,9 +68,9 @@ impl Opened {
         }
     }
 
-    /// Whether the database still takes changes.
+    /// Whether nothing failed so far, and the database still takes changes.
     pub(crate) fn is_sound(&self) -> bool {
-        self.db.begin_write().is_ok()
+        self.line().failed.is_none() && self.db.begin_write().is_ok()
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -307,5 +307,6 @@ mod tests {
         fails.join().unwrap();
         assert!(told.is_full_disk() && told.wants_reopening() && !told.is_previous_io(), "{told}");
         assert!(told.to_string().contains("No space left on device"), "{told}");
+        assert!(!opened.is_sound(), "it is opened anew, or everyone after is told the same");
     }
 }
