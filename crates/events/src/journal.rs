@@ -15,6 +15,8 @@ use crate::{Actor, Event, Kind, Query};
 const MAX_FILE_BYTES: u64 = 4 << 20;
 /// A follower that is this many events behind is let go: it must not hold the engine's memory.
 const QUEUE_EVENTS: usize = 1024;
+/// A clock that goes back further was set, not corrected.
+const CORRECTION_NS: i64 = 5_000_000_000;
 
 /// The journal. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -50,8 +52,7 @@ impl Journal {
         attributes: BTreeMap<String, String>,
     ) -> io::Result<Event> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        // Clocks step back; the journal's order does not.
-        let time_ns = now_ns().max(inner.last_ns + 1);
+        let time_ns = after(inner.last_ns, now_ns());
         inner.last_ns = time_ns;
         let event =
             Event { time_ns, kind, action: action.into(), actor: Actor { id: id.into(), attributes } };
@@ -94,6 +95,12 @@ impl Journal {
         };
         Ok(Subscription { past, live, until_ns: query.until_ns })
     }
+}
+
+/// The time of an event. Where a clock is corrected a little, the journal's order stays; where it was years ahead (a board's clock
+/// before the network's is asked) nobody would find an event by its time until then.
+fn after(last_ns: i64, now_ns: i64) -> i64 {
+    if now_ns.saturating_add(CORRECTION_NS) < last_ns { now_ns } else { now_ns.max(last_ns + 1) }
 }
 
 /// A stream of events.
@@ -207,6 +214,13 @@ mod tests {
             got += 1;
         }
         assert_eq!(got, QUEUE_EVENTS);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_believed() {
+        assert_eq!(after(10, 20), 20);
+        assert_eq!(after(20, 10), 21, "corrected");
+        assert_eq!(after(CORRECTION_NS + 20, 10), 10, "set");
     }
 
     #[test]
