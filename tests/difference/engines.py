@@ -168,7 +168,9 @@ def run(engine, case, image):
         out = {"exit": str(code), "stdout": alike(stdout, engine), "stderr": alike(stderr, engine)}
     path = f"/events?since={begun:.6f}&until={time.time():.6f}"
     events = [json.loads(line) for line in engine.request("GET", path)[2].splitlines()]
-    out["events"] = "\n".join(alike(f"{event.get('Type')} {event.get('Action')}", engine) for event in events)
+    # In their order, each with the names of its attributes.
+    attributes = lambda event: ",".join(sorted(event.get("Actor", {}).get("Attributes") or {}))
+    out["events"] = "\n".join(alike(f"{event.get('Type')} {event.get('Action')} {event.get('scope')} {attributes(event)}", engine) for event in events)
     return out
 
 

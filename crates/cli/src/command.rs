@@ -80,6 +80,8 @@ pub struct Command {
     pub short: &'static str,
     /// More lines, when one is not enough.
     pub long: &'static str,
+    /// What a person may type behind its name, and what that is for. A test parses each.
+    pub examples: &'static [(&'static str, &'static str)],
     /// Every way to call it (without the program's name), when there is more than one.
     pub aliases: &'static [&'static str],
     /// Its flags, in tables that commands may share.
@@ -111,6 +113,7 @@ pub const COMMAND: Command = Command {
     usage: "",
     short: "",
     long: "",
+    examples: &[],
     aliases: &[],
     flags: &[],
     arity: Arity::None,

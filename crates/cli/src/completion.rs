@@ -7,6 +7,7 @@ use crate::command::{Command, Names, Shelf};
 use crate::commands::ROOT;
 use crate::failure::{Failure, Outcome};
 use crate::flags::Kind;
+use crate::help::SERVERS;
 use crate::print;
 use crate::session::Session;
 
@@ -35,7 +36,7 @@ pub fn script(shell: &str, program: &str) -> Result<String, Failure> {
             "#compdef {program}\n_{program}() {{\n    local -a found\n    found=(${{(f)\"$(\"${{words[1]}}\" __complete \"${{(@)words[2,CURRENT]}}\" 2>/dev/null)\"}})\n    if (( ${{#found}} )); then compadd -- $found; else _files; fi\n}}\ncompdef _{program} {program}\n"
         )),
         "fish" => Ok(format!(
-            "# fish completion for {program}\nfunction __{program}_complete\n    set -l words (commandline -opc) (commandline -ct)\n    $words[1] __complete $words[2..-1] 2>/dev/null\nend\ncomplete -c {program} -f -a '(__{program}_complete)'\n"
+            "# fish completion for {program}\nfunction __{program}_asks\n    set -l words (commandline -opc) (commandline -ct)\n    set -g __{program}_found ($words[1] __complete $words[2..-1] 2>/dev/null)\n    test (count $__{program}_found) -gt 0\nend\n# Files where we know nothing.\ncomplete -c {program} -f -n __{program}_asks -a '$__{program}_found'\n"
         )),
         other => Err(Failure::text(1, format!("unknown shell {other:?}: bash, zsh and fish are known"))),
     }
@@ -64,6 +65,9 @@ pub async fn complete(session: &Session, words: &[String]) -> Outcome {
     } else if !command.below.is_empty() {
         let shown = command.below.iter().filter(|e| e.shelf != Shelf::Hidden);
         found.extend(shown.flat_map(|e| e.names.iter().map(|n| (*n).to_owned())));
+        if std::ptr::eq(command, &ROOT) {
+            found.extend(SERVERS.iter().map(|(name, _)| (*name).to_owned()));
+        }
     } else {
         let names = match command.names {
             Names::NetworkThenContainer if rest == 0 => Names::Networks,

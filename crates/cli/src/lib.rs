@@ -107,27 +107,37 @@ fn dispatch(program: &str, args: &[String]) -> Outcome {
     let parsed = flags::parse(root.flags, false, args)
         .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
     let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new());
+    let typed = &args[..args.len() - parsed.words.len().min(args.len())];
+    let session = Session::new(program.to_owned(), globals.clone(), typed);
     if parsed.asked == Asked::Help {
-        print::out(&help::page(root, program, true));
+        print::out(&help::root(&session));
         return Ok(());
     }
     if globals.on("version") {
         print::line(&commands::version_line(program));
         return Ok(());
     }
-    let session = Session::new(program.to_owned(), globals);
-    let words = parsed.words;
+    let words = plugins::aliased(&session, parsed.words)?;
     if words.is_empty() {
-        print::err(help::page(root, program, true).trim_end());
+        print::err(help::root(&session).trim_end());
         return Ok(());
     }
     if words[0] == "help" {
-        return help_topic(program, &words[1..]);
+        return help_topic(&session, &words[1..]);
     }
     if words[0] == "__complete" {
-        return block_on(completion::complete(&session, &words[1..]));
+        return completed(program, &words[1..]);
     }
     descend(&session, root, program, &words)
+}
+
+/// What may stand at the last of `words`, on the engine that the words before it choose.
+fn completed(program: &str, words: &[String]) -> Outcome {
+    let flags = commands::ROOT.flags;
+    let typed = &words[..words.len().saturating_sub(1)];
+    let given = flags::parse(flags, false, typed).map(|parsed| parsed.given).unwrap_or_default();
+    let session = Session::new(program.to_owned(), Matches::new(flags.to_vec(), given, Vec::new()), &[]);
+    block_on(completion::complete(&session, words))
 }
 
 /// `docker-compose`, `fig`, and Docker's plugin: compose is the whole program.
@@ -142,8 +152,8 @@ fn compose(program: &str, args: &[String]) -> Outcome {
     let root = &commands::ROOT;
     let parsed = flags::parse(root.flags, false, &connection)
         .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
-    let session =
-        Session::new(program.to_owned(), Matches::new(root.flags.to_vec(), parsed.given, Vec::new()));
+    let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new());
+    let session = Session::new(program.to_owned(), globals, &connection);
     perform(&session, &commands::compose::COMPOSE, program, &words)
 }
 
@@ -151,8 +161,7 @@ fn compose(program: &str, args: &[String]) -> Outcome {
 fn descend(session: &Session, root: &'static Command, program: &str, words: &[String]) -> Outcome {
     let (mut command, mut path, mut at) = (root, program.to_owned(), 0);
     while let Some(word) = words.get(at) {
-        // Its plugin has more verbs than we.
-        if at == 0 && word == "buildx" && plugins::find(session, word).is_some() {
+        if at == 0 && plugins::is_preferred(session, word) {
             return plugins::run(session, word, words);
         }
         match command.find(word) {
@@ -175,11 +184,11 @@ fn descend(session: &Session, root: &'static Command, program: &str, words: &[St
     match rest.first().map(String::as_str) {
         None => {
             // Not asked for: it is a mistake's answer.
-            print::err(help::page(command, &path, at == 0).trim_end());
+            print::err(help::page(command, &path).trim_end());
             Ok(())
         }
         Some("--help" | "-h") => {
-            print::out(&help::page(command, &path, at == 0));
+            print::out(&help::page(command, &path));
             Ok(())
         }
         Some(word) if at == 0 && plugins::find(session, word).is_some() => plugins::run(session, word, rest),
@@ -193,7 +202,7 @@ fn descend(session: &Session, root: &'static Command, program: &str, words: &[St
 
 fn perform(session: &Session, command: &'static Command, path: &str, args: &[String]) -> Outcome {
     let Some(matches) = command.matches(path, args)? else {
-        print::out(&help::page(command, path, false));
+        print::out(&help::page(command, path));
         return Ok(());
     };
     match command.work {
@@ -233,8 +242,15 @@ fn global_failure(program: &str, text: &str) -> Failure {
     )
 }
 
-fn help_topic(program: &str, words: &[String]) -> Outcome {
-    let (mut command, mut path): (&Command, String) = (&commands::ROOT, program.to_owned());
+fn help_topic(session: &Session, words: &[String]) -> Outcome {
+    let (mut command, mut path): (&Command, String) = (&commands::ROOT, session.program.clone());
+    if let Some(word) = words.first()
+        && (plugins::is_preferred(session, word) || command.find(word).is_none())
+        && plugins::find(session, word).is_some()
+    {
+        let asked: Vec<String> = words.iter().cloned().chain(["--help".to_owned()]).collect();
+        return plugins::run(session, word, &asked);
+    }
     for word in words {
         match command.find(word) {
             Some(entry) => {
@@ -244,6 +260,9 @@ fn help_topic(program: &str, words: &[String]) -> Outcome {
             None => return Err(Failure::text(1, format!("unknown help topic: {}", words.join(" ")))),
         }
     }
-    print::out(&help::page(command, &path, words.is_empty()));
+    match words.is_empty() {
+        true => print::out(&help::root(session)),
+        false => print::out(&help::page(command, &path)),
+    }
     Ok(())
 }

@@ -23,6 +23,8 @@ pub struct Session {
     /// `gantry`, `docker`, `docker-compose` or `fig`: how the person called us.
     pub program: String,
     globals: Matches,
+    /// The flags before the command, as they were typed.
+    typed: Vec<String>,
     config: OnceCell<ConfigFile>,
     client: OnceCell<Client>,
     compose: OnceCell<Matches>,
@@ -31,10 +33,11 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(program: String, globals: Matches) -> Session {
+    pub(crate) fn new(program: String, globals: Matches, typed: &[String]) -> Session {
         Session {
             program,
             globals,
+            typed: typed.to_vec(),
             config: OnceCell::new(),
             client: OnceCell::new(),
             compose: OnceCell::new(),
@@ -56,6 +59,11 @@ impl Session {
     /// Whether it is.
     pub(crate) fn forwards_signals(&self) -> bool {
         self.forwards_signals.get()
+    }
+
+    /// The flags before the command, as they were typed: a plugin takes them as we do.
+    pub fn typed(&self) -> &[String] {
+        &self.typed
     }
 
     /// Keeps the flags that stood between `compose` and its verb.
@@ -154,13 +162,14 @@ impl Session {
         Ok(store.endpoint(&context)?)
     }
 
+    /// TLS by flags, else by variables. `--tlsverify` means TLS whatever its value is, as with Docker's client.
     fn tls(&self) -> Option<TlsFiles> {
-        let verify = match self.globals.changed("tlsverify") {
-            true => self.globals.on("tlsverify"),
-            false => var("DOCKER_TLS_VERIFY").is_some(),
+        let flag_or = |flag: &str, variable: &str| match self.globals.changed(flag) {
+            true => self.globals.on(flag),
+            false => var(variable).is_some(),
         };
-        let plain = self.globals.on("tls") || var("DOCKER_TLS").is_some();
-        if !verify && !plain {
+        let verify = flag_or("tlsverify", "DOCKER_TLS_VERIFY");
+        if !verify && !self.globals.changed("tlsverify") && !flag_or("tls", "DOCKER_TLS") {
             return None;
         }
         let dir = var("DOCKER_CERT_PATH").map_or_else(|| self.config_dir(), PathBuf::from);
@@ -169,7 +178,8 @@ impl Session {
             None => Some(dir.join(name)).filter(|p| p.exists()),
         };
         Some(TlsFiles {
-            ca: file("tlscacert", "ca.pem"),
+            // Whom to trust is asked for by name: without the file nobody is, which its absence tells best.
+            ca: file("tlscacert", "ca.pem").or_else(|| verify.then(|| dir.join("ca.pem"))),
             cert: file("tlscert", "cert.pem"),
             key: file("tlskey", "key.pem"),
             verify,
@@ -190,7 +200,7 @@ impl Session {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::new(self.endpoint()?, self.options());
+        let client = Client::new(self.endpoint()?, self.options()?);
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -204,14 +214,26 @@ impl Session {
             let context: Context = store.get(engine).map_err(|why| Failure::text(1, why))?;
             store.endpoint(&context)?
         };
-        Ok(Client::new(endpoint, self.options()))
+        Ok(Client::new(endpoint, self.options()?))
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, Failure> {
+        let headers = match var("DOCKER_CUSTOM_HEADERS") {
+            Some(text) => config::headers(&text)?,
+            None => self.config().pairs("HttpHeaders"),
+        };
+        Ok(Options {
             api_version: var("DOCKER_API_VERSION"),
-            headers: self.config().pairs("HttpHeaders"),
+            headers,
             user_agent: format!("Gantry-Client/{} (linux)", env!("CARGO_PKG_VERSION")),
+        })
+    }
+
+    /// The platform that a command is to use: the flag's, else the variable's, else none.
+    pub fn platform(&self, flag: &str) -> String {
+        match flag {
+            "" => var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default(),
+            given => given.to_owned(),
         }
     }
 
@@ -243,7 +265,8 @@ fn var(name: &str) -> Option<String> {
 }
 
 fn home() -> PathBuf {
-    env::var_os("HOME").filter(|h| !h.is_empty()).map_or_else(|| PathBuf::from("/root"), PathBuf::from)
+    // `std` asks the users' database where the variable is not set.
+    env::home_dir().filter(|home| !home.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("/"))
 }
 
 /// `-H :2375` and `-H host:2375` mean TCP.

@@ -16,6 +16,7 @@ use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 use crate::gate::Gate;
+use crate::tls;
 use crate::transport;
 
 /// The newest API version this client speaks.
@@ -203,7 +204,10 @@ impl Client {
                     cause: format!("ssh to {host} ended; is docker (or gantry) installed and running there?"),
                 }
             }
-            _ => ClientError::Protocol(format!("error during connect: {}", told(&err))),
+            endpoint => match tls::advice(&err) {
+                Some(advice) => ClientError::Connect { cause: format!("{endpoint}: {advice}") },
+                None => ClientError::Protocol(format!("error during connect: {}", told(&err))),
+            },
         })?;
         if keep {
             lock(&self.inner.idle).push(sender);

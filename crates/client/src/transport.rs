@@ -39,10 +39,15 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ClientError> 
             let Some(files) = tls else { return Ok(Box::new(stream)) };
             let name = ServerName::try_from(host.clone())
                 .map_err(|_| ClientError::Connect { cause: format!("{host} is no server name for TLS") })?;
-            let stream = TlsConnector::from(tls::config(files)?)
-                .connect(name, stream)
-                .await
-                .map_err(|e| ClientError::Connect { cause: format!("{endpoint}: tls: {e}") })?;
+            let stream =
+                TlsConnector::from(tls::config(files)?).connect(name, stream).await.map_err(|e| {
+                    ClientError::Connect {
+                        cause: format!(
+                            "{endpoint}: {}",
+                            tls::advice(&e).map_or_else(|| format!("tls: {e}"), str::to_owned)
+                        ),
+                    }
+                })?;
             Ok(Box::new(stream))
         }
         Endpoint::Ssh { user, host, port, path } => {

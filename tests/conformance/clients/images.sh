@@ -41,6 +41,10 @@ bollard)
 	image uhttpd '["/bin/sh"]' "$work/busybox.layer" fussybeaver/uhttpd:latest
 	image hello '["/hello"]' "$work/busybox.layer" hello-world:linux library/hello-world:linux library/hello-world:latest
 	;;
+ages)
+	busybox_root
+	image busybox '["/bin/sh"]' "$work/busybox.layer" library/busybox:latest
+	;;
 docker-py)
 	busybox_root
 	image alpine '["/bin/sh"]' "$work/busybox.layer" library/alpine:3.10 library/alpine:latest library/busybox:latest

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests that other people wrote for their Docker clients, against our engine or against Docker's.
 #
-#   run.sh bollard|aiodocker|docker-py against Gantry
+#   run.sh bollard|aiodocker|docker-py|ages   against Gantry
 #   ENGINE=docker run.sh ...          against the machine's dockerd: how a suite is proven before it judges us
 #   PROGRAM=target/fast/gantry        which Gantry
 #   ONLY=name                         only tests whose name holds this
@@ -11,7 +11,7 @@
 # Prints what passed and failed; a test that passed once and fails now (see the .passing lists beside this file) makes the run fail.
 set -euo pipefail
 
-suite=${1:?bollard, aiodocker or docker-py}
+suite=${1:?bollard, aiodocker, docker-py or ages}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 cache=${CLIENT_SUITES:-${CARGO_TARGET_DIR:-$root/target}/client-suites}

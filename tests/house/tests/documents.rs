@@ -34,3 +34,43 @@ fn every_path_a_document_names_exists() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// `[text](file.md#part)`: the file is there, and the part is one of its headings.
+#[test]
+fn every_link_of_a_document_leads_somewhere() {
+    let mut found = Vec::new();
+    documents(&root(), &mut found);
+    let (mut dead, mut links) = (Vec::new(), 0);
+    for document in found {
+        let text = std::fs::read_to_string(&document).expect("a document is text");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            links += 1;
+            let (file, part) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => document.clone(),
+                file => document.parent().expect("a file is in a folder").join(file),
+            };
+            let leads = path.exists() && (part.is_empty() || headings(&path).iter().any(|h| h == part));
+            if !leads {
+                dead.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+    assert!(links > 50, "{links}");
+}
+
+/// The headings of a document as a link names them.
+fn headings(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let titles = text.lines().filter(|line| line.starts_with('#'));
+    let name = |title: &str| {
+        let letters = title.trim_start_matches('#').trim().to_lowercase();
+        let kept = letters.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    titles.map(name).collect()
+}

@@ -1,11 +1,12 @@
 //! Credentials of registries: in the file, or with a helper program (`docker-credential-<name>`).
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::file::ConfigFile;
 
@@ -14,6 +15,9 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";
+
+/// Credentials for one program or one job: JSON as in the file, `{"auths": {...}}`. They come before the file's.
+const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
 
 /// Somebody's credentials for one registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +49,9 @@ pub fn server_key(registry: &str) -> String {
 /// The credentials for a registry, when there are any.
 pub fn lookup(config: &ConfigFile, registry: &str) -> Result<Option<Auth>, String> {
     let key = server_key(registry);
+    if let Some(auth) = of_environment(&key)? {
+        return Ok(Some(auth));
+    }
     if let Some(helper) = helper_for(config, &key) {
         return match run_helper(&helper, "get", &key) {
             Ok(text) => {
@@ -59,13 +66,48 @@ pub fn lookup(config: &ConfigFile, registry: &str) -> Result<Option<Auth>, Strin
             Err(why) => Err(format!("error getting credentials - err: {why}")),
         };
     }
+    config.object("auths").map_or(Ok(None), |auths| among(auths, &key))
+}
+
+/// Credentials for every registry that the configuration names, by its key: for a build that may ask for any of them.
+pub fn all(config: &ConfigFile) -> Vec<(String, Auth)> {
+    let names = |key: &str| config.object(key).into_iter().flat_map(|map| map.keys().cloned());
+    let mut keys: BTreeSet<String> = names("auths").chain(names("credHelpers")).collect();
+    let store = config.text("credsStore");
+    if is_helper(store) {
+        // A store that cannot list is told when one of its registries is asked for.
+        let listed = run_helper(store, "list", "").unwrap_or_default();
+        keys.extend(
+            serde_json::from_str::<Map<String, Value>>(&listed).unwrap_or_default().into_iter().map(|e| e.0),
+        );
+    }
+    keys.extend(environment().ok().flatten().into_iter().flat_map(|auths| auths.into_iter().map(|e| e.0)));
+    let found = keys.into_iter().filter_map(|key| {
+        let auth = lookup(config, &key).ok()??;
+        Some((key, auth))
+    });
+    found.collect()
+}
+
+fn of_environment(key: &str) -> Result<Option<Auth>, String> {
+    environment()?.map_or(Ok(None), |auths| among(&auths, key))
+}
+
+fn environment() -> Result<Option<Map<String, Value>>, String> {
+    let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) else { return Ok(None) };
+    match serde_json::from_str::<Value>(&text) {
+        Ok(value) => Ok(value["auths"].as_object().cloned()),
+        Err(why) => Err(format!("invalid {VARIABLE}: {why}")),
+    }
+}
+
+/// The entry of a registry: under its key, or under an address of it that another program has written.
+fn among(auths: &Map<String, Value>, key: &str) -> Result<Option<Auth>, String> {
     let host = |k: &str| -> String {
         let k = k.trim_start_matches("https://").trim_start_matches("http://");
         k.split('/').next().unwrap_or_default().to_owned()
     };
-    let found = config.object("auths").and_then(|auths| {
-        auths.get(&key).or_else(|| auths.iter().find(|(k, _)| host(k) == host(&key)).map(|(_, v)| v))
-    });
+    let found = auths.get(key).or_else(|| auths.iter().find(|(k, _)| host(k) == host(key)).map(|(_, v)| v));
     let Some(entry) = found else { return Ok(None) };
     let mut auth = Auth {
         username: word(entry, "username"),
@@ -143,9 +185,12 @@ fn word(value: &Value, key: &str) -> String {
 fn helper_for(config: &ConfigFile, key: &str) -> Option<String> {
     let special = config.object("credHelpers").and_then(|h| h.get(key)).and_then(Value::as_str);
     let name = special.unwrap_or_else(|| config.text("credsStore"));
-    // The name becomes part of a program's name: nothing that leaves it.
-    let well = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
-    well.then(|| name.to_owned())
+    is_helper(name).then(|| name.to_owned())
+}
+
+/// The name becomes part of a program's name: nothing that leaves it.
+fn is_helper(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
 fn run_helper(name: &str, verb: &str, input: &str) -> Result<String, String> {

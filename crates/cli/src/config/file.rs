@@ -115,6 +115,21 @@ impl ConfigFile {
     }
 }
 
+/// `DOCKER_CUSTOM_HEADERS`: `name=value` with commas between, as CSV. It takes the place of the file's `HttpHeaders`.
+pub fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
+    let wrong = |why: String| format!("failed to parse custom headers from DOCKER_CUSTOM_HEADERS: {why}");
+    let mut out = Vec::new();
+    for field in crate::parse::csv::fields(text).map_err(wrong)? {
+        let (name, value) =
+            field.split_once('=').ok_or_else(|| wrong(format!("{field:?} is not name=value")))?;
+        match name.trim() {
+            "" => return Err(wrong("a header without a name".into())),
+            name => out.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(out)
+}
+
 /// JSON over several lines with an indent, as Go's `MarshalIndent`: empty objects and lists stay on their line.
 pub fn indented(value: &Value, indent: &str) -> String {
     fn write(value: &Value, indent: &str, depth: usize, out: &mut String) {
@@ -174,6 +189,13 @@ mod tests {
         config.save().unwrap();
         let text = fs::read_to_string(dir.path().join("config.json")).unwrap();
         assert_eq!(text, "{\n\t\"x\": {\n\t\t\"y\": []\n\t},\n\t\"currentContext\": \"far\"\n}");
+    }
+
+    #[test]
+    fn headers_of_the_environment_are_csv() {
+        let pairs = headers("a=1,\"b=2,3\"").unwrap();
+        assert_eq!(pairs, [("a".into(), "1".into()), ("b".into(), "2,3".into())]);
+        assert!(headers("a").is_err() && headers("=1").is_err());
     }
 
     #[test]

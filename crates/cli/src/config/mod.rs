@@ -5,5 +5,5 @@ mod credentials;
 mod file;
 
 pub use contexts::{Context, Store, valid_name};
-pub use credentials::{Auth, erase, lookup, registry_header, registry_of, save, server_key};
-pub use file::{ConfigFile, indented};
+pub use credentials::{Auth, all, erase, lookup, registry_header, registry_of, save, server_key};
+pub use file::{ConfigFile, headers, indented};

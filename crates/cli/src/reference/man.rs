@@ -28,6 +28,17 @@ pub(super) fn page(page: &Page) -> String {
             default => out.push_str(&format!(" (default {})\n", escape(default))),
         }
     }
+    if !page.command.examples.is_empty() {
+        out.push_str(".SH EXAMPLES\n");
+    }
+    for (args, what) in page.command.examples {
+        out.push_str(&format!(
+            ".TP\n\\fB{} {}\\fR\n{}\n",
+            escape(&page.called()),
+            escape(args),
+            escape(what)
+        ));
+    }
     let below = page.below();
     if !below.is_empty() {
         out.push_str(".SH COMMANDS\n");

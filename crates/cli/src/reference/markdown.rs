@@ -16,6 +16,12 @@ pub(super) fn page(page: &Page) -> String {
         };
         out.push_str(&format!("| `{}` | {default} | {} |\n", cell(&flag_text(flag)), cell(flag.help)));
     }
+    if !page.command.examples.is_empty() {
+        out.push_str("\n## Examples\n");
+    }
+    for (args, what) in page.command.examples {
+        out.push_str(&format!("\n{what}:\n\n```sh\n{} {args}\n```\n", page.called()));
+    }
     let below = page.below();
     if !below.is_empty() {
         out.push_str("\n## Commands\n\n| command | what it does |\n|---|---|\n");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// An authority and its folder.
 pub struct Authority {
@@ -24,8 +24,24 @@ impl Authority {
 
     /// Certifies a name: `<name>-cert.pem` and `<name>-key.pem`, good for 127.0.0.1.
     pub fn certify(&self, name: &str) {
+        self.issue(name, CertificateParams::new(vec!["127.0.0.1".to_owned(), name.to_owned()]).unwrap());
+    }
+
+    /// One that ended long ago.
+    pub fn certify_expired(&self, name: &str) {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.issue(name, params);
+    }
+
+    /// One for another address.
+    pub fn certify_elsewhere(&self, name: &str) {
+        self.issue(name, CertificateParams::new(vec!["127.9.9.9".to_owned()]).unwrap());
+    }
+
+    fn issue(&self, name: &str, params: CertificateParams) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(self.dir.join(format!("{name}-cert.pem")), certificate.pem()).unwrap();
         std::fs::write(self.dir.join(format!("{name}-key.pem")), key.serialize_pem()).unwrap();

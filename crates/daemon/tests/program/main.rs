@@ -31,6 +31,7 @@ mod own_flags;
 mod program;
 mod runtimes;
 mod settings;
+mod sshd;
 mod streams;
 mod system;
 mod travel;

@@ -49,6 +49,7 @@ static FLAGS: &[Flag] = &[
 pub static BUILD: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "Build or rebuild services",
+    examples: &[("--pull web", "On the newest base")],
     flags: &[FLAGS, DRY_RUN],
     arity: crate::command::Arity::AtLeast(0),
     names: Names::None,

@@ -44,6 +44,7 @@ static FLAGS: &[Flag] = &[
 pub static CONFIG: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "Parse, resolve and render compose file in canonical format",
+    examples: &[("--services", "What there is"), ("-q", "Only whether the file is right")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

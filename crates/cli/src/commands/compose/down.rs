@@ -20,6 +20,7 @@ static FLAGS: &[Flag] = &[
 pub static DOWN: Command = Command {
     usage: "[OPTIONS] [SERVICES]",
     short: "Stop and remove containers, networks",
+    examples: &[("-v --rmi local", "Volumes and images that were built, too")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

@@ -27,6 +27,7 @@ static FLAGS: &[Flag] = &[
 pub static EXEC: Command = Command {
     usage: "[OPTIONS] SERVICE COMMAND [ARGS...]",
     short: "Execute a command in a running container",
+    examples: &[("web sh", "A shell in the service's container")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(2),
     interspersed: false,

@@ -23,6 +23,7 @@ static FLAGS: &[Flag] = &[switch("upgrade", "Ask the registries even for images 
 pub static LOCK: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "Record the digests of images for up --locked",
+    examples: &[("--upgrade", "The newest digests; up --locked takes them")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

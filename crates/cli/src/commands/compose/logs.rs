@@ -28,6 +28,7 @@ static FLAGS: &[Flag] = &[
 pub static LOGS: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "View output from containers",
+    examples: &[("-f --tail 20 web", "The last lines, and what comes")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

@@ -159,14 +159,14 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         return Ok(());
     }
     let Some(word) = m.words.first() else {
-        print::out(&help::page(&COMPOSE, &path, false));
+        print::out(&help::page(&COMPOSE, &path));
         return Ok(());
     };
     if word == "help" {
         let below = m.words.get(1).and_then(|w| COMPOSE.find(w));
         print::out(&match below {
-            Some(entry) => help::page(entry.command, &format!("{path} {}", m.words[1]), false),
-            None => help::page(&COMPOSE, &path, false),
+            Some(entry) => help::page(entry.command, &format!("{path} {}", m.words[1])),
+            None => help::page(&COMPOSE, &path),
         });
         return Ok(());
     }
@@ -184,7 +184,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         at += 1;
     }
     let (Some(work), Some(matches)) = (command.work, parse(command, &path, &m.words[at..])?) else {
-        print::out(&help::page(command, &path, false));
+        print::out(&help::page(command, &path));
         return Ok(());
     };
     s.enter_compose(m.clone());

@@ -31,6 +31,7 @@ static FLAGS: &[Flag] = &[
 pub static PS: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "List containers",
+    examples: &[("-a --format json", "For a script")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

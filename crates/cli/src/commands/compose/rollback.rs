@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static ROLLBACK: Command = Command {
     usage: "[OPTIONS] [STEPS]",
     short: "Return to an earlier applied state of the project",
+    examples: &[("--list", "What there is to go back to"), ("1", "To what was before the last up")],
     long: "Return to an earlier applied state of the project: its files as they were read and its images as they\nwere, STEPS (1) before the one that `up` applied last.",
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtMost(1),

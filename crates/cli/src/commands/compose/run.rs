@@ -52,6 +52,7 @@ static FLAGS: &[Flag] = &[
 pub static RUN: Command = Command {
     usage: "[OPTIONS] SERVICE [COMMAND] [ARGS...]",
     short: "Run a one-off command on a service",
+    examples: &[("--rm web sh", "A shell in a container like a service's")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(1),
     interspersed: false,

@@ -61,6 +61,11 @@ static FLAGS: &[Flag] = &[
 pub static UP: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     short: "Create and start containers",
+    examples: &[
+        ("-d --wait", "In the background, and come back when all is well"),
+        ("--build --force-recreate web", "Build one service anew and replace it"),
+        ("-d --scale web=3", "Three of one service"),
+    ],
     flags: &[FLAGS, MAKING, DRY_RUN],
     arity: Arity::AtLeast(0),
     names: Names::None,

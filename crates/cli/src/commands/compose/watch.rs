@@ -35,6 +35,7 @@ static FLAGS: &[Flag] = &[
 pub static WATCH: Command = Command {
     usage: "[SERVICE...]",
     short: "Watch build context for service and rebuild/refresh containers when files are updated",
+    examples: &[("--no-up web", "What develop.watch says, for what runs already")],
     flags: &[FLAGS, DRY_RUN],
     arity: Arity::AtLeast(0),
     work: work!(run),

@@ -19,6 +19,7 @@ static FLAGS: &[Flag] = &[
 pub static ATTACH: Command = Command {
     usage: "[OPTIONS] CONTAINER",
     short: "Attach local standard input, output, and error streams to a running container",
+    examples: &[("--no-stdin web", "Watch it; Ctrl-p Ctrl-q leaves it running")],
     aliases: &["container attach", "attach"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static COMMIT: Command = Command {
     usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
     short: "Create a new image from a container's changes",
+    examples: &[("-m 'with vim' -c 'CMD [\"vim\"]' web app:2", "An image of its changes, and what it runs")],
     aliases: &["container commit", "commit"],
     flags: &[FLAGS],
     arity: Arity::Between(1, 2),

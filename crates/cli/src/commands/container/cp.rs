@@ -27,6 +27,11 @@ static FLAGS: &[Flag] = &[
 pub static CP: Command = Command {
     usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-",
     short: "Copy files/folders between a container and the local filesystem",
+    examples: &[
+        ("web:/etc/hosts .", "Out of a container, running or not"),
+        ("-a site/. web:/www", "The contents of a folder, with their owners"),
+        ("- web:/www", "What a tar on standard input holds"),
+    ],
     long: "Copy files/folders between a container and the local filesystem\n\nWith '-' as source, a tar is read from STDIN and unpacked in a folder of the container.\nWith '-' as destination, a tar of the container's source is written to STDOUT.",
     aliases: &["container cp", "cp"],
     flags: &[FLAGS],

@@ -68,10 +68,7 @@ pub async fn create(s: &Session, m: &Matches, spec: &Spec) -> Result<String, Fai
     {
         return Err(why.to_string().into());
     }
-    let platform = match m.text("platform") {
-        "" => std::env::var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default(),
-        given => given.to_owned(),
-    };
+    let platform = s.platform(m.text("platform"));
     let quiet = m.on("quiet");
     if m.text("pull") == "always" {
         pull::pull(s, image, &platform, pull::Show::Stderr { quiet }).await?;

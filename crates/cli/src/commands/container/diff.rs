@@ -12,6 +12,7 @@ static FLAGS: &[Flag] = &[text("format", "Format of the output").hidden()];
 pub static DIFF: Command = Command {
     usage: "CONTAINER",
     short: "Inspect changes to files or directories on a container's filesystem",
+    examples: &[("web", "A, C, D: added, changed, deleted")],
     aliases: &["container diff", "diff"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

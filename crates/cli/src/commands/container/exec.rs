@@ -25,6 +25,10 @@ static FLAGS: &[Flag] = &[
 pub static EXEC: Command = Command {
     usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
     short: "Execute a command in a running container",
+    examples: &[
+        ("-it web sh", "A shell beside the container's own process"),
+        ("-u root -w /srv web ls", "As another user, in another folder"),
+    ],
     aliases: &["container exec", "exec"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(2),

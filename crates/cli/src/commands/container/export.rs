@@ -13,6 +13,7 @@ static FLAGS: &[Flag] = &[text("output", "Write to a file instead of STDOUT").sh
 pub static EXPORT: Command = Command {
     usage: "[OPTIONS] CONTAINER",
     short: "Export a container's filesystem as a tar archive",
+    examples: &[("-o root.tar web", "All its files as one tar")],
     aliases: &["container export", "export"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

@@ -15,6 +15,7 @@ static FLAGS: &[Flag] = &[
 pub static INSPECT: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     short: "Display detailed information on one or more containers",
+    examples: &[("-f '{{.State.Status}} {{.NetworkSettings.IPAddress}}' web", "Two things of it")],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),
     names: Names::Containers,

@@ -12,6 +12,7 @@ static FLAGS: &[Flag] = &[text("signal", "Signal to send").short('s')];
 pub static KILL: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     short: "Kill one or more running containers",
+    examples: &[("-s HUP web", "A signal, not the end")],
     aliases: &["container kill", "kill"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

@@ -23,6 +23,10 @@ pub static FLAGS: &[Flag] = &[
 pub static LOGS: Command = Command {
     usage: "[OPTIONS] CONTAINER",
     short: "Fetch the logs of a container",
+    examples: &[
+        ("-f --tail 20 web", "The last lines, and what comes"),
+        ("--since 10m -t web", "Ten minutes, with times"),
+    ],
     aliases: &["container logs", "logs"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

@@ -26,6 +26,11 @@ static FLAGS: &[Flag] = &[
 pub static LS: Command = Command {
     usage: "[OPTIONS]",
     short: "List containers",
+    examples: &[
+        ("-a", "Stopped ones too"),
+        ("-q --filter label=stage=test --filter status=running", "Ids of what fits, for another command"),
+        ("--format 'table {{.Names}}\\t{{.Status}}\\t{{.Ports}}'", "Columns of your choice"),
+    ],
     aliases: &["container ls", "container list", "container ps", "ps"],
     flags: &[FLAGS],
     work: work!(run),

@@ -13,6 +13,7 @@ use crate::work;
 pub static PORT: Command = Command {
     usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
     short: "List port mappings or a specific mapping for the container",
+    examples: &[("web 80/tcp", "Where port 80 of it is to be reached")],
     aliases: &["container port", "port"],
     arity: Arity::Between(1, 2),
     names: Names::Running,

@@ -15,6 +15,7 @@ static FLAGS: &[Flag] = &[
 pub static PRUNE: Command = Command {
     usage: "[OPTIONS]",
     short: "Remove all stopped containers",
+    examples: &[("-f --filter until=24h", "Those that ended a day ago")],
     flags: &[FLAGS],
     work: work!(run),
     ..COMMAND

@@ -19,6 +19,7 @@ static FLAGS: &[Flag] = &[
 pub static RM: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     short: "Remove one or more containers",
+    examples: &[("-fv web", "Kill it first; its anonymous volumes go too")],
     aliases: &["container rm", "container remove", "rm"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

@@ -22,6 +22,17 @@ static RUN_ONLY: &[Flag] = &[
 pub static RUN: Command = Command {
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     short: "Create and run a new container from an image",
+    examples: &[
+        ("-it --rm debian bash", "A shell in a new container that goes when you leave it"),
+        (
+            "-d --name web -p 127.0.0.1:8080:80 -v $PWD/site:/www:ro busybox httpd -f -h /www",
+            "A web server on a port of this machine, with a folder of it",
+        ),
+        (
+            "--rm -m 256m --cpus 1.5 --read-only --cap-drop ALL app:1",
+            "With limits, and with as few rights as it needs",
+        ),
+    ],
     aliases: &["container run", "run"],
     flags: &[CONTAINER, RUN_ONLY],
     arity: Arity::AtLeast(1),

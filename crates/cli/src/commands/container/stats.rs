@@ -25,6 +25,7 @@ static FLAGS: &[Flag] = &[
 pub static STATS: Command = Command {
     usage: "[OPTIONS] [CONTAINER...]",
     short: "Display a live stream of container(s) resource usage statistics",
+    examples: &[("--no-stream --format '{{.Name}} {{.MemUsage}}'", "One look, for a script")],
     aliases: &["container stats", "stats"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(0),

@@ -10,6 +10,7 @@ use crate::work;
 pub static STOP: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     short: "Stop one or more running containers",
+    examples: &[("-t 30 web", "Half a minute to end by itself")],
     aliases: &["container stop", "stop"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

@@ -32,6 +32,7 @@ static FLAGS: &[Flag] = &[
 pub static UPDATE: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     short: "Update configuration of one or more containers",
+    examples: &[("-m 512m --memory-swap 1g --restart always web", "Other limits for what runs")],
     aliases: &["container update", "update"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

@@ -10,6 +10,7 @@ use crate::work;
 pub static WAIT: Command = Command {
     usage: "CONTAINER [CONTAINER...]",
     short: "Block until one or more containers stop, then print their exit codes",
+    examples: &[("job", "Its exit code, when it has one")],
     aliases: &["container wait", "wait"],
     arity: Arity::AtLeast(1),
     names: Names::Running,

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
-use gantry_archive::{Entry, Kind, Reader, Writer};
+use gantry_archive::{Entry, Error, Kind, Reader, Writer};
 
 use crate::command::{Arity, COMMAND, Command, Names};
 use crate::config::{Context, valid_name};
@@ -22,6 +23,7 @@ static EXPORT_FLAGS: &[Flag] = &[switch("kubeconfig", "Accepted and ignored").hi
 pub static EXPORT: Command = Command {
     usage: "[OPTIONS] CONTEXT [FILE|-]",
     short: "Export a context to a tar archive FILE or a tar stream on STDOUT.",
+    examples: &[("far far.tar", "With its certificates and its key: keep it as safe as these")],
     flags: &[EXPORT_FLAGS],
     arity: Arity::Between(1, 2),
     names: Names::Contexts,
@@ -31,7 +33,8 @@ pub static EXPORT: Command = Command {
 
 pub static IMPORT: Command = Command {
     usage: "CONTEXT FILE|-",
-    short: "Import a context from a tar or zip file",
+    short: "Import a context from a tar file or standard input",
+    examples: &[("far far.tar", "What this client or Docker's has exported")],
     arity: Arity::Exactly(2),
     names: Names::Files,
     work: work!(import),
@@ -47,7 +50,8 @@ async fn export(s: &Session, m: &Matches) -> Outcome {
     let meta = context.to_json().to_string();
     let mut add = |path: &str, bytes: &[u8]| {
         let mut entry = Entry::file(path, bytes.len() as u64);
-        entry.mode = 0o644;
+        // A key is among them.
+        entry.mode = 0o600;
         writer.append_bytes(&entry, bytes).map_err(told)
     };
     add("meta.json", meta.as_bytes())?;
@@ -63,7 +67,11 @@ async fn export(s: &Session, m: &Matches) -> Outcome {
         print::bytes(&bytes);
         return Ok(());
     }
-    fs::File::create_new(&file)
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
         .and_then(|mut f| f.write_all(&bytes))
         .map_err(|e| format!("open {file}: {}", terminal::io_text(&e)))?;
     print::err(&format!("Written file {file:?}"));
@@ -84,8 +92,18 @@ async fn import(s: &Session, m: &Matches) -> Outcome {
         }
     };
     let mut reader = Reader::new(input);
-    let (mut context, mut files) = (None, Vec::new());
-    while let Some(entry) = reader.next_entry().map_err(|e| e.to_string())? {
+    let (mut context, mut files, mut cut) = (None, Vec::<(String, Vec<u8>)>::new(), false);
+    loop {
+        let entry = match reader.next_entry() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            // Docker's client leaves the padding of its last file away, and whatever would come after it.
+            Err(Error::Truncated) if context.is_some() => {
+                cut = true;
+                break;
+            }
+            Err(error) => return Err(error.to_string().into()),
+        };
         if entry.kind != Kind::File {
             continue;
         }
@@ -116,6 +134,10 @@ async fn import(s: &Session, m: &Matches) -> Outcome {
     let Some(mut context) = context else {
         return Err("invalid context: no metadata found".into());
     };
+    let has = |name: &str| files.iter().any(|(file, _)| file == name);
+    if cut && has("cert.pem") != has("key.pem") {
+        return Err("the archive is cut off between the certificate and its key".into());
+    }
     context.name = name.to_owned();
     store.put(&context)?;
     store.put_tls(name, &files)?;

@@ -42,7 +42,14 @@ static UPDATE_FLAGS: &[Flag] = &[
 pub static CREATE: Command = Command {
     usage: "[OPTIONS] CONTEXT",
     short: "Create a context",
-    long: "Create a context\n\nKeys of --docker: from, host, ca, cert, key, skip-tls-verify.\n\nExample:\n\n  context create far --description \"the other machine\" --docker \"host=tcp://far:2376,ca=~/ca.pem,cert=~/cert.pem,key=~/key.pem\"",
+    examples: &[
+        ("far --docker host=ssh://root@far", "By ssh"),
+        (
+            "far --description 'the other machine' --docker host=tcp://far:2376,ca=ca.pem,cert=cert.pem,key=key.pem",
+            "By TLS; the certificates are kept in the context",
+        ),
+    ],
+    long: "Create a context: an engine under a name.\n\nKeys of --docker: from, host, ca, cert, key, skip-tls-verify.",
     flags: &[CREATE_FLAGS],
     arity: Arity::Exactly(1),
     work: work!(create),
@@ -52,6 +59,7 @@ pub static CREATE: Command = Command {
 pub static UPDATE: Command = Command {
     usage: "[OPTIONS] CONTEXT",
     short: "Update a context",
+    examples: &[("far --docker host=ssh://root@elsewhere", "It has moved")],
     flags: &[UPDATE_FLAGS],
     arity: Arity::Exactly(1),
     names: Names::Contexts,

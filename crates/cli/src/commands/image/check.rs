@@ -24,6 +24,7 @@ static FLAGS: &[Flag] = &[
 pub static CHECK: Command = Command {
     usage: "[OPTIONS] [PATH]",
     short: "Check a Dockerfile without building it",
+    examples: &[("-f deploy/Dockerfile", "Mistakes of a Dockerfile, without an engine")],
     flags: &[FLAGS],
     arity: Arity::AtMost(1),
     names: Names::Files,

@@ -24,6 +24,10 @@ static FLAGS: &[Flag] = &[
 pub static COPY: Command = Command {
     usage: "[OPTIONS] IMAGE [ENGINE]",
     short: "Copy an image to another engine: only layers that it lacks move",
+    examples: &[
+        ("app:1 ssh://root@far", "To another machine; only what it lacks goes there"),
+        ("--from unix:///var/run/docker.sock app:1", "From Docker's engine on this machine"),
+    ],
     long: "Copy an image to another engine, without a registry: only layers that it lacks move. Engines are contexts or\n\
            addresses. Without ENGINE the image comes from --from to the engine in use.",
     flags: &[FLAGS],

@@ -23,6 +23,7 @@ static FLAGS: &[Flag] = &[
 pub static HISTORY: Command = Command {
     usage: "[OPTIONS] IMAGE",
     short: "Show the history of an image",
+    examples: &[("--no-trunc app:1", "Every instruction, whole")],
     aliases: &["image history", "history"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

@@ -20,6 +20,7 @@ static FLAGS: &[Flag] = &[
 pub static IMPORT: Command = Command {
     usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
     short: "Import the contents from a tarball to create a filesystem image",
+    examples: &[("-c 'CMD [\"/bin/bash\"]' root.tar debian:mine", "An image of one layer, and what it runs")],
     aliases: &["image import", "import"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),
@@ -44,7 +45,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         let reference = Reference::parse(m.word(1)).map_err(|e| e.to_string())?;
         query = query.with("repo", reference.familiar());
     }
-    query = query.with_some("message", m.text("message")).with_some("platform", m.text("platform"));
+    query =
+        query.with_some("message", m.text("message")).with_some("platform", s.platform(m.text("platform")));
     for change in m.all("change") {
         query = query.with("changes", change);
     }

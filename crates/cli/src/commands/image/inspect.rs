@@ -18,6 +18,7 @@ static FLAGS: &[Flag] = &[
 pub static INSPECT: Command = Command {
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     short: "Display detailed information on one or more images",
+    examples: &[("-f '{{json .Config.Env}}' app:1", "One thing of it, as JSON")],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),
     names: Names::Images,

@@ -20,6 +20,7 @@ static FLAGS: &[Flag] = &[
 pub static LOAD: Command = Command {
     usage: "[OPTIONS]",
     short: "Load an image from a tar archive or STDIN",
+    examples: &[("-i app.tar", "All images of an archive, of any age, packed or not")],
     aliases: &["image load", "load"],
     flags: &[FLAGS],
     work: work!(run),

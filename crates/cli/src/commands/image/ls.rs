@@ -25,6 +25,10 @@ static FLAGS: &[Flag] = &[
 pub static LS: Command = Command {
     usage: "[OPTIONS] [REPOSITORY[:TAG]]",
     short: "List images",
+    examples: &[
+        ("--filter dangling=true -q", "Ids of images without a name"),
+        ("--format '{{.Repository}}:{{.Tag}} {{.Size}}'", "Columns of your choice"),
+    ],
     aliases: &["image ls", "image list", "images"],
     flags: &[FLAGS],
     arity: Arity::AtMost(1),

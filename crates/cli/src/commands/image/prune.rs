@@ -17,6 +17,7 @@ static FLAGS: &[Flag] = &[
 pub static PRUNE: Command = Command {
     usage: "[OPTIONS]",
     short: "Remove unused images",
+    examples: &[("-a --filter until=240h", "All that no container uses and that is older than ten days")],
     flags: &[FLAGS],
     work: work!(run),
     ..COMMAND

@@ -21,6 +21,7 @@ static FLAGS: &[Flag] = &[
 pub static PULL: Command = Command {
     usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
     short: "Download an image from a registry",
+    examples: &[("debian:12", "One tag"), ("--platform linux/arm64 debian", "For another machine")],
     aliases: &["image pull", "pull"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),
@@ -63,10 +64,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             tagged
         }
     };
-    let platform = match m.text("platform") {
-        "" => std::env::var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default(),
-        given => given.to_owned(),
-    };
+    let platform = s.platform(m.text("platform"));
     fetch(s, &reference, all, &platform, Show::Stdout { quiet }).await?;
     print::line(&reference.to_string());
     Ok(())

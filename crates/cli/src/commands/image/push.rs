@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static PUSH: Command = Command {
     usage: "[OPTIONS] NAME[:TAG]",
     short: "Upload an image to a registry",
+    examples: &[("registry:5000/app:1", "The name says where to")],
     aliases: &["image push", "push"],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),

@@ -19,6 +19,10 @@ static FLAGS: &[Flag] = &[
 pub static RM: Command = Command {
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     short: "Remove one or more images",
+    examples: &[
+        ("app:1", "A name goes; the layers go with the last name"),
+        ("-f app:1", "Even if a container was made of it"),
+    ],
     aliases: &["image rm", "image remove", "rmi"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

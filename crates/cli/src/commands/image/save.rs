@@ -19,6 +19,10 @@ static FLAGS: &[Flag] = &[
 pub static SAVE: Command = Command {
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     short: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    examples: &[(
+        "-o app.tar app:1 db:7",
+        "Two images in one archive; layers that they share are in it once",
+    )],
     aliases: &["image save", "save"],
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),

@@ -11,6 +11,7 @@ use crate::work;
 pub static TAG: Command = Command {
     usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
     short: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    examples: &[("app:1 registry:5000/app:1", "A second name, to push it under")],
     aliases: &["image tag", "tag"],
     arity: Arity::Exactly(2),
     names: Names::Images,

@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static CONNECT: Command = Command {
     usage: "[OPTIONS] NETWORK CONTAINER",
     short: "Connect a container to a network",
+    examples: &[("--alias db --ip 10.9.0.7 back store", "Under another name, with a fixed address")],
     flags: &[FLAGS],
     arity: Arity::Exactly(2),
     names: Names::NetworkThenContainer,

@@ -35,6 +35,14 @@ static FLAGS: &[Flag] = &[
 pub static CREATE: Command = Command {
     usage: "[OPTIONS] NETWORK",
     short: "Create a network",
+    examples: &[
+        ("back", "A bridge; containers on it know each other by name"),
+        ("--subnet 10.9.0.0/24 --internal back", "Addresses of your choice, and no way out"),
+        (
+            "-d macvlan -o parent=eth0 --subnet 192.168.1.0/24 lan",
+            "Containers as machines of the local network",
+        ),
+    ],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),
     work: work!(run),

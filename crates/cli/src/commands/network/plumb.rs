@@ -27,6 +27,10 @@ static FLAGS: &[Flag] = &[
 pub static PLUMB: Command = Command {
     usage: "[OPTIONS] HOSTINTERFACE CONTAINER ADDRESS/LENGTH[@GATEWAY] [MAC][@VLAN]",
     short: "Add an interface to a running container (pipework's job)",
+    examples: &[
+        ("br1 web 192.168.1.7/24", "A second interface on a bridge of the host"),
+        ("eth0 web 192.168.1.7/24@192.168.1.1", "In the host's own network, with a gateway"),
+    ],
     long: "Add an interface to a running container, on a bridge (made when its name begins with br and it is not there) or, as \
            a macvlan, on a physical interface. Address 0/0 adds the interface without an address.\n\nOther forms:\n  \
            plumb route CONTAINER add|replace|del DESTINATION [via GATEWAY] [dev INTERFACE]\n  \

@@ -23,6 +23,10 @@ static FLAGS: &[Flag] = &[
 pub static LOGIN: Command = Command {
     usage: "[OPTIONS] [SERVER]",
     short: "Authenticate to a registry",
+    examples: &[(
+        "-u ann --password-stdin registry:5000",
+        "The password from a pipe: it is in no list of processes",
+    )],
     long: "Authenticate to a registry. Without a server, Docker Hub is meant.",
     flags: &[FLAGS],
     arity: Arity::AtMost(1),

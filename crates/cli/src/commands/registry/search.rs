@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static SEARCH: Command = Command {
     usage: "[OPTIONS] TERM",
     short: "Search Docker Hub for images",
+    examples: &[("--filter is-official=true --limit 5 debian", "Official ones only")],
     flags: &[FLAGS],
     arity: Arity::Exactly(1),
     work: work!(run),

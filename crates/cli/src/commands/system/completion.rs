@@ -11,6 +11,7 @@ use crate::work;
 pub static COMPLETION: Command = Command {
     usage: "bash|zsh|fish",
     short: "Print a script that completes commands and names for a shell",
+    examples: &[("bash", "To be sourced: source <(gantry completion bash)")],
     arity: Arity::Exactly(1),
     work: work!(run),
     ..COMMAND

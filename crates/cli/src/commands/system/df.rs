@@ -19,7 +19,8 @@ static FLAGS: &[Flag] = &[
 
 pub static DF: Command = Command {
     usage: "[OPTIONS]",
-    short: "Show docker disk usage",
+    short: "Show what the engine keeps on disk",
+    examples: &[("-v", "Every image, container and volume")],
     flags: &[FLAGS],
     work: work!(run),
     ..COMMAND

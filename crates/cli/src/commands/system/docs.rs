@@ -13,6 +13,7 @@ use crate::work;
 pub static DOCS: Command = Command {
     usage: "man|markdown FOLDER",
     short: "Write a page for every command, for man or as Markdown",
+    examples: &[("man /usr/local/share/man/man1", "A page for every command")],
     arity: Arity::Exactly(2),
     names: Names::Files,
     work: work!(run),

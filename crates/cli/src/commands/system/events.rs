@@ -23,6 +23,10 @@ static FLAGS: &[Flag] = &[
 pub static EVENTS: Command = Command {
     usage: "[OPTIONS]",
     short: "Get real time events from the server",
+    examples: &[
+        ("--since 1h --until 0s --filter type=container", "The last hour, and no waiting"),
+        ("--format '{{.Type}} {{.Action}} {{.Actor.ID}}'", "Columns of your choice"),
+    ],
     aliases: &["system events", "events"],
     flags: &[FLAGS],
     work: work!(run),

@@ -7,6 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Matches, text};
 use crate::format::Listing;
 use crate::parse::size;
+use crate::plugins::{self, Plugin};
 use crate::print;
 use crate::session::Session;
 use crate::work;
@@ -16,6 +17,7 @@ static FLAGS: &[Flag] = &[text("format", "Format of the output: 'json' or a Go t
 pub static INFO: Command = Command {
     usage: "[OPTIONS]",
     short: "Display system-wide information",
+    examples: &[("-f '{{.Driver}} {{.CgroupVersion}}'", "Two things of it")],
     aliases: &["system info", "info"],
     flags: &[FLAGS],
     work: work!(run),
@@ -23,11 +25,12 @@ pub static INFO: Command = Command {
 };
 
 async fn run(s: &Session, m: &Matches) -> Outcome {
+    let plugins = plugins::listed(s);
     let client = json!({
         "Debug": s.debug(),
         "Version": env!("CARGO_PKG_VERSION"),
         "Context": s.context_name(),
-        "Plugins": [],
+        "Plugins": plugins.iter().map(Plugin::to_json).collect::<Vec<_>>(),
         "Warnings": null,
     });
     let answer = s.client()?.info().await;
@@ -42,6 +45,22 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     out.pair(1, "Version:   ", env!("CARGO_PKG_VERSION"));
     out.pair(1, "Context:   ", &s.context_name());
     out.pair(1, "Debug Mode:", if s.debug() { "true" } else { "false" });
+    let (good, bad): (Vec<_>, Vec<_>) = plugins.iter().partition(|plugin| plugin.metadata.is_ok());
+    if !good.is_empty() {
+        out.line(1, "Plugins:");
+    }
+    for plugin in good {
+        out.line(
+            2,
+            &format!("{}: {} ({})", plugin.name, plugin.word("ShortDescription"), plugin.word("Vendor")),
+        );
+        out.pair(3, " Version: ", plugin.word("Version"));
+        out.pair(3, " Path:    ", &plugin.path.display().to_string());
+    }
+    for plugin in bad {
+        let why = plugin.metadata.as_ref().err().map_or("", String::as_str);
+        print::err(&format!("WARNING: Plugin {:?} is not valid: {why}", plugin.path.display().to_string()));
+    }
     out.line(0, "\nServer:");
     match &answer {
         Ok(info) => server(info, &mut out),

@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static INSTALL_PLUGIN: Command = Command {
     usage: "[OPTIONS]",
     short: "Become a plugin of Docker's client: docker gantry, and docker compose if asked",
+    examples: &[("--compose", "docker gantry, and docker compose, from now on")],
     long: "Become a plugin of Docker's client, by a link in its folder of plugins: `docker gantry top` then is \
            `gantry top` on Docker's engine, and with --compose `docker compose` is served by us. What another program has \
            put there is never replaced.",

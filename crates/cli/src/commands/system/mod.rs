@@ -13,7 +13,7 @@ pub mod version;
 use crate::command::{COMMAND, Command, Shelf, entry, shelved};
 
 pub static SYSTEM: Command = Command {
-    short: "Manage Docker",
+    short: "Manage the engine",
     below: &[
         entry(&["df"], &df::DF),
         shelved(&["dial-stdio"], &dial_stdio::DIAL_STDIO, Shelf::Hidden),

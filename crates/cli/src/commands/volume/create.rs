@@ -30,6 +30,10 @@ static FLAGS: &[Flag] = &[
 pub static CREATE: Command = Command {
     usage: "[OPTIONS] [VOLUME]",
     short: "Create a volume",
+    examples: &[
+        ("--label stage=test orders", "A named volume"),
+        ("-o type=tmpfs -o device=tmpfs -o o=size=64m scratch", "One in memory"),
+    ],
     flags: &[FLAGS],
     arity: Arity::AtMost(1),
     work: work!(run),

@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
 pub static LS: Command = Command {
     usage: "[OPTIONS]",
     short: "List volumes",
+    examples: &[("-q --filter dangling=true", "Names of those that no container uses")],
     aliases: &["volume ls", "volume list"],
     flags: &[FLAGS],
     work: work!(run),

@@ -17,6 +17,7 @@ static FLAGS: &[Flag] = &[
 pub static PRUNE: Command = Command {
     usage: "[OPTIONS]",
     short: "Remove unused local volumes",
+    examples: &[("-a -f", "Named ones, too")],
     flags: &[FLAGS],
     work: work!(run),
     ..COMMAND

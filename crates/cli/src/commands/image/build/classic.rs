@@ -113,7 +113,7 @@ fn query(s: &Session, m: &Matches) -> Result<Query, Failure> {
         .with("buildargs", Value::Object(args).to_string())
         .with("labels", Value::Object(m.map("label")).to_string())
         .with("cachefrom", json!(cache_images(m)).to_string())
-        .with_some("platform", m.text("platform").to_lowercase())
+        .with_some("platform", s.platform(m.text("platform")).to_lowercase())
         .with_some("isolation", m.text("isolation"))
         .with("version", "1");
     let limits: Vec<Value> = m.all("ulimit").iter().map(|u| ulimits::parse(u)).collect::<Result<_, _>>()?;
@@ -286,19 +286,12 @@ fn context(
 fn registry_configs(s: &Session) -> String {
     use base64::Engine as _;
     let mut all = Map::new();
-    let mut keys: Vec<String> =
-        s.config().object("auths").map(|a| a.keys().cloned().collect()).unwrap_or_default();
-    keys.extend(
-        s.config().object("credHelpers").map(|a| a.keys().cloned().collect::<Vec<_>>()).unwrap_or_default(),
-    );
-    for key in keys {
-        if let Ok(Some(auth)) = config::lookup(s.config(), &key) {
-            let entry = json!({
-                "username": auth.username, "password": auth.password,
-                "identitytoken": auth.identity_token, "serveraddress": key,
-            });
-            all.insert(key, entry);
-        }
+    for (key, auth) in config::all(s.config()) {
+        let entry = json!({
+            "username": auth.username, "password": auth.password,
+            "identitytoken": auth.identity_token, "serveraddress": key,
+        });
+        all.insert(key, entry);
     }
     base64::engine::general_purpose::URL_SAFE.encode(Value::Object(all).to_string())
 }

@@ -67,6 +67,19 @@ static FLAGS: &[Flag] = &[
 pub static BUILD: Command = Command {
     usage: "[OPTIONS] PATH | URL | -",
     short: "Build an image from a Dockerfile",
+    examples: &[
+        ("-t app:1 .", "From the Dockerfile of this folder"),
+        (
+            "-f deploy/Dockerfile --target test --build-arg VERSION=2 .",
+            "Another file, one stage of it, an argument",
+        ),
+        ("-o out --secret id=token,src=token.txt .", "The result as files; a secret that stays in no layer"),
+        (
+            "--push -t registry:5000/app:1 --platform linux/amd64,linux/arm64 .",
+            "For two kinds of machines, into a registry",
+        ),
+        ("--explain .", "Why each step ran, or did not"),
+    ],
     long: "Build an image from a Dockerfile and a context: a folder, a tar or a Dockerfile on standard input (-), a git \
            repository or an archive by its URL.\n\nOnly files that changed since the last build travel to the engine. \
            DOCKER_BUILDKIT=0 asks for the classic builder.",

@@ -21,7 +21,7 @@ pub fn of(s: &Session, m: &Matches) -> Result<BTreeMap<String, String>, Failure>
         }
     };
     put("target", m.text("target"));
-    put("platform", &m.all("platform").join(",").to_lowercase());
+    put("platform", &s.platform(&m.all("platform").join(",")).to_lowercase());
     put("cgroup-parent", m.text("cgroup-parent"));
     for (flag, name) in [("cpu-period", "cpuperiod"), ("cpu-quota", "cpuquota"), ("cpu-shares", "cpushares")]
     {

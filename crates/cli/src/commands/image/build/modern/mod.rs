@@ -62,7 +62,11 @@ pub async fn run(s: &Session, m: &Matches) -> Outcome {
         }
     }
     attrs.append(&mut place.attrs);
-    let show = if m.on("quiet") { Show::Quiet } else { Show::of(m.text("progress"))? };
+    // The flag's word, else the variable's that buildx knows.
+    let wanted =
+        std::env::var("BUILDKIT_PROGRESS").ok().filter(|word| !word.is_empty() && !m.changed("progress"));
+    let progress = wanted.as_deref().unwrap_or_else(|| m.text("progress"));
+    let show = if m.on("quiet") { Show::Quiet } else { Show::of(progress)? };
     let reference = random();
     if place.upload.is_some() {
         attrs.insert("context".into(), format!("http://buildkit-session/{reference}"));

@@ -31,9 +31,9 @@ impl Show {
     /// The way of this name; `auto` is the picture on a terminal.
     pub fn of(name: &str) -> Result<Show, String> {
         match name {
-            "auto" | "" if terminal::stderr_is() => Ok(Show::Tty(Tty::default())),
+            "auto" | "" if terminal::stderr_is() => Ok(Show::Tty(Tty::new())),
             "auto" | "" | "plain" => Ok(Show::Plain(Plain::default())),
-            "tty" if terminal::stderr_is() => Ok(Show::Tty(Tty::default())),
+            "tty" if terminal::stderr_is() => Ok(Show::Tty(Tty::new())),
             "tty" => Err("failed to get console: standard error is no terminal".into()),
             "quiet" | "none" => Ok(Show::Quiet),
             "rawjson" => Ok(Show::Raw),

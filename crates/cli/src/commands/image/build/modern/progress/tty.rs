@@ -18,9 +18,16 @@ const PLAIN: &str = "\x1b[0m";
 #[derive(Debug, Default)]
 pub struct Tty {
     rows: usize,
+    /// Without colours: <https://no-color.org>.
+    grey: bool,
 }
 
 impl Tty {
+    /// An empty one, with colours unless the person has `NO_COLOR`.
+    pub fn new() -> Tty {
+        Tty { rows: 0, grey: std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty()) }
+    }
+
     /// What to write so that the picture is the story's.
     pub fn draw(&mut self, story: &Story, width: usize, last: bool) -> String {
         let rows = picture(story, Timestamp::now(), last);
@@ -35,7 +42,7 @@ impl Tty {
         out.push_str("\x1b[J");
         for (at, row) in rows.iter().enumerate() {
             if at == 0 || at > skipped {
-                out.push_str(&row.fit(width));
+                out.push_str(&row.fit(width, self.grey));
                 out.push('\n');
             }
         }
@@ -52,7 +59,7 @@ struct Row {
 }
 
 impl Row {
-    fn fit(&self, width: usize) -> String {
+    fn fit(&self, width: usize, grey: bool) -> String {
         let room = width.saturating_sub(self.right.len() + 1);
         let mut text: String = self.text.chars().filter(|c| !c.is_control()).take(room).collect();
         if !self.right.is_empty() {
@@ -60,6 +67,7 @@ impl Row {
             text.push_str(&" ".repeat(pad + 1));
         }
         match self.colour {
+            _ if grey => format!("{text}{}", self.right),
             "" => format!("{text}{}", self.right),
             colour => format!("{colour}{text}{}{PLAIN}", self.right),
         }
@@ -130,6 +138,9 @@ mod tests {
             first.contains("(1/1)") && first.contains(" => RUN[2Jx") && first.contains("2.0s"),
             "{first:?}"
         );
-        assert!(tty.draw(&story, 80, true).starts_with("\x1b[2A\r\x1b[J"));
+        let last = tty.draw(&story, 80, true);
+        assert!(last.starts_with("\x1b[2A\r\x1b[J") && last.contains(DONE), "{last:?}");
+        let grey = Tty { grey: true, ..Tty::default() }.draw(&story, 80, true);
+        assert!(!grey.contains("\x1b[3") && grey.contains("2.0s"), "{grey:?}");
     }
 }

@@ -1,0 +1,181 @@
+//! `gantry top` on a terminal of its own: the table lives, and its keys do what they say.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::command;
+use crate::harness::{Engine, PATIENCE, gantry};
+
+/// The program on a terminal that script(1) made, with a keyboard and a memory of what was shown.
+struct Seat {
+    child: Child,
+    keyboard: ChildStdin,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Seat {
+    fn at(engine: &Engine) -> Seat {
+        let line = format!("stty rows 24 cols 150; {} -H {} top", gantry().display(), engine.host());
+        let mut script = command(Path::new("script"), engine, &["-qefc", &line, "/dev/null"]);
+        let mut child =
+            script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (mut output, memory) = (child.stdout.take().unwrap(), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(len @ 1..) = output.read(&mut bytes) {
+                memory.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..len]));
+            }
+        });
+        let keyboard = child.stdin.take().unwrap();
+        Seat { child, keyboard, shown }
+    }
+
+    /// Types, and forgets what was shown until then.
+    fn types(&mut self, keys: &str) {
+        self.shown.lock().unwrap().clear();
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Waits until what was shown since the last key fits.
+    fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        while !fits(&self.shown.lock().unwrap()) {
+            assert!(begun.elapsed() < PATIENCE, "{what}: {:?}", self.shown.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a text is shown.
+    fn sees(&self, text: &str) {
+        self.until(text, |shown| shown.contains(text));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // It is our own child; one that is gone already needs no stopping.
+        let _gone = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// The last whole picture that was drawn: each begins at the upper left.
+fn last_picture(shown: &str) -> &str {
+    let mut pictures = shown.rsplit("\x1b[H");
+    let (under_way, whole) = (pictures.next().unwrap_or_default(), pictures.next().unwrap_or_default());
+    if under_way.ends_with("\x1b[J") { under_way } else { whole }
+}
+
+#[test]
+fn the_live_table_and_its_keys() {
+    let engine = Engine::start();
+    let run = |name: &str, script: &str| {
+        engine
+            .docker([
+                "run",
+                "-d",
+                "--name",
+                name,
+                "--network",
+                "none",
+                "--stop-timeout",
+                "1",
+                "busybox",
+                "sh",
+                "-c",
+                script,
+            ])
+            .ok()
+    };
+    run("talker", "while :; do echo i am talking; sleep 1; done");
+    run("silent", "sleep 1000");
+    run("doomed", "sleep 1000");
+    let mut seat = Seat::at(&engine);
+    // Readings come by themselves.
+    seat.until("three rows with numbers", |shown| {
+        let picture = last_picture(shown);
+        ["talker", "silent", "doomed"].iter().all(|name| picture.contains(name))
+            && picture.matches("MiB").count() + picture.matches("KiB").count() >= 3
+    });
+    seat.types("/talk\r");
+    seat.until("one row", |shown| {
+        last_picture(shown).contains("talker") && !last_picture(shown).contains("silent")
+    });
+    // The logs, until Ctrl-C; the table is there again.
+    seat.types("l");
+    seat.sees("i am talking");
+    seat.types("\x03");
+    seat.until("the table", |shown| last_picture(shown).contains("talker"));
+    // A shell inside.
+    seat.types("e");
+    seat.sees("# ");
+    seat.types("echo in-$((20+3))\r");
+    seat.sees("in-23");
+    seat.types("exit\r");
+    seat.until("the table", |shown| last_picture(shown).contains("talker"));
+    // Stop, after a question; no is no.
+    seat.types("s");
+    seat.sees("Stop talker? [y/N]");
+    seat.types("n");
+    seat.until("the table", |shown| last_picture(shown).contains("q quit"));
+    assert_eq!(engine.inspect("talker", "{{.State.Running}}"), "true");
+    seat.types("s");
+    seat.sees("[y/N]");
+    seat.types("y");
+    seat.sees("talker stopped");
+    assert_eq!(engine.inspect("talker", "{{.State.Running}}"), "false");
+    // Stopped ones on demand, and started from here.
+    seat.types("a");
+    seat.until("it stands among the stopped", |shown| last_picture(shown).contains("Exited"));
+    seat.types("r");
+    seat.sees("Restart talker? [y/N]");
+    seat.types("y");
+    seat.sees("talker restarted");
+    assert_eq!(engine.inspect("talker", "{{.State.Running}}"), "true");
+    seat.types("\x1b");
+    seat.until("all", |shown| last_picture(shown).contains("silent"));
+    seat.types("/doom\r");
+    seat.until("one row", |shown| {
+        !last_picture(shown).contains("silent") && last_picture(shown).contains("doomed")
+    });
+    seat.types("k");
+    seat.sees("Kill doomed? [y/N]");
+    seat.types("y");
+    seat.sees("doomed killed");
+    engine.until(&["inspect", "-f", "{{.State.ExitCode}}", "doomed"], "137");
+    seat.types("q");
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(status) = seat.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(ended.success());
+    // The screen is given back as it was.
+    seat.sees("\x1b[?1049l");
+}
+
+/// The engine goes away under it: that is told, not a panic, and a newer engine is shown again.
+#[test]
+fn a_table_without_an_engine_says_so() {
+    let mut engine = Engine::start();
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    let mut seat = Seat::at(&engine);
+    seat.until("a row", |shown| last_picture(shown).contains("box"));
+    engine.crash();
+    seat.sees("Cannot connect to the Docker daemon");
+    engine.launch();
+    seat.types("a");
+    seat.until("a row with numbers", |shown| {
+        last_picture(shown).contains("box") && last_picture(shown).contains("iB /")
+    });
+    seat.types("\x03");
+    assert!(seat.child.wait().unwrap().success());
+}
