@@ -36,6 +36,10 @@ if [ "${1:-build}" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) # other people's test suites
     want mmdebstrap mmdebstrap # an image with a Python, for aiodocker's suite
     want xz xz-utils
+    want zsh zsh            # the shells that completion is for
+    want fish fish
+    want groff groff-base   # reads the manual's pages with all its warnings
+    want script bsdutils    # gives a program a terminal
     [ -x /bin/busybox ] && file -L /bin/busybox 2>/dev/null | grep -q static || missing+=(busybox-static file)
     command -v docker >/dev/null 2>&1 || missing+=(docker.io)
     want docker-compose docker-compose # Compose 1 where the distribution has it; tests/compose-v2.sh brings 2
