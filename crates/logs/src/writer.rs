@@ -109,6 +109,9 @@ impl Target {
         // A reader may be looking: it finds the old index or the new one, never none.
         let index = IndexWriter::create(&files.next_index(), &known.index)?;
         files::rename(&files.next_index(), &files.current_index())?;
+        // What an earlier writer has left; a process for nothing is dear at every start.
+        let is_left = |old: &Old| !old.compressed;
+        let wants_compression = config.compress && files.list_old()?.iter().any(is_left);
         Ok(Target {
             config: config.clone(),
             encoder: Encoder::new(config),
@@ -121,7 +124,7 @@ impl Target {
             ahead: end,
             marked: known.index.last().offset,
             rotate_at: config.max_size.unwrap_or(u64::MAX),
-            wants_compression: config.compress,
+            wants_compression,
             failure: None,
         })
     }

@@ -57,6 +57,19 @@ fn write_lines(log: &Log, numbers: std::ops::Range<i64>) {
 }
 
 #[test]
+fn a_compressor_is_wanted_only_where_something_is_left_for_it() {
+    for driver in DRIVERS {
+        let log = log(driver, &[("max-size", "600k"), ("max-file", "100"), ("compress", "true")]);
+        let wanted = || Writer::open(&log.config).unwrap().take_wants_compression();
+        assert!(!wanted(), "{driver}: a new log");
+        write_lines(&log, 0..20_000);
+        assert!(wanted(), "{driver}: old files as a killed writer leaves them");
+        compress_rotated(&log.path).unwrap();
+        assert!(!wanted(), "{driver}: all are compressed");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_across_rotation_and_compression() {
     for driver in DRIVERS {
         let log = log(driver, &[("max-size", "600k"), ("max-file", "100")]);

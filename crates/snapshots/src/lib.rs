@@ -18,6 +18,7 @@ mod mount;
 mod native;
 mod open;
 mod overlay;
+mod row;
 mod shelf;
 mod snapshotter;
 mod sync;

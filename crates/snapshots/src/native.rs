@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use gantry_archive::{Entry, Kind as Member, PackOptions, Root, Whiteouts, Writer, pack};
 
 use crate::changes::{Before, changes};
-use crate::shelf::{Row, Shelf};
+use crate::row::Row;
+use crate::shelf::Shelf;
 use crate::{
     Change, ChangeKind, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, copy, measure,
     mount,

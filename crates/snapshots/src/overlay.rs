@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use gantry_archive::{PackOptions, Root, Whiteouts, Writer, pack};
 
 use crate::changes::{Before, changes};
-use crate::shelf::{Row, Shelf};
+use crate::row::Row;
+use crate::shelf::Shelf;
 use crate::{
     Access, Change, Error, Info, Kind, PrepareOptions, Result, Rootfs, Snapshotter, Usage, measure, mount,
 };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <root>/version           "1"
-//! <root>/<id>/meta.json    the record; a directory without one was never finished, or is half removed
+//! <root>/<id>/meta.json    the record; a directory without one, or with an empty one, was never finished, or is half removed
 //! <root>/<id>/fs/          the snapshot's own files
 //! <root>/<id>/work/        overlay's work directory, active snapshots only
 //! <root>/<id>/unsynced     a symlink to this boot's id: the files of this committed snapshot may not be on the disk yet
@@ -16,49 +16,20 @@
 //! Ids are short (base 36), because a mount of many layers names all of them in one page of options.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
-use crate::sync::{Syncer, boot_id};
+use crate::row::{META, Row, replace_meta, some_bytes, write_meta};
+use crate::sync::{Syncer, boot_id, sync_dir, sync_tree};
 use crate::{Error, Info, Kind, Result, Usage};
 
 const VERSION: &str = "1";
-const META: &str = "meta.json";
-const META_NEW: &str = "meta.new";
 pub(crate) const UNSYNCED: &str = "unsynced";
 /// Up to so many files are synced one by one; the whole file system, with everybody's data, is not waited for.
 const FEW: u64 = 64;
-
-/// What `meta.json` holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Row {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) parent: Option<String>,
-    created_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) usage: Option<Usage>,
-    #[serde(skip)]
-    pub(crate) id: String,
-}
-
-impl Row {
-    pub(crate) fn info(&self) -> Info {
-        Info {
-            name: self.name.clone(),
-            kind: self.kind,
-            parent: self.parent.clone(),
-            created: UNIX_EPOCH + Duration::from_millis(self.created_ms),
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -111,7 +82,7 @@ impl Shelf {
             if unsynced.is_some() {
                 unsynced_dirs.push(entry.path());
             }
-            match fs::read(entry.path().join(META)) {
+            match fs::read(entry.path().join(META)).and_then(some_bytes) {
                 Ok(bytes) => match serde_json::from_slice::<Row>(&bytes) {
                     Ok(row) => {
                         state.insert(Row { id, ..row });
@@ -308,7 +279,9 @@ impl Claim<'_> {
             usage,
             id: self.id.clone(),
         };
-        if let Err(error) = write_meta(&self.shelf.dir(&self.id), &row) {
+        let dir = self.shelf.dir(&self.id);
+        let written = if replaces.is_some() { replace_meta(&dir, &row) } else { write_meta(&dir, &row) };
+        if let Err(error) = written {
             if replaces.is_none() {
                 self.undo();
             }
@@ -336,36 +309,6 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.shelf.lock().pending.remove(&self.name);
     }
-}
-
-fn write_meta(dir: &Path, row: &Row) -> Result<()> {
-    let (new, meta) = (dir.join(META_NEW), dir.join(META));
-    let bytes = serde_json::to_vec(row).map_err(|e| Error::io("writing", &new)(std::io::Error::other(e)))?;
-    let mut file = File::create(&new).map_err(Error::io("making", &new))?;
-    file.write_all(&bytes).map_err(Error::io("writing", &new))?;
-    file.sync_all().map_err(Error::io("syncing", &new))?;
-    fs::rename(&new, &meta).map_err(Error::io("renaming", &new))?;
-    sync_dir(dir)
-}
-
-fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("syncing", dir))
-}
-
-/// Every file and directory below `dir`, and itself, to the disk.
-fn sync_tree(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
-        let entry = entry.map_err(Error::io("listing", dir))?;
-        let kind = entry.file_type().map_err(Error::io("reading", &entry.path()))?;
-        if kind.is_dir() {
-            sync_tree(&entry.path())?;
-        } else if kind.is_file() {
-            File::open(entry.path())
-                .and_then(|file| file.sync_all())
-                .map_err(Error::io("syncing", &entry.path()))?;
-        }
-    }
-    sync_dir(dir)
 }
 
 fn check_version(root: &Path) -> Result<()> {

@@ -1,12 +1,12 @@
-//! Writing committed snapshots to the disk in the background.
+//! Waiting for the disk: at once for what is small, in the background for large committed snapshots.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::mount;
 use crate::shelf::UNSYNCED;
+use crate::{Error, Result, mount};
 
 /// Syncs the file system after commits, once for all that were committed meanwhile, and takes their marks away. It has a
 /// thread only while there is work, and is waited for when it is dropped.
@@ -75,4 +75,25 @@ fn work(root: &Path, queue: &Mutex<Queue>) {
 pub(crate) fn boot_id() -> String {
     let read = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     read.map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
+
+/// What is in a directory, to the disk.
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("syncing", dir))
+}
+
+/// Every file and directory below `dir`, and itself, to the disk.
+pub(crate) fn sync_tree(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
+        let entry = entry.map_err(Error::io("listing", dir))?;
+        let kind = entry.file_type().map_err(Error::io("reading", &entry.path()))?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())
+                .and_then(|file| file.sync_all())
+                .map_err(Error::io("syncing", &entry.path()))?;
+        }
+    }
+    sync_dir(dir)
 }

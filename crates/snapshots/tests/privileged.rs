@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use gantry_archive::{Entry, ExtractOptions, Kind, Reader, Root, Writer, extract, settle};
-use gantry_snapshots::{Native, Overlay, RootView, Snapshotter, testsuite};
+use gantry_snapshots::{Error, Native, Overlay, RootView, Snapshotter, testsuite};
 
 fn root() -> bool {
     let is = rustix::process::geteuid().is_root();
@@ -119,6 +119,25 @@ fn a_damaged_record_costs_one_snapshot_and_keeps_its_files() {
     assert_eq!(overlay.walk().unwrap().len(), 1);
     assert_eq!(overlay.damaged(), [dir.parent().unwrap()]);
     assert!(dir.join("dear").exists());
+}
+
+#[test]
+fn a_record_that_the_machine_went_down_over_was_never_finished() {
+    if !root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = Overlay::open(folder.path()).unwrap();
+    overlay.prepare("told", None).unwrap();
+    overlay.prepare("cut", None).unwrap();
+    let own = overlay.layer_dir("cut").unwrap().parent().unwrap().to_owned();
+    drop(overlay);
+    fs::write(own.join("meta.json"), "").unwrap();
+    let overlay = Overlay::open(folder.path()).unwrap();
+    assert!(overlay.stat("told").is_ok());
+    assert!(matches!(overlay.stat("cut"), Err(Error::NotFound(_))));
+    assert!(overlay.damaged().is_empty() && !own.exists());
+    overlay.prepare("cut", None).unwrap();
 }
 
 #[test]
