@@ -336,13 +336,21 @@ def parent(pid):
         return int(file.read().rsplit(")", 1)[1].split()[1])
 
 
+def number_of_parent(pid):
+    """The parent of a process that may be gone."""
+    try:
+        return parent(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def killed_while_starting(long):
-    """Shims and what they clone killed at any moment of a start: either it runs or it is refused, and nothing is left."""
+    """Shims, what they clone, or both killed at any moment of a start: either it runs or it is refused, and nothing is left."""
     engine = Engine()
     engine.start()
     engine.load_busybox()
     ends = {"ran": 0, "refused": 0}
-    for number in range(100 if long else 15):
+    for number in range(300 if long else 18):
         name = f"start{number}"
         create(engine, name, ["sleep", "1000"])
         end = threading.Event()
@@ -352,11 +360,16 @@ def killed_while_starting(long):
             while not end.is_set():
                 if time.monotonic() < deadline:
                     continue
-                for pid in shims(engine):
+                born = shims(engine)
+                clones = [pid for pid in born if number_of_parent(pid) in born]
+                # The keeper alone, the runtime's half-made process alone, or whatever is there.
+                doomed = [list(set(born) - set(clones)), clones, list(born)][number % 3]
+                for pid in doomed:
                     try:
                         os.kill(pid, signal.SIGKILL)
                     except ProcessLookupError:
                         pass
+                if doomed:
                     return
 
         hunter = threading.Thread(target=hunt)

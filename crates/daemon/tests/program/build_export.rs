@@ -153,6 +153,37 @@ fn the_store_keeps_what_was_built_whole_and_pushes_it_whole() {
     assert!(blobs() < before, "{before} blobs are still {}", blobs());
 }
 
+#[test]
+fn save_takes_all_platforms_along_and_load_keeps_them() {
+    let Some(engine) = engine() else { return };
+    let folder =
+        context(&engine, "context", &[("Dockerfile", SMALL), ("f-amd64", "amd"), ("f-arm64", "arm")]);
+    let both = ["--platform", "linux/amd64,linux/arm64", "--provenance", "mode=max"];
+    build(&engine, &[&both[..], &["-t", "whole:1", &folder]].concat()).ok();
+    let at = |name: &str| engine.path(name).display().to_string();
+    let index = |archive: &str| {
+        let layout = Layout::unpacked(&engine, archive);
+        (layout.index()["manifests"][0]["digest"].clone(), layout.top()["manifests"].as_array().map(Vec::len))
+    };
+    engine.docker(["save", "-o", &at("whole.tar"), "whole:1"]).ok();
+    let saved = index("whole.tar");
+    assert_eq!(saved.1, Some(4), "two images and what is said of each");
+    engine.docker(["save", "--platform", "linux/arm64", "-o", &at("arm.tar"), "whole:1"]).ok();
+    assert_eq!(index("arm.tar").1, None, "one manifest");
+    engine.docker(["rmi", "-f", "whole:1"]).ok();
+    engine.docker(["image", "prune", "-af"]).ok();
+    engine.docker(["buildx", "prune", "-af"]).ok();
+    engine.docker(["load", "-q", "-i", &at("whole.tar")]).ok();
+    let format = "{{.Architecture}}";
+    for (platform, architecture) in [("linux/amd64", "amd64"), ("linux/arm64", "arm64")] {
+        let told = engine.docker(["image", "inspect", "--platform", platform, "-f", format, "whole:1"]);
+        assert_eq!(told.ok(), architecture);
+    }
+    engine.docker(["save", "-o", &at("again.tar"), "whole:1"]).ok();
+    assert_eq!(index("again.tar"), saved);
+    engine.docker(["rmi", "-f", "whole:1"]).ok();
+}
+
 /// A file system where emulators of other machines' programs are registered.
 struct Emulator(tempfile::TempDir);
 
