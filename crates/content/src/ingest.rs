@@ -81,6 +81,17 @@ impl Ingest {
         Ok(file.take(self.offset))
     }
 
+    /// The file the bytes go to, to be read at offsets while more come. It stays readable whatever becomes of the ingest.
+    pub fn reader(&self) -> Result<File> {
+        let path = self.dir.join(DATA);
+        File::open(&path).map_err(Error::io("reading ingest", &path))
+    }
+
+    /// The digest of the bytes that are here.
+    pub fn digest(&self) -> Digest {
+        self.hasher.clone().unwrap_or_default().finish()
+    }
+
     /// Throws away what is here and begins anew at offset 0.
     pub fn restart(&mut self) -> Result<()> {
         let path = self.dir.join(DATA);

@@ -1,5 +1,6 @@
 //! Carry: an image from one repository to another, be it of the same registry or of a different one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gantry_names::{Digest, Reference};
@@ -38,15 +39,15 @@ impl Registry {
         let source = carry.from.path().to_owned();
         let push = Push {
             reference: carry.to,
-            manifest: &manifest.digest,
             credentials: carry.writing,
             blobs: Arc::clone(&carry.blobs),
             observer: Arc::clone(&observer),
             sources: &|_| if same { vec![source.clone()] } else { Vec::new() },
             label: &Digest::clone,
+            sent: HashSet::new(),
         };
         loop {
-            match self.push(&push).await {
+            match self.push(&push, &manifest.digest).await {
                 Ok(_) => return Ok(manifest),
                 Err(RegistryError::Missing(digest)) => {
                     let blob = named(&manifest, &digest).ok_or(RegistryError::Missing(digest))?;

@@ -22,12 +22,13 @@ pub mod registry;
 pub mod resolve;
 mod session;
 pub mod sink;
+mod upload;
 
 pub use auth::Credentials;
 pub use event::{Event, Step};
 pub use failure::RegistryError;
 pub use fetch::Observer;
 pub use pull::{Pull, Pulled};
-pub use push::{Push, Pushed};
+pub use push::{Layer, Push, Pushed};
 pub use registry::Registry;
 pub use resolve::Settings;

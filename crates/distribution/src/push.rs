@@ -1,17 +1,18 @@
 //! Push: blobs the registry lacks, then manifests, children before their index.
+//!
+//! An image whose layers are still being packed goes in two steps: its layers as they come ([`Registry::push_layers`]), then,
+//! when all their names are known, its manifest ([`Registry::push`]).
 
-use std::io;
-use std::pin::Pin;
+use std::collections::HashSet;
+use std::io::{self, Read};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::StreamExt;
+use futures_util::future::{pending, try_join_all};
+use futures_util::stream::FuturesUnordered;
 use gantry_names::{Digest, Reference};
-use http::{Method, Response, StatusCode, header};
-use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{Method, header};
 use tokio::sync::mpsc;
 
 use crate::auth::Credentials;
@@ -21,22 +22,17 @@ use crate::fetch::Observer;
 use crate::manifest::{Descriptor, Document, MANIFEST_MAX, Manifest};
 use crate::pull::blocking;
 use crate::registry::Registry;
-use crate::session::{Call, Session, absolute, refusal};
-use crate::sink::Blobs;
+use crate::session::{Call, Session};
+use crate::sink::{Blob, Blobs, Source};
+use crate::upload::{Upload, mount, whole};
 
-/// Bytes read at once of a blob that is pushed.
-const PIECE: usize = 256 << 10;
-/// Pieces between the disk and the network.
-const DEPTH: usize = 4;
-/// Other repositories of the same registry that are tried as a source of a layer.
-const MOUNTS: usize = 3;
+/// Of a blob that was packed while it left, so much must be left to be sent before the registry is asked whether it has it.
+const WORTH_ASKING: u64 = 1 << 20;
 
-/// What is to be pushed, and how.
+/// Where an image goes, and how.
 pub struct Push<'a> {
     /// The tag (or digest) it gets.
     pub reference: &'a Reference,
-    /// The manifest: an image's, or an index whose images are here too.
-    pub manifest: &'a Digest,
     /// As whom.
     pub credentials: &'a Credentials,
     /// Where blobs are kept.
@@ -47,6 +43,8 @@ pub struct Push<'a> {
     pub sources: &'a (dyn Fn(&Digest) -> Vec<String> + Sync),
     /// The name a layer has in events: Docker names it by its diff id. Its own digest when there is no better.
     pub label: &'a (dyn Fn(&Digest) -> Digest + Sync),
+    /// Layers that [`Registry::push_layers`] has brought: they are neither asked for nor told of.
+    pub sent: HashSet<Digest>,
 }
 
 /// What was pushed.
@@ -58,17 +56,73 @@ pub struct Pushed {
     pub size: u64,
 }
 
+/// A layer that goes before its manifest.
+pub enum Layer {
+    /// One that is kept as it goes.
+    Kept(Blob),
+    /// One that is packed meanwhile, and what events call it.
+    Made(Arc<dyn Source>, Digest),
+}
+
+/// A blob that is kept.
+struct Kept {
+    blobs: Arc<dyn Blobs>,
+    blob: Blob,
+}
+
+impl Source for Kept {
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        self.blobs.open(&self.blob.digest, offset)
+    }
+
+    fn length(&self) -> u64 {
+        self.blob.size
+    }
+
+    fn whole(&self) -> io::Result<Blob> {
+        Ok(self.blob.clone())
+    }
+}
+
 impl Registry {
     /// Whether the registry is there and speaks with us, before much is made ready for it.
     pub async fn greet(&self, reference: &Reference, credentials: &Credentials) -> Result<(), RegistryError> {
         self.writable(reference, credentials).await.map(drop)
     }
 
-    /// Pushes a manifest and everything below it.
-    pub async fn push(&self, push: &Push<'_>) -> Result<Pushed, RegistryError> {
+    /// Pushes layers in the order they come, several at once, until no more come. Returns which the registry has now.
+    pub async fn push_layers(
+        &self,
+        push: &Push<'_>,
+        mut coming: mpsc::Receiver<Layer>,
+    ) -> Result<HashSet<Digest>, RegistryError> {
+        let session = self.writable(push.reference, push.credentials).await?;
+        let mut sent = HashSet::new();
+        let (mut leaving, mut more) = (FuturesUnordered::new(), true);
+        loop {
+            tokio::select! {
+                layer = coming.recv(), if more => match layer {
+                    Some(layer) => leaving.push(self.layer(push, &session, layer)),
+                    None => more = false,
+                },
+                Some(digest) = leaving.next() => { sent.insert(digest?); }
+                else => return Ok(sent),
+            }
+        }
+    }
+
+    async fn layer(&self, push: &Push<'_>, session: &Session, layer: Layer) -> Result<Digest, RegistryError> {
+        match layer {
+            Layer::Kept(blob) => self.blob(push, session, blob, true).await,
+            Layer::Made(source, label) => self.made(push, session, &source, &label).await,
+        }
+    }
+
+    /// Pushes a manifest that is kept, and everything below it.
+    pub async fn push(&self, push: &Push<'_>, manifest: &Digest) -> Result<Pushed, RegistryError> {
         (push.observer)(Event::status(format!("The push refers to repository [{}]", push.reference.name())));
         let session = self.writable(push.reference, push.credentials).await?;
-        let top = load(push, push.manifest).await?;
+        let top = load(push, manifest).await?;
         let children = match &top.document {
             Document::Image(_) => Vec::new(),
             Document::Index(entries) => {
@@ -108,22 +162,25 @@ impl Registry {
         // An empty layer may stand in an image a dozen times; its bytes travel once.
         let mut layers: Vec<&Descriptor> = Vec::new();
         for layer in &image.layers {
-            if layer.urls.is_empty() && !layers.iter().any(|known| known.digest == layer.digest) {
+            let known = layers.iter().any(|known| known.digest == layer.digest);
+            if layer.urls.is_empty() && !known && !push.sent.contains(&layer.digest) {
                 (push.observer)(Event::layer(&(push.label)(&layer.digest), Step::Preparing));
                 layers.push(layer);
             }
         }
-        try_join_all(layers.into_iter().map(|layer| self.blob(push, session, layer, true))).await?;
-        self.blob(push, session, &image.config, false).await
+        let layers = layers.into_iter().map(|layer| self.blob(push, session, Blob::from(layer), true));
+        try_join_all(layers).await?;
+        self.blob(push, session, Blob::from(&image.config), false).await.map(drop)
     }
 
+    /// Pushes a blob that is kept, unless the registry has it.
     async fn blob(
         &self,
         push: &Push<'_>,
         session: &Session,
-        blob: &Descriptor,
+        blob: Blob,
         told: bool,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Digest, RegistryError> {
         let _slot = self.uploads().acquire().await.expect("nobody closes the semaphore");
         let label = (push.label)(&blob.digest);
         let tell = |step| {
@@ -131,35 +188,73 @@ impl Registry {
                 (push.observer)(Event::layer(&label, step));
             }
         };
-        let path = push.reference.path();
-        let known =
-            session.once(&Call::new(Method::HEAD, format!("/v2/{path}/blobs/{}", blob.digest))).await?;
-        if known.status().is_success() {
-            tell(Step::LayerAlreadyExists);
-            return Ok(());
+        if let Some(step) = here(push, session, &blob.digest, told).await? {
+            tell(step);
+            return Ok(blob.digest);
         }
-        drop(known);
-        let sources = if told { (push.sources)(&blob.digest) } else { Vec::new() };
-        if let Some(from) = mount(session, path, &blob.digest, &sources).await? {
-            tell(Step::MountedFrom(from));
-            return Ok(());
-        }
-        let upload = Upload { session, path, blob, blobs: &push.blobs, tell: &tell };
+        let source: Arc<dyn Source> = Arc::new(Kept { blobs: Arc::clone(&push.blobs), blob: blob.clone() });
+        self.whole_upload(push, session, &source, blob, &tell).await
+    }
+
+    /// Uploads a whole blob, again and again where that may help.
+    async fn whole_upload(
+        &self,
+        push: &Push<'_>,
+        session: &Session,
+        source: &Arc<dyn Source>,
+        blob: Blob,
+        tell: &(dyn Fn(Step) + Sync),
+    ) -> Result<Digest, RegistryError> {
+        let upload = Upload::new(session, push.reference.path(), source, tell);
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match upload.run().await {
-                Ok(()) => break,
+            match upload.run(Some(blob.clone())).await {
+                Ok(_) => break,
                 Err(err) if err.passing() && attempt < self.attempts() => {
                     tracing::debug!(error = %err, "an upload is tried again");
                     tell(Step::Retrying(u64::from(attempt)));
-                    tokio::time::sleep(std::time::Duration::from_secs(u64::from(attempt))).await;
+                    tokio::time::sleep(Duration::from_secs(u64::from(attempt))).await;
                 }
                 Err(err) => return Err(err),
             }
         }
         tell(Step::Pushed);
-        Ok(())
+        Ok(blob.digest)
+    }
+
+    /// Uploads a blob while it is made. Its name is known at its end; if the registry turns out to have it then, the rest
+    /// is not sent.
+    async fn made(
+        &self,
+        push: &Push<'_>,
+        session: &Session,
+        source: &Arc<dyn Source>,
+        label: &Digest,
+    ) -> Result<Digest, RegistryError> {
+        let _slot = self.uploads().acquire().await.expect("nobody closes the semaphore");
+        let tell = |step| (push.observer)(Event::layer(label, step));
+        let upload = Upload::new(session, push.reference.path(), source, &tell);
+        let sent = tokio::select! {
+            sent = upload.run(None) => sent,
+            (digest, step) = known_meanwhile(push, session, source, &upload) => {
+                upload.give_up().await;
+                tell(step);
+                return Ok(digest);
+            }
+        };
+        match sent {
+            Ok(blob) => {
+                tell(Step::Pushed);
+                Ok(blob.digest)
+            }
+            Err(err) if err.passing() => {
+                tracing::debug!(error = %err, "an upload is tried again when all of it is packed");
+                let blob = whole(source).await?;
+                self.whole_upload(push, session, source, blob, &tell).await
+            }
+            Err(err) => Err(err),
+        }
     }
 
     /// Puts a manifest that is at hand, for `docker manifest push` and its like.
@@ -173,6 +268,40 @@ impl Registry {
         let name = reference.tag().map_or_else(|| manifest.digest.to_string(), str::to_owned);
         put_manifest(&session, reference.path(), &name, manifest).await
     }
+}
+
+/// Whether the registry has a blob, in this repository or (for layers) in another it takes it over from.
+async fn here(
+    push: &Push<'_>,
+    session: &Session,
+    digest: &Digest,
+    layer: bool,
+) -> Result<Option<Step>, RegistryError> {
+    let path = push.reference.path();
+    let known = session.once(&Call::new(Method::HEAD, format!("/v2/{path}/blobs/{digest}"))).await?;
+    if known.status().is_success() {
+        return Ok(Some(Step::LayerAlreadyExists));
+    }
+    drop(known);
+    let sources = if layer { (push.sources)(digest) } else { Vec::new() };
+    Ok(mount(session, path, digest, &sources).await?.map(Step::MountedFrom))
+}
+
+/// Ends when the rest of an upload need not be sent: the registry has the blob.
+async fn known_meanwhile(
+    push: &Push<'_>,
+    session: &Session,
+    source: &Arc<dyn Source>,
+    upload: &Upload<'_>,
+) -> (Digest, Step) {
+    if let Ok(blob) = whole(source).await
+        && blob.size.saturating_sub(upload.gone()) >= WORTH_ASKING
+        // What goes wrong here goes wrong with the upload as well, which tells.
+        && let Ok(Some(step)) = here(push, session, &blob.digest, true).await
+    {
+        return (blob.digest, step);
+    }
+    pending().await
 }
 
 async fn load(push: &Push<'_>, digest: &Digest) -> Result<Manifest, RegistryError> {
@@ -198,191 +327,4 @@ async fn put_manifest(
         .header(header::CONTENT_TYPE, &manifest.media_type)
         .body(manifest.bytes.clone());
     session.call(call).await.map(drop)
-}
-
-/// Asks the registry to take a layer over from another of its repositories.
-async fn mount(
-    session: &Session,
-    path: &str,
-    digest: &Digest,
-    sources: &[String],
-) -> Result<Option<String>, RegistryError> {
-    for from in sources.iter().filter(|from| *from != path).take(MOUNTS) {
-        let session = session.also([format!("repository:{from}:pull")]);
-        let target =
-            format!("/v2/{path}/blobs/uploads/?mount={digest}&from={}", crate::session::encode(from));
-        let response = session.once(&Call::new(Method::POST, target.clone())).await?;
-        match response.status() {
-            StatusCode::CREATED => return Ok(Some(from.clone())),
-            StatusCode::ACCEPTED => {
-                // It became an upload that nobody wants; the registry would find that out itself in a week.
-                if let Some(location) = location(&response, &session.url(&target)) {
-                    drop(session.once(&Call::new(Method::DELETE, location)).await);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-fn location(response: &Response<Incoming>, url: &str) -> Option<String> {
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    Some(absolute(url, location))
-}
-
-struct Upload<'a> {
-    session: &'a Session,
-    path: &'a str,
-    blob: &'a Descriptor,
-    blobs: &'a Arc<dyn Blobs>,
-    tell: &'a (dyn Fn(Step) + Sync),
-}
-
-impl Upload<'_> {
-    /// POST, PATCH with all bytes, PUT. A PATCH that breaks is gone on with where the registry says it stands.
-    async fn run(&self) -> Result<(), RegistryError> {
-        let target = format!("/v2/{}/blobs/uploads/", self.path);
-        let response = self.session.call(Call::new(Method::POST, &*target)).await?;
-        let no_location = || RegistryError::Status(StatusCode::BAD_GATEWAY);
-        let mut location = location(&response, &self.session.url(&target)).ok_or_else(no_location)?;
-        drop(response);
-        let mut offset = 0;
-        while offset < self.blob.size {
-            match self.patch(&location, offset).await {
-                Ok(next) => {
-                    location = next;
-                    offset = self.blob.size;
-                }
-                Err(err) if err.passing() => {
-                    let Some((next, stands)) = self.standing(&location).await else { return Err(err) };
-                    if stands <= offset {
-                        return Err(err);
-                    }
-                    (location, offset) = (next, stands);
-                }
-                Err(err) => return Err(err),
-            }
-        }
-        let joint = if location.contains('?') { '&' } else { '?' };
-        let done = format!("{location}{joint}digest={}", crate::session::encode(self.blob.digest.as_str()));
-        let call =
-            Call::new(Method::PUT, done).header(header::CONTENT_TYPE, "application/octet-stream").body("");
-        self.session.call(call).await.map(drop)
-    }
-
-    async fn patch(&self, location: &str, offset: u64) -> Result<String, RegistryError> {
-        let left = self.blob.size - offset;
-        let mut call = Call::new(Method::PATCH, location)
-            .header(header::CONTENT_TYPE, "application/octet-stream")
-            .header(header::CONTENT_LENGTH, &left.to_string());
-        if offset > 0 {
-            call = call.header(header::CONTENT_RANGE, &format!("{offset}-{}", self.blob.size - 1));
-        }
-        let (body, mut sent) = self.body(offset, left).await?;
-        let answered = self.session.stream(call, body);
-        let mut answered = std::pin::pin!(answered);
-        let total = self.blob.size;
-        let response = loop {
-            tokio::select! {
-                response = &mut answered => break response?,
-                Some(bytes) = sent.recv() => (self.tell)(Step::Pushing { current: offset + bytes, total }),
-            }
-        };
-        if !response.status().is_success() {
-            return Err(refusal(response).await);
-        }
-        Ok(location_or(&response, location))
-    }
-
-    /// A body of the blob's bytes from `offset` on, and how many of them have left.
-    async fn body(
-        &self,
-        offset: u64,
-        left: u64,
-    ) -> Result<(crate::http::Body, mpsc::UnboundedReceiver<u64>), RegistryError> {
-        let (blobs, digest) = (Arc::clone(self.blobs), self.blob.digest.clone());
-        let mut stream = blocking(move || blobs.open(&digest, offset)).await.map_err(|err| match err {
-            RegistryError::Store(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                RegistryError::Missing(self.blob.digest.clone())
-            }
-            other => other,
-        })?;
-        let (to, bytes) = mpsc::channel::<io::Result<Bytes>>(DEPTH);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = stream.read(&mut piece).map(|n| {
-                    piece.truncate(n);
-                    Bytes::from(piece)
-                });
-                let over = !matches!(&read, Ok(piece) if !piece.is_empty());
-                let ended = matches!(&read, Ok(piece) if piece.is_empty());
-                // A closed channel is a connection that broke: nobody reads on.
-                if ended || to.blocking_send(read).is_err() || over {
-                    return;
-                }
-            }
-        });
-        let (tell, sent) = mpsc::unbounded_channel();
-        Ok((Outgoing { bytes, left, gone: 0, told: 0, tell }.boxed(), sent))
-    }
-
-    /// Where the registry says the upload stands.
-    async fn standing(&self, location: &str) -> Option<(String, u64)> {
-        let response = self.session.call(Call::new(Method::GET, location)).await.ok()?;
-        let range = response.headers().get(header::RANGE)?.to_str().ok()?;
-        let end: u64 = range.rsplit_once('-')?.1.parse().ok()?;
-        Some((location_or(&response, location), if end == 0 { 0 } else { end + 1 }))
-    }
-}
-
-fn location_or(response: &Response<Incoming>, url: &str) -> String {
-    location(response, url).unwrap_or_else(|| url.to_owned())
-}
-
-/// Pieces from a blocking reader as a body that counts.
-struct Outgoing {
-    bytes: mpsc::Receiver<io::Result<Bytes>>,
-    left: u64,
-    gone: u64,
-    told: u64,
-    tell: mpsc::UnboundedSender<u64>,
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        /// Progress is told once per so many bytes.
-        const TELL: u64 = 512 << 10;
-        self.bytes.poll_recv(cx).map(|next| match next {
-            Some(Ok(bytes)) => {
-                let length = bytes.len() as u64;
-                self.left = self.left.saturating_sub(length);
-                self.gone += length;
-                if self.gone - self.told >= TELL || self.left == 0 {
-                    self.told = self.gone;
-                    // Whoever counted may have left; the bytes go on.
-                    self.tell.send(self.gone).ok();
-                }
-                Some(Ok(Frame::data(bytes)))
-            }
-            Some(Err(err)) => Some(Err(err)),
-            None if self.left > 0 => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-            None => None,
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use gantry_names::Digest;
 
+use crate::manifest::Descriptor;
+
 /// A keeper of blobs.
 pub trait Blobs: Send + Sync + 'static {
     /// Whether the whole blob is here.
@@ -32,4 +34,29 @@ pub trait Ingest: Send {
     /// Verifies the digest of all bytes and makes them a blob, durable when this returns. `InvalidData` when they are
     /// something else; then nothing is left of them.
     fn commit(self: Box<Self>, digest: &Digest, size: u64) -> io::Result<()>;
+}
+
+/// A blob's name and size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Its name.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl From<&Descriptor> for Blob {
+    fn from(descriptor: &Descriptor) -> Self {
+        Self { digest: descriptor.digest.clone(), size: descriptor.size }
+    }
+}
+
+/// A blob that is to be sent, whole or still being made.
+pub trait Source: Send + Sync + 'static {
+    /// Its bytes from `offset` on: whoever reads waits for those that are not made yet. `NotFound` when it is gone.
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
+    /// About how many bytes it will have. Does not block.
+    fn length(&self) -> u64;
+    /// Waits until it is whole. Fails if it cannot be made.
+    fn whole(&self) -> io::Result<Blob>;
 }

@@ -1,35 +1,33 @@
 use std::io::{Read, Write};
 
 use gantry_archive::{Compression, Decoder, PackedWriter, Packing};
-use gantry_names::ImageId;
 
 use crate::catalog::Change;
 use crate::layer::media_type;
-use crate::{Image, ImageStore, Layer, Lease, Result};
+use crate::{Image, ImageStore, Layer, Result};
 
 /// Gzip's level for layers that leave: two thirds of the time of its usual level, for a few per cent more bytes (a Debian's files:
 /// 0.359 of their size in place of 0.349; the next lower level 0.373, the lowest 0.453).
 pub const LEVEL: u32 = 3;
 
 /// Bytes read at once.
-const PIECE: usize = 256 << 10;
+pub(crate) const PIECE: usize = 256 << 10;
 
 impl ImageStore {
-    /// Compresses those layers of an image that are kept as plain tars, so that it can travel, and keeps them so from now
-    /// on. An image that a registry knows by its manifest stays as it is: its digest must not change.
-    pub fn compress(&self, lease: &Lease, id: &ImageId) -> Result<Image> {
-        let image = self.get(id)?;
+    /// The layers of an image that must be packed before it can travel: those that are kept as plain tars, each once. None of an
+    /// image that a registry knows by its manifest: its digest must not change.
+    pub fn to_pack(&self, image: &Image) -> Vec<Layer> {
+        let mut plain: Vec<Layer> = Vec::new();
         if image.names.iter().any(|name| name.digest().is_some()) {
-            return Ok(image);
+            return plain;
         }
         for layer in &image.record.layers {
-            if layer.media_type == media_type(Compression::None) {
-                let packed = self.pack_layer(layer, Some(Packing::Gzip(LEVEL)), false)?;
-                self.replace_layer(layer, &packed)?;
+            let known = plain.iter().any(|known| known.blob == layer.blob);
+            if layer.media_type == media_type(Compression::None) && !known {
+                plain.push(layer.clone());
             }
         }
-        let _held_until_here = lease;
-        self.get(id)
+        plain
     }
 
     /// The same layer, its blob packed anew. One that is packed so already stays unless `force`; so does one whose blob is
@@ -62,7 +60,7 @@ impl ImageStore {
     }
 
     /// Puts the packed blob in the plain one's place in every image that no registry knows.
-    fn replace_layer(&self, plain: &Layer, packed: &Layer) -> Result<()> {
+    pub(crate) fn replace_layer(&self, plain: &Layer, packed: &Layer) -> Result<()> {
         self.change(|catalog| {
             let mut changes = Vec::new();
             for (id, record) in catalog.records() {

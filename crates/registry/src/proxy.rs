@@ -267,7 +267,7 @@ impl Proxy {
             let Some(proxy) = &server.proxy else { return };
             let blobs: Arc<dyn Blobs> = Arc::new(keeper);
             let silent: Observer = Arc::new(|_| {});
-            let blob = descriptor(&digest, size);
+            let blob = Descriptor::of("", digest.clone(), size);
             let fetched =
                 proxy.registry.fetch_blob(&reference, &blob, &proxy.credentials, &blobs, &silent).await;
             lock(&proxy.coming).remove(&digest);
@@ -280,18 +280,6 @@ impl Proxy {
             });
         });
         coming
-    }
-}
-
-fn descriptor(digest: &Digest, size: u64) -> Descriptor {
-    Descriptor {
-        media_type: String::new(),
-        digest: digest.clone(),
-        size,
-        urls: Vec::new(),
-        annotations: std::collections::BTreeMap::new(),
-        platform: None,
-        artifact_type: None,
     }
 }
 

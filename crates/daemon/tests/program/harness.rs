@@ -93,9 +93,13 @@ impl Engine {
 
     /// The same with further flags.
     pub fn with(flags: &[&str]) -> Engine {
-        let engine = Engine::empty(flags);
-        engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-        engine
+        Engine::empty(flags).with_busybox()
+    }
+
+    /// With the busybox image in it.
+    pub fn with_busybox(self) -> Engine {
+        self.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
+        self
     }
 
     /// An engine without an image.

@@ -2,6 +2,7 @@
 //! failures read as Go's do, because people search for those sentences.
 
 mod connect;
+mod moving;
 mod proxy;
 mod tls;
 
@@ -27,7 +28,7 @@ pub type Body = BoxBody<Bytes, io::Error>;
 
 /// Idle connections kept per host.
 const IDLE_MAX: usize = 16;
-/// A server that accepts a request and says nothing for so long has hung.
+/// A server that takes no byte of a request, or all of it and says nothing, for so long has hung.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A body of bytes at hand.
@@ -101,12 +102,13 @@ pub struct DialPatience(pub Duration);
 pub struct Client {
     idle: Arc<Mutex<Senders>>,
     proxies: Arc<Proxies>,
+    patience: Duration,
 }
 
 impl Client {
     /// A client that goes through these proxies.
     pub fn new(proxies: Proxies) -> Self {
-        Self { idle: Arc::default(), proxies: Arc::new(proxies) }
+        Self { idle: Arc::default(), proxies: Arc::new(proxies), patience: ANSWER_PATIENCE }
     }
 
     /// Sends a request with an absolute URL and returns the answer's head; its body is read by the caller. `tls` is
@@ -145,16 +147,15 @@ impl Client {
         tls: &Arc<Tls>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, HttpError> {
-        let mut request = request;
+        let (mut request, moved) = moving::watched(request);
         while let Some(mut sender) = self.take(&line) {
             // A kept connection may have died unseen; then the request comes back whole and goes on a fresh one.
-            match tokio::time::timeout(ANSWER_PATIENCE, sender.try_send_request(request)).await {
-                Err(_) => return Err(HttpError::Silent),
-                Ok(Ok(response)) => {
+            match moved.answered(self.patience, sender.try_send_request(request)).await? {
+                Ok(response) => {
                     self.keep(line, sender);
                     return Ok(response);
                 }
-                Ok(Err(mut err)) => match err.take_message() {
+                Err(mut err) => match err.take_message() {
                     Some(back) => request = back,
                     None => return Err(HttpError::Broken(err.into_error())),
                 },
@@ -162,8 +163,8 @@ impl Client {
         }
         let patience = request.extensions().get::<DialPatience>().map_or(connect::PATIENCE, |told| told.0);
         let mut sender = connect::connect(line.https, &line.to, line.via.as_ref(), tls, patience).await?;
-        let sent = tokio::time::timeout(ANSWER_PATIENCE, sender.send_request(request)).await;
-        let response = sent.map_err(|_| HttpError::Silent)?.map_err(HttpError::Broken)?;
+        let sent = moved.answered(self.patience, sender.send_request(request)).await?;
+        let response = sent.map_err(HttpError::Broken)?;
         self.keep(line, sender);
         Ok(response)
     }
@@ -205,5 +206,43 @@ mod tests {
         let err = sent.await.expect("it gives up by itself").unwrap_err();
         assert_eq!(err.to_string(), format!("dial tcp {address}: i/o timeout"));
         assert!(err.passing());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_leaves_slowly_is_no_silence_and_a_mute_server_is() {
+        let patience = Duration::from_millis(500);
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let client = Client { patience, ..Client::new(Proxies::none()) };
+        let tls = Arc::new(Tls::open(&Trust::default(), true).unwrap());
+        let (to, bytes) = tokio::sync::mpsc::channel::<Bytes>(1);
+        let stream = futures_util::stream::unfold(bytes, |mut bytes| async {
+            bytes.recv().await.map(|piece| (Ok(http_body::Frame::data(piece)), bytes))
+        });
+        let mut request = Request::new(BodyExt::boxed(http_body_util::StreamBody::new(Box::pin(stream))));
+        *request.uri_mut() = format!("http://{address}/").parse().unwrap();
+        *request.method_mut() = http::Method::PATCH;
+        let told = tokio::spawn(async move {
+            let (mut tcp, _) = server.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"0\r\n\r\n") {
+                tokio::io::AsyncReadExt::read_buf(&mut tcp, &mut heard).await.unwrap();
+            }
+            let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut tcp, answer).await.unwrap();
+            // The next request is never answered.
+            (tcp, server)
+        });
+        tokio::spawn(async move {
+            for _ in 0..8 {
+                tokio::time::sleep(patience / 2).await;
+                to.send(Bytes::from_static(b"x")).await.unwrap();
+            }
+        });
+        assert_eq!(client.send(&tls, request).await.unwrap().status(), 202);
+        let _held = told.await.unwrap();
+        let mut request = Request::new(full("x"));
+        *request.uri_mut() = format!("http://{address}/").parse().unwrap();
+        assert!(matches!(client.send(&tls, request).await.unwrap_err(), HttpError::Silent));
     }
 }

@@ -1,5 +1,6 @@
 //! Manifests and blobs that are no image of the store: what a build fetches from a registry and sends there.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gantry_distribution::manifest::Descriptor;
@@ -34,15 +35,7 @@ impl Engine {
         if self.inner.images.content().touch(digest) {
             return Ok(());
         }
-        let blob = Descriptor {
-            media_type: String::new(),
-            digest: digest.clone(),
-            size,
-            urls: Vec::new(),
-            annotations: Default::default(),
-            platform: None,
-            artifact_type: None,
-        };
+        let blob = Descriptor::of("", digest.clone(), size);
         let blobs: Arc<dyn Blobs> = Arc::new(Keeper::new(self.inner.images.clone()));
         let silent: Observer = Arc::new(|_| {});
         let registries = self.registries();
@@ -62,14 +55,14 @@ impl Engine {
         let sources = |blob: &Digest| known.holders(reference.domain(), blob).unwrap_or_default();
         let push = Push {
             reference,
-            manifest,
             credentials: &credentials(auth),
             blobs: Arc::new(Keeper::new(images.clone())),
             observer: Arc::new(|_| {}),
             sources: &sources,
             label: &Digest::clone,
+            sent: HashSet::new(),
         };
-        self.registries().push(&push).await?;
+        self.registries().push(&push, manifest).await?;
         if let Some(image) = image.cloned() {
             let by_digest = reference.repository().with_digest(manifest.clone());
             blocking(move || images.set_reference(&by_digest, &image)).await?;

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod blobs;
+mod depart;
 mod import;
 mod load;
 mod pull;

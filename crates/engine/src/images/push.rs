@@ -1,8 +1,8 @@
 //! `push`: an image's layers, its config and its manifest to a registry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use gantry_distribution::sink::Blobs;
 use gantry_distribution::{Credentials, Event, Observer, Push, Pushed, RegistryError};
 use gantry_images::{Image, ImageStore};
 use gantry_names::{Digest, ImageId, Platform, Reference};
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::blobs::Keeper;
 use super::registries::{credentials, message};
-use super::{Progress, blocking};
+use super::{Progress, blocking, depart};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -79,45 +79,34 @@ impl Engine {
         let registries = self.registries();
         registries.greet(reference, credentials).await?;
         let (store, wanted) = (images.clone(), id.clone());
-        let ((image, ours), _lease) =
-            blocking(move || prepare(&store, &lease, &wanted).map(|ready| (ready, lease))).await?;
+        let image = blocking(move || Ok::<_, Error>(store.get(&wanted)?)).await?;
         let told = progress.clone();
         let observer: Observer = Arc::new(move |event| tell(&told, event));
-        let blobs: Arc<dyn Blobs> = Arc::new(Keeper::new(images.clone()));
         let sources = |blob: &Digest| images.holders(reference.domain(), blob).unwrap_or_default();
-        let label = |blob: &Digest| {
-            let layer = image.record.layers.iter().find(|layer| layer.blob == *blob);
-            layer.map_or_else(|| blob.clone(), |layer| layer.diff_id.0.clone())
-        };
         let mut push = Push {
             reference,
-            manifest: &ours,
             credentials,
-            blobs,
+            blobs: Arc::new(Keeper::new(images.clone())),
             observer,
             sources: &sources,
-            label: &label,
+            label: &|blob| label(&image, blob),
+            sent: HashSet::new(),
         };
-        if let Some(index) = image.record.whole().filter(|_| whole) {
+        push.sent = depart::layers(&images, &image, &registries, &push).await?;
+        let (store, wanted) = (images.clone(), id.clone());
+        let ((image, ours), _lease) =
+            blocking(move || prepare(&store, &wanted).map(|ready| (ready, lease))).await?;
+        let push = Push { label: &|blob| label(&image, blob), ..push };
+        let pushed = match (image.record.whole(), &image.record.manifest) {
             // With its attestations and the other platforms, as it was built.
-            push.manifest = index;
-            let pushed = registries.push(&push).await?;
-            return self.pushed(reference, &id, &pushed, progress).await;
-        }
-        let pushed = match image.record.manifest.as_ref().filter(|kept| **kept != ours) {
-            None => registries.push(&push).await?,
-            Some(kept) => {
-                // Layers that were here before a pull are kept under other blobs than its manifest names. The registry it
-                // came from has those; another gets ours.
-                push.manifest = kept;
-                match registries.push(&push).await {
-                    Err(RegistryError::Missing(_)) => {
-                        push.manifest = &ours;
-                        registries.push(&push).await?
-                    }
-                    pushed => pushed?,
-                }
-            }
+            (Some(index), _) if whole => registries.push(&push, index).await?,
+            // Layers that were here before a pull are kept under other blobs than its manifest names. The registry it
+            // came from has those; another gets ours.
+            (_, Some(kept)) if *kept != ours => match registries.push(&push, kept).await {
+                Err(RegistryError::Missing(_)) => registries.push(&push, &ours).await?,
+                pushed => pushed?,
+            },
+            _ => registries.push(&push, &ours).await?,
         };
         self.pushed(reference, &id, &pushed, progress).await
     }
@@ -165,9 +154,9 @@ fn choose(images: &ImageStore, asked: &Reference) -> Result<Vec<(Reference, Imag
     }
 }
 
-/// The image, its layers packed, and the manifest of what is kept of it.
-fn prepare(images: &ImageStore, lease: &gantry_images::Lease, id: &ImageId) -> Result<(Image, Digest)> {
-    let image = images.compress(lease, id)?;
+/// The image as it is kept, and its manifest.
+fn prepare(images: &ImageStore, id: &ImageId) -> Result<(Image, Digest)> {
+    let image = images.get(id)?;
     let config = images.config_bytes(id)?;
     let manifest = images.manifest_of(&image, config.len())?;
     match &image.record.manifest {
@@ -178,6 +167,12 @@ fn prepare(images: &ImageStore, lease: &gantry_images::Lease, id: &ImageId) -> R
             Ok((images.get(id)?, digest))
         }
     }
+}
+
+/// Docker names a layer by its diff id.
+fn label(image: &Image, blob: &Digest) -> Digest {
+    let layer = image.record.layers.iter().find(|layer| layer.blob == *blob);
+    layer.map_or_else(|| blob.clone(), |layer| layer.diff_id.0.clone())
 }
 
 /// Tells what happens to layers; the sentences about the whole are told once, by us.

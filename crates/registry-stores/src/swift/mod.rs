@@ -4,6 +4,7 @@
 //! `<prefix>/segments` with a manifest at their name, as Docker's registry keeps them: static manifests where Swift
 //! has them, dynamic ones else. Both kinds are read and removed.
 
+mod body;
 mod large;
 mod login;
 mod settings;
@@ -23,12 +24,12 @@ use object_store::client::HttpError;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use serde::Deserialize;
 
 pub(crate) use settings::open;
-use wire::{Call, Wire, encode, encode_path};
+use wire::{Call, Wire, encode};
 
 /// Most segments of one object: below the thousand that Swift takes as a rule.
 pub(crate) const PARTS_MAX: u64 = 900;
@@ -242,7 +243,11 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 
 #[async_trait]
 impl ObjectStore for Swift {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, _: PutOptions) -> Result<PutResult> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if options.mode != PutMode::Overwrite {
+            let operation = "writing on a condition: a registry never asks for it".to_owned();
+            return Err(Error::NotImplemented { operation, implementer: STORE.to_owned() });
+        }
         let call = Call::new(Method::PUT, location.as_ref())
             .header("content-type", "application/octet-stream")
             .body(payload);
@@ -271,18 +276,23 @@ impl ObjectStore for Swift {
             Some(GetRange::Suffix(last)) => call.header("range", &format!("bytes=-{last}")),
         };
         let answer = self.wire.call(&call).await?;
-        let (head, body) = answer.into_parts();
-        let length = number(&head.headers, "content-length").unwrap_or_default();
-        let (range, size) = match content_range(&head.headers) {
+        let length = number(answer.headers(), "content-length").unwrap_or_default();
+        let (range, size) = match content_range(answer.headers()) {
             Some((from, size)) => (from..from + length, size),
             None => (0..length, length),
         };
-        let stream = body
-            .bytes_stream()
-            .map_err(|err| Error::Generic { store: STORE, source: Box::new(Trouble::Wire(err)) });
+        let meta = meta(location, answer.headers(), size);
+        options.check_preconditions(&meta)?;
+        let stream = match options.head {
+            true => stream::empty().boxed(),
+            false => {
+                let wire = Arc::clone(&self.wire);
+                body::read(wire, location.as_ref(), meta.e_tag.clone(), range.clone(), answer)
+            }
+        };
         Ok(GetResult {
-            payload: GetResultPayload::Stream(stream.boxed()),
-            meta: meta(location, &head.headers, size),
+            payload: GetResultPayload::Stream(stream),
+            meta,
             range,
             attributes: Default::default(),
             extensions: Default::default(),
@@ -319,11 +329,11 @@ impl ObjectStore for Swift {
         Ok(found)
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, _: CopyOptions) -> Result<()> {
-        let source = format!("/{}/{}", encode(&self.wire.settings.container), encode_path(from.as_ref()));
-        let call = Call::new(Method::PUT, to.as_ref()).header("x-copy-from", &source);
-        self.wire.call(&call).await?;
-        Ok(())
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(Error::NotImplemented {
+            operation: "copying: a registry never asks for it".to_owned(),
+            implementer: STORE.to_owned(),
+        })
     }
 }
 

@@ -10,13 +10,19 @@ use crate::keeper::noise;
 use crate::places::Place;
 
 /// Sends bytes as they are and returns the whole answer.
-async fn raw(to: SocketAddr, bytes: &[u8]) -> String {
+async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut tcp = TcpStream::connect(to).await.unwrap();
     // A refusal may come before all is sent.
     tcp.write_all(bytes).await.ok();
     let mut answer = Vec::new();
     tcp.read_to_end(&mut answer).await.ok();
-    String::from_utf8_lossy(&answer).into_owned()
+    answer
+}
+
+/// The whole answer to a GET, as it comes.
+pub async fn ask_bytes(to: SocketAddr, path: &str) -> Vec<u8> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    raw(to, head.as_bytes()).await
 }
 
 pub async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
@@ -24,7 +30,7 @@ pub async fn ask(to: SocketAddr, method: &str, path: &str, headers: &str, body: 
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
     );
-    raw(to, &[head.as_bytes(), body].concat()).await
+    String::from_utf8_lossy(&raw(to, &[head.as_bytes(), body].concat()).await).into_owned()
 }
 
 fn files(place: &Place) -> Vec<String> {

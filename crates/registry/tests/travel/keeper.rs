@@ -1,6 +1,6 @@
 //! A keeper of blobs as simple as can be, and images made for tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use gantry_distribution::http::Proxies;
 use gantry_distribution::sink::{Blobs, Ingest};
 use gantry_distribution::{
-    Credentials, Event, Observer, Pull, Pulled, Push, Pushed, Registry, RegistryError, Settings,
+    Credentials, Event, Layer, Observer, Pull, Pulled, Push, Pushed, Registry, RegistryError, Settings,
 };
 use gantry_names::{Digest, Reference};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 /// Files named by digest; `.part` while they come in.
 pub struct Directory(pub PathBuf);
@@ -126,16 +127,36 @@ impl Traveller {
         manifest: &Digest,
         sources: &HashMap<Digest, String>,
     ) -> Result<Pushed, RegistryError> {
-        let push = Push {
-            reference: &Reference::parse(reference).unwrap(),
-            manifest,
+        let reference = Reference::parse(reference).unwrap();
+        let sources = |digest: &Digest| sources.get(digest).cloned().into_iter().collect();
+        self.registry.push(&self.pushing(&reference, &sources), manifest).await
+    }
+
+    /// Pushes layers alone.
+    pub async fn push_layers(
+        &self,
+        reference: &str,
+        layers: mpsc::Receiver<Layer>,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        let reference = Reference::parse(reference).unwrap();
+        let sent = self.registry.push_layers(&self.pushing(&reference, &|_| Vec::new()), layers).await?;
+        Ok(sent.into_iter().collect())
+    }
+
+    fn pushing<'a>(
+        &'a self,
+        reference: &'a Reference,
+        sources: &'a (dyn Fn(&Digest) -> Vec<String> + Sync),
+    ) -> Push<'a> {
+        Push {
+            reference,
             credentials: &self.credentials,
             blobs: self.blobs.clone(),
             observer: self.observer(),
-            sources: &|digest| sources.get(digest).cloned().into_iter().collect(),
+            sources,
             label: &Clone::clone,
-        };
-        self.registry.push(&push).await
+            sent: HashSet::new(),
+        }
     }
 
     pub async fn pull(&self, reference: &str) -> Result<Pulled, RegistryError> {

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod ahead;
 mod cuts;
 mod hostile;
 mod keeper;

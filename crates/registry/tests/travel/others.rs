@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use gantry_names::Digest;
+use serde_json::json;
 
 use crate::keeper::{Traveller, noise};
 use crate::places::Place;
@@ -46,6 +47,41 @@ async fn crane_looks_copies_pushes_and_deletes() {
     assert_eq!(Traveller::new().pull(&place.at("third:1")).await.unwrap().manifest.digest, image);
     told(&["delete", &place.at(&format!("third@{image}"))]);
     Traveller::new().pull(&place.at("third:1")).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_copies_an_index_whole_and_packs_its_layers_anew() {
+    let place = Place::open().await;
+    let there = Traveller::new();
+    let entry = |digest: &Digest, architecture: &str| {
+        let size = std::fs::metadata(there.blobs.0.join(digest.hex())).unwrap().len();
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": size,
+            "platform": {"os": "linux", "architecture": architecture},
+        })
+    };
+    let images = [there.image(&[noise(1, 100_000)]), there.image(&[noise(2, 100_000)])];
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [entry(&images[0], "amd64"), entry(&images[1], "s390x")],
+    });
+    let index = there.put(index.to_string().as_bytes());
+    there.push(&place.at("list:1"), &index).await.unwrap();
+    let url = |name: &str| format!("docker://{}", place.at(name));
+    let plain = ["--src-tls-verify=false", "--dest-tls-verify=false"];
+    let copy = |words: &[&str]| {
+        let all = [&["copy"][..], &plain, words].concat();
+        tokio::task::block_in_place(|| skopeo(&all))
+    };
+    if copy(&["--all", "--preserve-digests", &url("list:1"), &url("copied:1")]).is_none() {
+        eprintln!("skopeo is not installed: nothing to compare with");
+        return;
+    }
+    assert_eq!(Traveller::new().pull(&place.at("copied:1")).await.unwrap().top.digest, index);
+    copy(&["--all", "--dest-compress-format=zstd", &url("list:1"), &url("packed:1")]);
+    let pulled = Traveller::new().pull(&place.at("packed:1")).await.unwrap();
+    assert!(pulled.top.digest != index);
+    assert_eq!(pulled.image.layers[0].media_type, "application/vnd.oci.image.layer.v1.tar+zstd");
 }
 
 #[tokio::test(flavor = "multi_thread")]

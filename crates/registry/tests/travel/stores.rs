@@ -7,7 +7,8 @@ use gantry_names::Digest;
 use gantry_registry::Running;
 use gantry_registry::config::Config;
 
-use crate::hostile::ask;
+use crate::cuts::bad_line;
+use crate::hostile::{ask, ask_bytes};
 use crate::keeper::{Traveller, noise};
 use crate::places;
 use crate::providers::{self, Login, Provider};
@@ -171,6 +172,33 @@ async fn a_swift_that_forgot_its_tokens_is_logged_in_to_again() {
     let pulled = Traveller::new().pull(&format!("{}/a:2", registry.address())).await.unwrap();
     assert_eq!(pulled.manifest.digest, image);
     registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_breaks_off_at_swift_is_gone_on_with() {
+    for login in [Login::One, Login::Dynamic] {
+        let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let Some(provider) = providers::swift(there.path(), login).await else { return };
+        let client = Traveller::new();
+        let layer = noise(6, 11_000_000);
+        let image = client.image(std::slice::from_ref(&layer));
+        let registry = serve(here.path(), &provider.storage, "").await;
+        client.push(&format!("{}/a:1", registry.address()), &image).await.unwrap();
+        registry.stop().await;
+
+        // Swift names itself as it was asked for, so all of it goes this way.
+        let (line, through) = bad_line(provider.address, 3, 2_000_000).await;
+        let storage = provider.storage.replace(&provider.address.to_string(), &line.to_string());
+        assert_ne!(storage, provider.storage);
+        let registry = serve(here.path(), &storage, "  redirect: {disable: true}\n").await;
+        let blob = format!("/v2/a/blobs/{}", Digest::sha256_of(&layer));
+        let answer = ask_bytes(registry.address(), &blob).await;
+        assert!(answer.ends_with(&layer), "{} bytes came", answer.len());
+        let bytes = through.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(bytes > layer.len() as u64, "{bytes} went another way");
+        assert!(bytes < layer.len() as u64 + 4_000_000, "{bytes} bytes for {}", layer.len());
+        registry.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::registry::{Certificates, Registry};
-use crate::harness::{Engine, busybox};
+use crate::harness::Engine;
 
 /// `ann`, whose password is `secret`: bcrypt, as `htpasswd -B` writes it.
 pub fn users(folder: &std::path::Path) -> String {
@@ -15,16 +15,11 @@ pub fn users(folder: &std::path::Path) -> String {
     file.display().to_string()
 }
 
-fn load(engine: &Engine) {
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-}
-
 #[test]
 fn a_login_opens_what_is_closed_without() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::with(&["--htpasswd", &users(folder.path())]);
-    let engine = Engine::shared(&[]);
-    load(&engine);
+    let engine = Engine::shared(&[]).with_busybox();
     let name = registry.image("box");
     engine.docker(["tag", "busybox", &name]).ok();
     let err = engine.docker(["push", &name]).failed();
@@ -48,8 +43,7 @@ fn a_login_opens_what_is_closed_without() {
 #[test]
 fn a_mirror_answers_for_the_hub_once_it_is_configured() {
     let registry = Registry::start();
-    let other = Engine::shared(&[]);
-    load(&other);
+    let other = Engine::shared(&[]).with_busybox();
     other.docker(["tag", "busybox", &registry.image("library/app:7")]).ok();
     other.docker(["push", "-q", &registry.image("library/app:7")]).ok();
 
@@ -72,8 +66,7 @@ fn a_private_authority_is_trusted_for_its_host_alone() {
     let certificates = Certificates::for_host("registry.test");
     let at = |name: &str| certificates.path(name);
     let registry = Registry::with(&["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")]);
-    let engine = Engine::shared_with_hosts(&[], "127.0.0.1 localhost registry.test\n");
-    load(&engine);
+    let engine = Engine::shared_with_hosts(&[], "127.0.0.1 localhost registry.test\n").with_busybox();
     let host = format!("registry.test:{}", registry.port());
     let name = format!("{host}/box");
     engine.docker(["tag", "busybox", &name]).ok();
@@ -96,8 +89,7 @@ fn plain_http_is_spoken_only_where_it_is_allowed() {
     assert!(err.contains("http: server gave HTTP response to HTTPS client"), "{err}");
     let allowed = format!("--insecure-registry=registry.test:{}", registry.port());
     for flag in [allowed.as_str(), "--insecure-registry=127.0.0.0/8"] {
-        let lax = Engine::shared_with_hosts(&[flag], hosts);
-        load(&lax);
+        let lax = Engine::shared_with_hosts(&[flag], hosts).with_busybox();
         lax.docker(["tag", "busybox", &name]).ok();
         lax.docker(["push", "-q", &name]).ok();
     }

@@ -104,8 +104,7 @@ fn a_registry_that_wants_a_certificate_is_shown_one() {
     let (host, name) =
         (format!("registry.test:{}", registry.port()), format!("registry.test:{}/box", registry.port()));
 
-    let engine = Engine::shared_with_hosts(&[], hosts);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
+    let engine = Engine::shared_with_hosts(&[], hosts).with_busybox();
     engine.docker(["tag", "busybox", &name]).ok();
     copy(&certificates, &engine, &host, &[("cert.pem", "ca.crt")]);
     // The server says why in an alert that may be lost: with TLS 1.3 it comes when the client is writing already.

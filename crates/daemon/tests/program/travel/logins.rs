@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::access::users;
 use super::registry::Registry;
-use crate::harness::{Engine, busybox, gantry};
+use crate::harness::{Engine, gantry};
 
 /// A credential helper: keeps what it is told in a folder, one file per registry.
 const HELPER: &str = r#"#!/bin/sh
@@ -55,8 +55,7 @@ fn ours(engine: &Engine) -> Command {
 }
 
 fn with_box(registry: &Registry) -> (Engine, String) {
-    let engine = Engine::shared(&[]);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
+    let engine = Engine::shared(&[]).with_busybox();
     let name = registry.image("box");
     engine.docker(["tag", "busybox", &name]).ok();
     std::fs::create_dir_all(engine.path("client")).unwrap();

@@ -1,12 +1,14 @@
 //! Registries that are not ours, or not in the mood.
 
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::access::users;
 use super::line::Line;
-use super::registry::Registry;
+use super::registry::{Certificates, Registry};
+use super::resume::push_big;
 use crate::harness::{Engine, PATIENCE, busybox};
 
 /// Docker's own registry, of the distribution's package.
@@ -51,16 +53,10 @@ impl Drop for Dockers {
     }
 }
 
-fn with_busybox() -> Engine {
-    let engine = Engine::shared(&[]);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-    engine
-}
-
 #[test]
 fn an_image_goes_through_dockers_own_registry() {
     let registry = Dockers::start();
-    let (here, there) = (with_busybox(), Engine::shared(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]));
     let name = format!("{}/team/box:1", registry.address);
     here.docker(["tag", "busybox", &name]).ok();
     let said = here.docker(["push", &name]).ok();
@@ -84,17 +80,9 @@ fn an_image_goes_through_dockers_own_registry() {
 fn five_cuts_of_dockers_registry_cost_next_to_nothing() {
     const LARGE: usize = 12 << 20;
     let registry = Dockers::start();
-    let here = with_busybox();
-    let mut bytes = vec![0; LARGE];
-    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
-    std::fs::File::create(here.path("noise")).unwrap().write_all(&bytes).unwrap();
-    here.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
-    here.docker(["cp", "-q", &here.path("noise").display().to_string(), "box:/noise"]).ok();
-    let name = format!("{}/big", registry.address);
-    here.docker(["commit", "box", &name]).ok();
-    here.docker(["push", "-q", &name]).ok();
+    push_big(&registry.address, LARGE);
     let line = Line::cut(&registry.address, 5, 2 << 20);
-    let there = with_busybox();
+    let there = Engine::shared(&[]).with_busybox();
     let name = format!("{}/big", line.address);
     there.docker(["pull", "-q", &name]).ok();
     assert!(line.cuts_left() <= 0, "{} cuts are left", line.cuts_left());
@@ -105,7 +93,7 @@ fn five_cuts_of_dockers_registry_cost_next_to_nothing() {
 #[test]
 fn a_registry_that_says_when_to_come_again_is_believed() {
     let registry = Registry::start();
-    let here = with_busybox();
+    let here = Engine::shared(&[]).with_busybox();
     here.docker(["tag", "busybox", &registry.image("box")]).ok();
     here.docker(["push", "-q", &registry.image("box")]).ok();
     for (status, body) in [
@@ -132,4 +120,62 @@ fn a_registry_that_says_when_to_come_again_is_believed() {
     let strict = Engine::shared(&["--max-download-attempts=2"]);
     let err = strict.docker(["pull", &format!("{}/box", line.address)]).failed();
     assert!(err.contains("toomanyrequests: you have reached your pull rate limit"), "{err}");
+}
+
+/// skopeo, whose logins lie in `folder`.
+fn skopeo(folder: &Path, words: &[&str]) -> String {
+    let mut command = Command::new("skopeo");
+    let told = command
+        .arg("--insecure-policy")
+        .args(words)
+        .env("REGISTRY_AUTH_FILE", folder.join("auth.json"))
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{words:?}: {told:?}");
+    String::from_utf8_lossy(&told.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn what_skopeo_packed_with_zstd_under_an_index_is_pulled_and_run() {
+    let certificates = Certificates::for_host("localhost");
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "version: 0.1\nauth: {{htpasswd: {{path: {}}}}}\ngantry: {{tokenservice: true}}\nhttp: {{addr: '127.0.0.1:0', tls: {{certificate: {}, key: {}}}}}\n",
+        users(folder.path()),
+        certificates.path("cert.pem"),
+        certificates.path("key.pem")
+    );
+    let registry = Registry::configured(&config);
+    let host = format!("localhost:{}", registry.port());
+    std::fs::copy(certificates.path("cert.pem"), folder.path().join("ca.crt")).unwrap();
+    let directory = folder.path().display().to_string();
+    let skopeo = |words: &[&str]| skopeo(folder.path(), words);
+    skopeo(&["login", "-u", "ann", "-p", "secret", "--cert-dir", &directory, &host]);
+    let archive = format!("docker-archive:{}", busybox().display());
+    let packed = format!("docker://{host}/team/packed:1");
+    skopeo(&[
+        "copy",
+        "-q",
+        "--dest-cert-dir",
+        &directory,
+        "--dest-compress-format",
+        "zstd",
+        "--format",
+        "oci",
+        &archive,
+        &packed,
+    ]);
+    let shown = skopeo(&["inspect", "--raw", "--cert-dir", &directory, &packed]);
+    assert!(shown.contains("application/vnd.oci.image.layer.v1.tar+zstd"), "{shown}");
+
+    let there = Engine::shared(&[]);
+    let name = format!("{host}/team/packed:1");
+    let err = there.docker(["pull", "-q", &name]).failed();
+    assert!(
+        err.contains("no basic auth credentials") || err.contains("denied") || err.contains("unauthorized"),
+        "{err}"
+    );
+    there.docker_with(["login", "-u", "ann", "--password-stdin", &host], b"secret").ok();
+    there.docker(["pull", "-q", &name]).ok();
+    assert_eq!(there.docker(["run", "--rm", "--network", "none", &name, "echo", "hi"]).ok(), "hi");
 }

@@ -4,27 +4,32 @@ use std::io::Read;
 
 use super::line::Line;
 use super::registry::Registry;
-use crate::harness::{Engine, busybox};
+use crate::harness::Engine;
 
 /// The large layer, which does not compress.
 const LARGE: usize = 24 << 20;
 /// Manifests, config, small layer and the heads of all answers.
 const REST: u64 = 1_500_000;
 
-/// A registry with an image `big`: busybox and a layer of [`LARGE`] bytes.
-fn registry_with_big() -> Registry {
-    let registry = Registry::start();
-    let engine = Engine::shared(&[]);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-    let mut bytes = vec![0; LARGE];
+/// Pushes an image `big`: busybox and a layer of so many random bytes. Returns its name.
+pub fn push_big(registry: &str, size: usize) -> String {
+    let engine = Engine::shared(&[]).with_busybox();
+    let mut bytes = vec![0; size];
     std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
     let file = engine.path("noise");
     std::fs::write(&file, &bytes).unwrap();
     engine.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
     engine.docker(["cp", "-q", &file.display().to_string(), "box:/noise"]).ok();
-    let name = registry.image("big");
+    let name = format!("{registry}/big");
     engine.docker(["commit", "box", &name]).ok();
     engine.docker(["push", "-q", &name]).ok();
+    name
+}
+
+/// A registry with an image `big`, of [`LARGE`] bytes.
+fn registry_with_big() -> Registry {
+    let registry = Registry::start();
+    push_big(&registry.address, LARGE);
     registry
 }
 

@@ -1,14 +1,8 @@
 //! Images from engine to engine over a real SSH server, without a registry.
 
 use super::line::Line;
-use crate::harness::{Engine, busybox, gantry};
+use crate::harness::{Engine, gantry};
 use crate::sshd::Door;
-
-fn with_busybox() -> Engine {
-    let engine = Engine::shared(&[]);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-    engine
-}
 
 #[test]
 fn an_image_goes_and_comes_by_ssh_and_only_what_lacks_moves() {
@@ -18,7 +12,7 @@ fn an_image_goes_and_comes_by_ssh_and_only_what_lacks_moves() {
     for path in [format!("{built}:/usr/bin:/bin"), "/usr/local/bin:/usr/bin:/bin".to_owned()] {
         let door = Door::open(&path);
         let line = Line::to(&door.address);
-        let (here, there) = (with_busybox(), with_busybox());
+        let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]).with_busybox());
         let mut noise = vec![0; MORE];
         std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").unwrap(), &mut noise).unwrap();
         std::fs::write(here.path("noise"), &noise).unwrap();

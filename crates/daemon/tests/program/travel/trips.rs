@@ -6,13 +6,6 @@ use super::line::Line;
 use super::registry::Registry;
 use crate::harness::{Engine, busybox, gantry};
 
-/// An engine with busybox in it.
-fn with_busybox(flags: &[&str]) -> Engine {
-    let engine = Engine::shared(flags);
-    engine.docker(["load", "-q", "-i", &busybox().display().to_string()]).ok();
-    engine
-}
-
 /// The digest that a push's last line names.
 fn digest(said: &str) -> String {
     let line = said.lines().find(|line| line.contains("digest: sha256:")).unwrap_or_else(|| panic!("{said}"));
@@ -22,7 +15,7 @@ fn digest(said: &str) -> String {
 #[test]
 fn what_is_pushed_is_pulled_elsewhere_under_the_same_digest() {
     let registry = Registry::start();
-    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]));
     let name = registry.image("team/box:1");
     here.docker(["tag", "busybox", &name]).ok();
     let said = here.docker(["push", &name]).ok();
@@ -62,7 +55,7 @@ fn what_is_pushed_is_pulled_elsewhere_under_the_same_digest() {
 #[test]
 fn layers_are_mounted_and_all_tags_travel() {
     let registry = Registry::start();
-    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]));
     here.docker(["tag", "busybox", &registry.image("one:1")]).ok();
     here.docker(["push", &registry.image("one:1")]).ok();
     let two = registry.image("two");
@@ -81,7 +74,7 @@ fn layers_are_mounted_and_all_tags_travel() {
 #[test]
 fn what_is_not_there_is_told_in_dockers_words() {
     let registry = Registry::start();
-    let engine = with_busybox(&[]);
+    let engine = Engine::shared(&[]).with_busybox();
     let (nope, tag) = (registry.image("nope"), registry.image("box"));
     let err = engine.docker(["push", &nope]).failed();
     assert_eq!(err, format!("An image does not exist locally with the tag: {nope}"));
@@ -109,7 +102,7 @@ fn what_is_not_there_is_told_in_dockers_words() {
 fn a_loaded_image_is_not_fetched_again_and_a_damaged_blob_is() {
     let registry = Registry::start();
     let line = Line::to(&registry.address);
-    let (here, there) = (with_busybox(&[]), with_busybox(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]).with_busybox());
     here.docker(["tag", "busybox", &registry.image("box")]).ok();
     let pushed = digest(&here.docker(["push", &registry.image("box")]).ok());
     let name = format!("{}/box", line.address);
@@ -145,7 +138,7 @@ fn client(engine: &Engine, words: &[&str]) -> String {
 #[test]
 fn an_index_is_made_of_images_and_carried_to_another_registry() {
     let (registry, other) = (Registry::start(), Registry::start());
-    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]));
     let (one, list) = (registry.image("one:1"), registry.image("list:1"));
     here.docker(["tag", "busybox", &one]).ok();
     let pushed = digest(&here.docker(["push", &one]).ok());
@@ -167,7 +160,7 @@ fn an_index_is_made_of_images_and_carried_to_another_registry() {
 
 #[test]
 fn an_image_is_copied_between_engines_and_only_what_lacks_moves() {
-    let (here, there) = (with_busybox(&[]), with_busybox(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]).with_busybox());
     here.docker(["create", "--name", "box", "--network", "none", "busybox"]).ok();
     here.docker(["cp", "-q", &busybox().display().to_string(), "box:/more"]).ok();
     here.docker(["commit", "box", "more:1"]).ok();
@@ -187,7 +180,7 @@ fn an_image_is_copied_between_engines_and_only_what_lacks_moves() {
 #[test]
 fn a_platform_is_chosen_from_an_index_and_another_is_told() {
     let registry = Registry::start();
-    let (here, there) = (with_busybox(&[]), Engine::shared(&[]));
+    let (here, there) = (Engine::shared(&[]).with_busybox(), Engine::shared(&[]));
     let (one, two, list) = (registry.image("one:1"), registry.image("two:1"), registry.image("list:1"));
     here.docker(["tag", "busybox", &one]).ok();
     let mine = here.docker(["inspect", "-f", "{{.Os}}/{{.Architecture}}", "busybox"]).ok();
