@@ -5,8 +5,8 @@
 # usage: PATH=$PATH:$(tests/providers.sh FOLDER)
 set -uo pipefail
 
-folder=$1
-mkdir -p "$folder"
+mkdir -p "$1"
+folder=$(realpath "$1")
 if [ ! -x "$folder/moto/bin/moto_server" ]; then
     { python3 -m venv "$folder/moto" && timeout 300 "$folder/moto/bin/pip" install -q --disable-pip-version-check 'moto[server,s3]==5.*'; } >&2 ||
         echo "moto is not to be had: the registry on S3 is not tried" >&2
@@ -22,7 +22,7 @@ if [ ! -x "$folder/openstack/openstack-here" ]; then
         echo "Swift is not to be had: the registry on Swift is not tried" >&2
 fi
 if [ ! -x "$folder/go/crane" ]; then
-    GOBIN=$(realpath "$folder")/go GOFLAGS= timeout 400 go install github.com/google/go-containerregistry/cmd/crane@v0.22.1 >&2 ||
+    GOBIN=$folder/go GOFLAGS= timeout 400 go install github.com/google/go-containerregistry/cmd/crane@v0.22.1 >&2 ||
         echo "crane is not to be had: it is not tried" >&2
 fi
 echo "$folder/go:$folder/openstack:$folder/moto/bin:$folder/node_modules/.bin"

@@ -78,9 +78,11 @@ async fn skopeo_copies_an_index_whole_and_packs_its_layers_anew() {
         return;
     }
     assert_eq!(Traveller::new().pull(&place.at("copied:1")).await.unwrap().top.digest, index);
-    copy(&["--all", "--dest-compress-format=zstd", &url("list:1"), &url("packed:1")]);
-    let pulled = Traveller::new().pull(&place.at("packed:1")).await.unwrap();
-    assert!(pulled.top.digest != index);
+    // Of one registry it would take the layers over as they are.
+    let other = Place::open().await;
+    let packed = other.at("packed:1");
+    copy(&["--all", "--dest-compress-format=zstd", &url("list:1"), &format!("docker://{packed}")]);
+    let pulled = Traveller::new().pull(&packed).await.unwrap();
     assert_eq!(pulled.image.layers[0].media_type, "application/vnd.oci.image.layer.v1.tar+zstd");
 }
 
