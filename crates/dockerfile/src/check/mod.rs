@@ -1,7 +1,7 @@
 //! Lint: what a Dockerfile may say and better would not. Rules and their names are BuildKit's.
 //!
 //! Source: the Dockerfile reference's "build checks". Nothing is looked up: a rule that needs the base image's own
-//! variables ([`Rule::UndefinedVar`]) speaks only where it cannot be wrong, or where a name is a near miss.
+//! variables ([`Rule::UndefinedVar`]) speaks only where these are [`Known`], or where a name is a near miss.
 
 mod rule;
 mod stage;
@@ -9,7 +9,7 @@ mod whole;
 
 pub use rule::Rule;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ignore::Ignore;
 use crate::source::{self, RawInstruction};
@@ -33,6 +33,8 @@ pub struct Known<'a> {
     pub ignore: Option<&'a Ignore>,
     /// Names of the build arguments that are given.
     pub args: &'a [String],
+    /// Names of the variables of base images, by what FROM calls them.
+    pub bases: Option<&'a BTreeMap<String, Vec<String>>>,
 }
 
 /// The result of a check.
@@ -265,5 +267,21 @@ mod tests {
         let report = check("FROM a AS b\nCOPY x.log /\nCOPY --from=b y.log /\nADD z /", known).unwrap();
         let [finding] = &report.findings[..] else { panic!("{report:?}") };
         assert_eq!(finding.message, "Attempting to Copy file \"x.log\" that is excluded by .dockerignore");
+    }
+
+    #[test]
+    fn variables_of_a_base_image_that_is_known_are_all_there_are() {
+        let bases = BTreeMap::from([("java".to_owned(), vec!["JAVA_HOME".to_owned()])]);
+        let told = |text: &str| {
+            let report = check(text, Known { bases: Some(&bases), ..Known::default() }).unwrap();
+            report.findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        assert_eq!(told("FROM java AS one\nFROM one\nENV X=$JAVA_HOME Y=$PATH"), Vec::<String>::new());
+        assert_eq!(told("FROM other\nENV X=$NOWHERE"), Vec::<String>::new());
+        assert_eq!(told("FROM java\nENV X=$NOWHERE"), ["Usage of undefined variable '$NOWHERE'"]);
+        assert_eq!(
+            told("FROM java\nENV X=$JAVA_HOM"),
+            ["Usage of undefined variable '$JAVA_HOM' (did you mean $JAVA_HOME?)"]
+        );
     }
 }

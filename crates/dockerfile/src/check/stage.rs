@@ -161,16 +161,21 @@ fn legacy(raw: &[&RawInstruction], tell: &mut Tell<'_>) {
 }
 
 /// Names a stage can use, and whether these are all: a base image may bring more.
-fn declared_before(file: &Dockerfile, index: usize) -> (BTreeSet<String>, bool) {
+fn declared_before(file: &Dockerfile, index: usize, known: Known<'_>) -> (BTreeSet<String>, bool) {
     match base_of(file, index) {
         Some(base) => {
-            let (mut names, all) = declared_before(file, base);
+            let (mut names, all) = declared_before(file, base, known);
             for one in &file.stages[base].instructions {
                 declare(&one.instruction, &mut names);
             }
             (names, all)
         }
-        None => (BTreeSet::from(["PATH".to_owned()]), file.stages[index].from.base == "scratch"),
+        None => {
+            let base = &file.stages[index].from.base;
+            let brought = known.bases.and_then(|bases| bases.get(base));
+            let names = brought.into_iter().flatten().cloned().chain(["PATH".to_owned()]).collect();
+            (names, base == "scratch" || brought.is_some())
+        }
     }
 }
 
@@ -184,7 +189,7 @@ fn declare(instruction: &Instruction, names: &mut BTreeSet<String>) {
 
 fn variables(file: &Dockerfile, index: usize, known: Known<'_>, tell: &mut Tell<'_>) {
     let escape = file.directives.escape;
-    let (mut names, all) = declared_before(file, index);
+    let (mut names, all) = declared_before(file, index, known);
     for located in &file.stages[index].instructions {
         for text in texts(&located.instruction) {
             let set = |name: &str| names.contains(name).then(|| "x".to_owned());

@@ -10,15 +10,39 @@ use gantry_buildkit::proto::ops::{Range, SourceInfo};
 use gantry_dockerfile::check::{Finding, Known, Report, check};
 use gantry_dockerfile::ignore::Ignore;
 use gantry_dockerfile::{ParseError, Span};
+use gantry_images::ImageStore;
 use serde_json::{Value, json};
 
 use super::options::Options;
 use crate::job::Job;
 use crate::story::with_source;
 
-fn report(text: &str, options: &Options, ignore: Option<&Ignore>) -> Result<Report, ParseError> {
+/// What is known beside the file and the client's options.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Around {
+    /// What the context's `.dockerignore` hides.
+    pub(super) ignore: Option<Ignore>,
+    /// Names of the variables of base images that are here.
+    bases: BTreeMap<String, Vec<String>>,
+}
+
+impl Around {
+    pub(super) fn of(text: &str, ignore: Option<Ignore>, images: &ImageStore) -> Around {
+        let stages = gantry_dockerfile::parse(text).map(|file| file.stages).unwrap_or_default();
+        let names = stages.into_iter().map(|stage| stage.from.base).filter(|name| !name.contains('$'));
+        let bases = names.filter_map(|name| {
+            let image = images.inspect(&name, None).ok()?;
+            let env = image.config.config.as_ref().and_then(|run| run.env.clone()).unwrap_or_default();
+            let name_of = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
+            Some((name, env.iter().map(name_of).collect()))
+        });
+        Around { ignore, bases: bases.collect() }
+    }
+}
+
+fn report(text: &str, options: &Options, around: &Around) -> Result<Report, ParseError> {
     let args: Vec<String> = options.args.keys().cloned().collect();
-    check(text, Known { ignore, args: &args })
+    check(text, Known { ignore: around.ignore.as_ref(), args: &args, bases: Some(&around.bases) })
 }
 
 /// Tells findings as warnings of a line of work. What the file itself calls an error is one.
@@ -27,10 +51,10 @@ pub(super) fn warn(
     vertex: &str,
     text: &str,
     options: &Options,
-    ignore: Option<&Ignore>,
+    around: &Around,
 ) -> Result<(), Status> {
     // A file that is none is refused by the build, with its place.
-    let Ok(report) = report(text, options, ignore) else { return Ok(()) };
+    let Ok(report) = report(text, options, around) else { return Ok(()) };
     let info = SourceInfo {
         filename: options.filename.clone(),
         data: text.as_bytes().to_vec(),
@@ -66,8 +90,8 @@ fn location(span: Span) -> Value {
 }
 
 /// The findings as documents.
-pub(super) fn answer(text: &str, options: &Options, ignore: Option<&Ignore>) -> BTreeMap<String, Vec<u8>> {
-    let (findings, error) = match report(text, options, ignore) {
+pub(super) fn answer(text: &str, options: &Options, around: &Around) -> BTreeMap<String, Vec<u8>> {
+    let (findings, error) = match report(text, options, around) {
         Ok(report) => (report.findings, None),
         Err(error) => (Vec::new(), Some(error)),
     };
@@ -121,17 +145,17 @@ mod tests {
     #[test]
     fn findings_are_told_with_their_line_and_make_a_build_fail_where_the_file_says_so() {
         let text = "FROM busybox as base\nRUN true\n";
-        let documents = answer(text, &options(), None);
+        let documents = answer(text, &options(), &Around::default());
         let json: Value = serde_json::from_slice(&documents["result.json"]).unwrap();
         assert_eq!(json["warnings"][0]["ruleName"], "FromAsCasing");
         assert_eq!(documents["result.statuscode"], b"1");
         let job = Job::new("r", "s", Default::default());
-        warn(&job, "v", text, &options(), None).unwrap();
+        warn(&job, "v", text, &options(), &Around::default()).unwrap();
         assert_eq!(job.log.all()[0].warnings[0].ranges[0].start.unwrap().line, 1);
         let strict = format!("# check=error=true\n{text}");
-        let refused = warn(&job, "v", &strict, &options(), None).unwrap_err();
+        let refused = warn(&job, "v", &strict, &options(), &Around::default()).unwrap_err();
         assert_eq!(refused.message, "lint violation found for rules: FromAsCasing");
-        assert_eq!(answer("FROM busybox\n", &options(), None)["result.statuscode"], b"0");
-        assert_eq!(answer("NO\n", &options(), None)["result.statuscode"], b"1");
+        assert_eq!(answer("FROM busybox\n", &options(), &Around::default())["result.statuscode"], b"0");
+        assert_eq!(answer("NO\n", &options(), &Around::default())["result.statuscode"], b"1");
     }
 }

@@ -52,14 +52,15 @@ pub(crate) async fn solve(
     let caller = inner.sessions.get(&job.session).await?;
     let source = dockerfile::find(inner, job, &caller, &options).await?;
     let hidden = source.ignore.as_deref().and_then(|text| Ignore::parse(text).ok());
+    let around = lint::Around::of(&source.text, hidden, &inner.builder.images);
     if options.question.as_deref() == Some("frontend.lint") {
-        return Ok(Answer::Said(lint::answer(&source.text, &options, hidden.as_ref())));
+        return Ok(Answer::Said(lint::answer(&source.text, &options, &around)));
     }
     if let Some(question) = &options.question {
         return question::answer(question, &source.text, &options).map(Answer::Said);
     }
     job.reads(&options.filename, &source.text);
-    lint::warn(job, &source.vertex, &source.text, &options, hidden.as_ref())?;
+    lint::warn(job, &source.vertex, &source.text, &options, &around)?;
     let (contexts, kept) = named::take(inner, job, &caller, &options, inputs).await?;
     let below = options.below.trim_matches('/').to_owned();
     let context_name = options.context_name.clone();

@@ -50,7 +50,7 @@ pub(super) fn checked(m: &Matches) -> Outcome {
         .and_then(|text| Ignore::parse(&text).ok());
     let args: Vec<String> =
         m.all("build-arg").iter().map(|arg| arg.split('=').next().unwrap_or(arg).to_owned()).collect();
-    let report = check(&text, Known { ignore: ignore.as_ref(), args: &args })
+    let report = check(&text, Known { ignore: ignore.as_ref(), args: &args, bases: None })
         .map_err(|error| Failure::text(1, format!("{name}:{}: {error}", error.span.first)))?;
     match report.findings.len() {
         0 => {
