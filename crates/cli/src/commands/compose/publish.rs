@@ -226,12 +226,12 @@ async fn send(
     let registry = Registry::new(Settings { insecure: m.all("insecure-registry"), ..Settings::default() });
     let push = Push {
         reference: to,
-        manifest: &manifest.digest,
         credentials: &manifest::credentials(s, to)?,
         blobs,
         observer: Arc::new(|_| {}),
         sources: &|_| Vec::new(),
         label: &Digest::clone,
+        sent: Default::default(),
     };
-    Ok(registry.push(&push).await.map(|_| manifest))
+    Ok(registry.push(&push, &manifest.digest).await.map(|_| manifest))
 }
