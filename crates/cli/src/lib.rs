@@ -102,6 +102,16 @@ pub fn command_flags(path: &str) -> Option<Vec<&'static str>> {
     Some(command.flags.iter().flat_map(|t| t.iter()).map(|f| f.long).collect())
 }
 
+/// A flag of a command (for the same tests): its letter, and whether a value belongs to it.
+pub fn command_flag(path: &str, long: &str) -> Option<(Option<char>, bool)> {
+    let mut command: &Command = &commands::ROOT;
+    for name in path.split_whitespace() {
+        command = command.find(name)?.command;
+    }
+    let flag = command.flags.iter().flat_map(|t| t.iter()).find(|f| f.long == long)?;
+    Some((flag.short, flag.kind != flags::Kind::Bool))
+}
+
 fn dispatch(program: &str, args: &[String]) -> Outcome {
     let root = &commands::ROOT;
     let parsed = flags::parse(root.flags, false, args)

@@ -76,3 +76,18 @@ fn every_command_of_composes_is_there() {
     let missing: Vec<&&str> = listed.iter().filter(|c| !told(c)).filter(|c| !ours.contains(**c)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// `compose-flags.sh` writes the list.
+#[test]
+fn every_flag_of_composes_is_there_with_its_letter() {
+    let listed: Vec<Vec<&str>> =
+        include_str!("compose-flags.tsv").lines().map(|line| line.split('\t').collect()).collect();
+    assert!(listed.len() > 200, "the list of flags shrank to {}", listed.len());
+    let wrong = listed.iter().filter(|line| {
+        let [command, flag, letter, value] = line[..] else { return true };
+        let wanted = (letter.chars().next(), !value.is_empty());
+        gantry_cli::command_flag(command, flag) != Some(wanted)
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
