@@ -1,6 +1,7 @@
 //! Projects: our `compose` and Docker's own on one engine, each taking over what the other made.
 
 mod bad_days;
+mod build;
 mod far;
 mod first;
 mod life;
