@@ -37,6 +37,9 @@ tests/compose-takeover.py "$target/debug/gantry" .test-images/busybox.tar "$(tes
 # The book's Dockerfiles: built, run, asked over HTTP.
 tests/examples.sh "$target/debug/gantry" || [ $? -eq 77 ]
 
+# The light ones of the book's projects, by our compose and by both of Docker's, asked over HTTP.
+tests/examples.py "$target/debug/gantry" "$(tests/images.sh .test-images debian-with)" "$(tests/compose-v2.sh .test-images)"
+
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::project::{Data, Duration, NetworkMode, Project, Service, Size, Source};
 use crate::short;
-use crate::tree::{Map, Node, Value};
+use crate::tree::{self, Map, Node, Value};
 
 type Object = BTreeMap<String, Data>;
 
@@ -26,7 +26,7 @@ const APART: [&str; 13] = [
     "pull_policy",
 ];
 /// Attributes whose form in the hash is not known here, or that docker-compose 1.29 does not have.
-const UNKNOWN: [&str; 16] = [
+const UNKNOWN: [&str; 15] = [
     "annotations",
     "attach",
     "cgroup",
@@ -42,11 +42,18 @@ const UNKNOWN: [&str; 16] = [
     "pull_refresh_after",
     "use_api_socket",
     "uts",
-    "volume_driver",
 ];
 
+/// Tells the id of a container that is named `service:db`, its first one, or `container:name`.
+pub type Containers<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The text, where every attribute's form is known.
-pub(crate) fn text(project: &Project, name: &str, image_id: Option<&str>) -> Option<String> {
+pub(crate) fn text(
+    project: &Project,
+    name: &str,
+    image_id: Option<&str>,
+    containers: Containers<'_>,
+) -> Option<String> {
     let service = project.service(name)?;
     let written = project.written.get(name)?.as_map()?;
     let mut whole = Object::new();
@@ -56,9 +63,9 @@ pub(crate) fn text(project: &Project, name: &str, image_id: Option<&str>) -> Opt
     whole.insert("links".to_owned(), links(service));
     whole.insert("secrets".to_owned(), Data::List(secrets(project, written)));
     whole.insert("volumes_from".to_owned(), volumes_from(service));
-    whole.insert("ipc_mode".to_owned(), namespace(&service.ipc)?);
+    whole.insert("ipc_mode".to_owned(), namespace(&service.ipc, containers)?);
     let networks = networks(project, written);
-    whole.insert("net".to_owned(), net(project, service, &networks)?);
+    whole.insert("net".to_owned(), net(project, service, &networks, containers)?);
     let networks = if service.network_mode.is_empty() { networks } else { Object::new() };
     whole.insert("networks".to_owned(), Data::Map(networks));
     let mut text = String::new();
@@ -171,11 +178,7 @@ fn option(project: &Project, service: &Service, key: &str, node: &Node) -> Optio
         "healthcheck" => healthcheck(node)?,
         "blkio_config" => throttled(node),
         "restart" => restart(&node.printed()),
-        "security_opt" => Data::List(each(node, |node| {
-            let text = node.printed();
-            // A profile's file is read into the hash.
-            (!text.starts_with("seccomp")).then(|| Data::List(vec![word(&text), Data::Null]))
-        })?),
+        "security_opt" => Data::List(each(node, |node| security(project, &node.printed()))?),
         _ => old(node),
     })
 }
@@ -387,11 +390,59 @@ fn volumes_from(service: &Service) -> Data {
     Data::List(services.map(pair).collect())
 }
 
-fn namespace(mode: &str) -> Option<Data> {
+fn namespace(mode: &str, containers: Containers<'_>) -> Option<Data> {
     match mode {
         "" => Some(Data::Null),
-        shared if shared.starts_with("service:") || shared.starts_with("container:") => None,
+        // One that has no container yet has no id either.
+        shared if shared.starts_with("service:") => {
+            Some(containers(shared).map_or(Data::Null, |id| word(&format!("container:{id}"))))
+        }
+        shared if shared.starts_with("container:") => {
+            Some(word(&format!("container:{}", containers(shared)?)))
+        }
         mode => Some(word(mode)),
+    }
+}
+
+/// An option and the file it was read of: a seccomp profile stands in it as Python writes it.
+fn security(project: &Project, text: &str) -> Option<Data> {
+    let path = crate::project::seccomp_file(text);
+    let Some(path) = path else { return Some(Data::List(vec![word(text), Data::Null])) };
+    let profile = tree::read(path, project.seccomp.get(path)?).ok()?.into_iter().next()?;
+    let mut written = String::new();
+    python(&profile, &mut written);
+    Some(Data::List(vec![word(&format!("seccomp={written}")), word(path)]))
+}
+
+/// JSON in the order it was written in, with spaces where Python puts them.
+fn python(node: &Node, out: &mut String) {
+    let mut first = true;
+    let mut divide = |out: &mut String| {
+        out.push_str(if first { "" } else { ", " });
+        first = false;
+    };
+    match &node.value {
+        Value::Null => out.push_str("null"),
+        Value::Scalar { text, plain: true } => out.push_str(text),
+        Value::Scalar { text, .. } => quote(text, out),
+        Value::List(list) => {
+            out.push('[');
+            for item in list {
+                divide(out);
+                python(item, out);
+            }
+            out.push(']');
+        }
+        Value::Map(map) => {
+            out.push('{');
+            for entry in map.iter() {
+                divide(out);
+                quote(&entry.key, out);
+                out.push_str(": ");
+                python(&entry.value, out);
+            }
+            out.push('}');
+        }
     }
 }
 
@@ -412,7 +463,7 @@ fn networks(project: &Project, written: &Map) -> Object {
     named.collect()
 }
 
-fn net(project: &Project, service: &Service, networks: &Object) -> Option<Data> {
+fn net(project: &Project, service: &Service, networks: &Object, containers: Containers<'_>) -> Option<Data> {
     let priority = |options: &Data| match options {
         Data::Map(map) => match map.get("priority") {
             Some(Data::Integer(number)) => *number,
@@ -421,7 +472,7 @@ fn net(project: &Project, service: &Service, networks: &Object) -> Option<Data> 
         _ => 0,
     };
     Some(match service.network() {
-        NetworkMode::Container(_) => return None,
+        NetworkMode::Container(name) => word(&containers(&format!("container:{name}"))?),
         NetworkMode::Service(name) => word(&name),
         NetworkMode::Engine(mode) => word(&mode),
         NetworkMode::Project if project.first_era => Data::Null,

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use crate::project::{Network, Project, Service, Volume};
 use crate::render;
 
+pub use crate::first_hash::Containers;
+
 /// A service's hash. How it is built, pulled, scaled and what it waits for do not count.
 pub fn service(service: &Service) -> String {
     let mut service = service.clone();
@@ -38,8 +40,13 @@ pub fn volume(volume: &Volume) -> String {
 
 /// The hash that docker-compose 1.29 has for a service whose image is `image_id` (`sha256:...`), so that its containers can
 /// be taken over. None where a service has attributes whose form in that hash is not known: it counts as changed then.
-pub fn first(project: &Project, service: &str, image_id: Option<&str>) -> Option<String> {
-    crate::first_hash::text(project, service, image_id).map(|text| hex(&text))
+pub fn first(
+    project: &Project,
+    service: &str,
+    image_id: Option<&str>,
+    containers: Containers<'_>,
+) -> Option<String> {
+    crate::first_hash::text(project, service, image_id, containers).map(|text| hex(&text))
 }
 
 fn hex(text: &str) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future;
 use gantry_client::{Client, ClientError, Query};
+use gantry_compose_file::project::Project;
 use serde_json::{Value, json};
 
 use crate::containers::{Container, pairs};
@@ -21,6 +22,9 @@ pub struct Observed {
     /// Whether the engine can hand a published port from one container to another: ours can. Asked only where a
     /// service wants it.
     pub hands_over: bool,
+    /// Ids of containers of others that services share a namespace with, by `container:name`. Asked only where Compose
+    /// 1's hash, which they are in, matters.
+    pub shared: BTreeMap<String, String>,
 }
 
 /// A network of the engine.
@@ -65,12 +69,28 @@ pub async fn look(client: &Client, project: &str) -> Result<Observed, ClientErro
         summary: v.clone(),
     });
     let (networks, volumes) = (networks.collect(), volumes.collect());
-    Ok(Observed { containers, networks, volumes, hands_over: false })
+    Ok(Observed { containers, networks, volumes, ..Observed::default() })
 }
 
 /// Whether the engine can hand a published port from one container to another.
 pub async fn hands_over(client: &Client) -> Result<bool, ClientError> {
     Ok(client.server_version().await?["Platform"]["Name"] == "Gantry")
+}
+
+/// The ids of the containers of others that services share a namespace with, by `container:name`.
+pub async fn shared(client: &Client, project: &Project) -> Result<BTreeMap<String, String>, ClientError> {
+    let modes = project.services.values().flat_map(|service| [&service.network_mode, &service.ipc]);
+    let mut shared = BTreeMap::new();
+    for (mode, name) in modes.filter_map(|mode| Some((mode, mode.strip_prefix("container:")?))) {
+        match client.container_inspect(name, false).await {
+            Ok(there) => {
+                shared.insert(mode.clone(), there["Id"].as_str().unwrap_or_default().to_owned());
+            }
+            Err(err) if err.is_not_found() => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(shared)
 }
 
 /// The project's containers in the order of their names; with `all` also those that do not run.
@@ -88,6 +108,13 @@ pub async fn list_containers(
 }
 
 impl Observed {
+    /// The id of the container that is named `service:db`, the first one, or `container:name`.
+    pub(crate) fn shared(&self, name: &str) -> Option<String> {
+        let Some(service) = name.strip_prefix("service:") else { return self.shared.get(name).cloned() };
+        let first = self.of_service(service).min_by(|a, b| a.name.cmp(&b.name));
+        first.map(|container| container.id.clone())
+    }
+
     /// The containers of a service that belong to it for good, by number.
     pub fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Container> {
         self.containers.iter().filter(move |c| c.service == service && !c.is_one_off())

@@ -76,7 +76,7 @@ pub async fn bring(
     images: &Images,
     wish: &Wish<'_>,
 ) -> Result<Vec<Container>, Failed> {
-    let hands_over = observed.hands_over;
+    let (hands_over, shared) = (observed.hands_over, observed.shared.clone());
     let mut tell_orphans = wish.tell_orphans;
     for pause in PAUSES_MS.into_iter().map(Some).chain([None]) {
         let begin = settle::now();
@@ -93,6 +93,7 @@ pub async fn bring(
         }
         observed = observe::look(scene.client, &scene.project.name).await?;
         observed.hands_over = hands_over;
+        observed.shared.clone_from(&shared);
         if done.is_ok() && is_done(scene, &observed, images, wish.options, begin).await? {
             return done;
         }

@@ -6,11 +6,23 @@ mod running;
 mod service;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use crate::load::{Files, Model, Problems, Request};
-use crate::project::Project;
+use crate::project::{Project, seccomp_file};
 use crate::tree::FileError;
 use fields::Fields;
+
+/// The seccomp profiles that services name, as far as they can be read: whoever makes a container tells what cannot.
+fn seccomp(project: &Project, files: &dyn Files) -> BTreeMap<String, String> {
+    let options = project.services.values().flat_map(|service| &service.security_opt);
+    let read = options.filter_map(|option| {
+        let path = seccomp_file(option)?;
+        let bytes = files.read(&crate::path::join(&project.working_dir, path)).ok()?;
+        Some((path.to_owned(), String::from_utf8(bytes).ok()?))
+    });
+    read.collect()
+}
 
 /// What is wrong, as it is found.
 type Told = RefCell<Vec<FileError>>;
@@ -49,6 +61,7 @@ pub(crate) fn project(model: Model, request: &Request, files: &dyn Files) -> Res
     if !request.skip.env_resolution {
         crate::environment::resolve(&mut project, files)?;
     }
+    project.seccomp = seccomp(&project, files);
     crate::environment::label_files(&mut project, request.keep_label_files, files)?;
     project.enable(&request.services);
     let told = crate::coverage::told(&project, &model.tree);

@@ -96,6 +96,8 @@ pub struct Project {
     pub first_era: bool,
     /// The services as their files write them, by name: what docker-compose 1.29 hashes.
     pub written: BTreeMap<String, Node>,
+    /// The seccomp profiles that services name, by their paths as they are written.
+    pub seccomp: BTreeMap<String, String>,
     /// What the user should hear though it is no mistake, in the order it was seen.
     pub warnings: Vec<String>,
 }
@@ -124,4 +126,10 @@ impl Project {
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name).or_else(|| self.disabled.get(name))
     }
+}
+
+/// The file of a `security_opt` that names a seccomp profile.
+pub fn seccomp_file(option: &str) -> Option<&str> {
+    let (name, path) = option.split_once(['=', ':'])?;
+    (name == "seccomp" && !matches!(path, "unconfined" | "builtin")).then_some(path)
 }

@@ -53,7 +53,7 @@ impl Executor<'_> {
         // Compose 1's names go with its hash, so that it takes these containers over.
         let mut hash = hash::service(&resolved);
         if self.scene.separator == Separator::Underscore
-            && let Some(first) = hash::first(self.scene.project, &service.name, Some(self.image_id(service)))
+            && let Some(first) = self.first_hash(service)
         {
             hash = first;
             further.push((labels::VERSION, labels::SPOKEN_FIRST.to_owned()));
@@ -80,6 +80,14 @@ impl Executor<'_> {
         self.made.borrow_mut().insert(step, id.clone());
         self.live.borrow_mut().entry(service.name.clone()).or_default().push((id, name.to_owned()));
         Ok(())
+    }
+
+    fn first_hash(&self, service: &Service) -> Option<String> {
+        let containers = |name: &str| match name.strip_prefix("service:") {
+            Some(service) => self.first_of(service),
+            None => self.shared.get(name).cloned(),
+        };
+        hash::first(self.scene.project, &service.name, Some(self.image_id(service)), &containers)
     }
 
     fn image_id(&self, service: &Service) -> &str {

@@ -28,6 +28,8 @@ pub struct Executor<'a> {
     live: RefCell<BTreeMap<String, Vec<(String, String)>>>,
     /// The containers as they were, for what the new ones inherit.
     before: &'a [Container],
+    /// Ids of containers of others, by `container:name`.
+    shared: &'a BTreeMap<String, String>,
     /// The container that a step made.
     made: RefCell<BTreeMap<StepId, String>>,
     /// How many steps of a recreation are done.
@@ -48,6 +50,7 @@ impl<'a> Executor<'a> {
             plan,
             live: RefCell::new(live),
             before: &observed.containers,
+            shared: &observed.shared,
             made: RefCell::default(),
             groups: RefCell::default(),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gantry_compose_file::project::Service;
+use gantry_compose_file::project::{Service, seccomp_file};
 use serde_json::{Value, json};
 
 use super::{Making, Unconvertible, mounts, network, ports, resources};
@@ -85,12 +85,12 @@ fn security_options(making: &Making<'_>) -> Result<(Vec<String>, bool), Unconver
             unconfined = true;
             continue;
         }
-        let (name, value) = match option.split_once('=').or_else(|| option.split_once(':')) {
+        let (_, value) = match option.split_once('=').or_else(|| option.split_once(':')) {
             Some(pair) => pair,
             None if option == "no-new-privileges" => (option.as_str(), ""),
             None => return Err(Unconvertible::SecurityOption(option.clone())),
         };
-        if name == "seccomp" && value != "unconfined" && value != "builtin" {
+        if seccomp_file(option).is_some() {
             let path = Path::new(&making.project.working_dir).join(value);
             let failed = |why: String| Unconvertible::Seccomp(value.to_owned(), why);
             let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;

@@ -118,7 +118,8 @@ impl<'a> Planner<'a> {
         if container.is_of_compose_1() {
             // Its hash is over the image as well.
             let image = Some(wanted.image.as_str()).filter(|id| !id.is_empty());
-            if hash::first(self.project, &wanted.service.name, image).as_deref() != Some(label) {
+            let containers = |name: &str| self.observed.shared(name);
+            if hash::first(self.project, &wanted.service.name, image, &containers).as_deref() != Some(label) {
                 return Some("its configuration changed".into());
             }
             return self.missing_volume(wanted.service, container).map(not_mounted);

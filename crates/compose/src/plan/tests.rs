@@ -71,7 +71,7 @@ fn observed(project: &Project, containers: Vec<Container>) -> Observed {
         summary: serde_json::Value::Null,
     });
     let (networks, volumes) = (networks.collect(), volumes.collect());
-    Observed { containers, networks, volumes, hands_over: false }
+    Observed { containers, networks, volumes, ..Observed::default() }
 }
 
 fn images() -> Images {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gantry_compose::logs::{Attach, OnExit, Printer, attached};
+use gantry_compose::names::Separator;
 use gantry_compose::plan::{self, Options, Recreate, diverged_volumes};
 use gantry_compose::up::looking_again;
 use gantry_compose::{Container, Observed, look, observe, start, up};
@@ -276,6 +277,10 @@ pub(super) async fn make(
     let (images, mut observed) = (images?, observed?);
     if ground.project.services.values().any(|s| plan::starts_first(s) && !s.ports.is_empty()) {
         observed.hands_over = observe::hands_over(ground.client).await?;
+    }
+    let first = ground.separator() == Separator::Underscore;
+    if first || observed.containers.iter().any(Container::is_of_compose_1) {
+        observed.shared = observe::shared(ground.client, &ground.project).await?;
     }
     let mut options = making.options.clone();
     options.recreate_volumes = agreed(ground, &observed, making.yes).await;
