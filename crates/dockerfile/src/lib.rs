@@ -25,6 +25,7 @@ pub mod words;
 pub use instruction::{Instruction, Located};
 pub use source::text;
 pub use stage::{Dockerfile, Stage, parse};
+pub use understand::is_instruction;
 
 /// Lines of the file that something stands on, first and last, counted from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,6 +12,11 @@ pub(crate) enum Parsed {
     Other(Instruction),
 }
 
+/// Whether a word is an instruction's name, in letters of any size.
+pub fn is_instruction(word: &str) -> bool {
+    NAMES.iter().any(|name| name.eq_ignore_ascii_case(word))
+}
+
 const NAMES: [&str; 18] = [
     "ADD",
     "ARG",

@@ -135,7 +135,7 @@ pub fn admit(verb: Verb, state: &State, id: &str, name: &str) -> Verdict {
         Verb::Exec | Verb::Resize | Verb::Top => match state {
             Running(_) => Verdict::Yes,
             Paused(_) if verb == Verb::Exec => {
-                conflict(format!("container {id} is paused, unpause the container before exec"))
+                conflict(format!("Container {name} is paused, unpause the container before exec"))
             }
             Paused(_) => Verdict::Yes,
             Restarting { .. } => {

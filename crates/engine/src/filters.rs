@@ -64,7 +64,7 @@ pub(crate) fn name_matches(pattern: &str, name: &str) -> bool {
 /// `until` of prunes: a time, or how long ago.
 pub fn until(filters: &Filters) -> Result<Option<Timestamp>> {
     let Some(text) = values(filters, "until").next() else { return Ok(None) };
-    let wrong = || Error::Invalid(format!("invalid filter 'until={text}'"));
+    let wrong = || Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
     if let Ok(seconds) = text.parse::<f64>() {
         #[allow(clippy::cast_possible_truncation, reason = "a time in nanoseconds fits an i128")]
         let ns = (seconds * 1e9) as i128;

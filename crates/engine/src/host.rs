@@ -39,7 +39,28 @@ fn own_capabilities() -> BTreeSet<String> {
     capabilities::of_mask(mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0))
 }
 
-/// CPUs that are online.
+/// Refuses CPUs that are not online.
+pub(crate) fn has_cpus(asked: &str) -> crate::error::Result<()> {
+    let Ok(online) = std::fs::read_to_string("/sys/devices/system/cpu/online") else { return Ok(()) };
+    let online = online.trim();
+    let there = |one: &u32| ranges(online).any(|range| range.contains(one));
+    if ranges(asked).flatten().all(|one| there(&one)) {
+        return Ok(());
+    }
+    let text = format!("Requested CPUs are not available - requested {asked}, available: {online}");
+    Err(crate::error::Error::Invalid(text))
+}
+
+/// The ranges in `0-3,5`; what is none is left out.
+fn ranges(list: &str) -> impl Iterator<Item = std::ops::RangeInclusive<u32>> + '_ {
+    list.split(',').filter_map(|part| {
+        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+        // A processor's number is small: a longer list is cut where it is wrong already.
+        Some(first.parse().ok()?..=last.parse::<u32>().ok()?.min(1 << 16))
+    })
+}
+
+/// How many processors there are.
 pub(crate) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -15,6 +15,9 @@ pub enum ChangeError {
     /// It does something that needs a build.
     #[error("{0} is not a valid change command")]
     NotAllowed(&'static str),
+    /// Its first word is none that a Dockerfile knows.
+    #[error("{0} is not a valid change command")]
+    Unknown(String),
     /// Its variables or ports cannot be read.
     #[error("{0}")]
     Value(String),
@@ -34,6 +37,10 @@ pub fn parse_changes(
     let mut config = config.clone();
     let mut all = Vec::new();
     for text in texts {
+        let first = text.as_ref().split_whitespace().next().unwrap_or_default();
+        if !first.is_empty() && !first.starts_with('#') && !gantry_dockerfile::is_instruction(first) {
+            return Err(ChangeError::Unknown(first.to_owned()));
+        }
         for located in gantry_dockerfile::stage::parse_fragment(text.as_ref())? {
             let variables = |name: &str| env_of(&config, name);
             let changes = changes_of(&located.instruction, '\\', &variables, config.shell.as_deref())?;

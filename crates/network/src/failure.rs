@@ -45,6 +45,10 @@ pub enum Error {
     PoolFull { family: u8, network: String, id: String },
     #[error("Address already in use")]
     AddressInUse(IpAddr),
+    #[error("plugin {0:?} not found")]
+    NoAddressDriver(String),
+    #[error("loopback interface is not a valid {0} parent link")]
+    Loopback(&'static str),
     #[error("invalid endpoint settings:\n{why}")]
     InvalidEndpoint { network: String, why: String },
     #[error("endpoint with name {name} already exists in network {network}")]
@@ -133,7 +137,10 @@ fn bracketed(ip: &IpAddr) -> String {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Error::NetworkNotFound(_) | Error::Driver(_) | Error::SandboxNotFound(_) => Class::NotFound,
+            Error::NetworkNotFound(_)
+            | Error::Driver(_)
+            | Error::NoAddressDriver(_)
+            | Error::SandboxNotFound(_) => Class::NotFound,
             Error::NetworkExists(_) | Error::SandboxExists(_) => Class::Conflict,
             Error::Predefined(_)
             | Error::PredefinedName(_)
@@ -153,6 +160,7 @@ impl Classified for Error {
             | Error::OptionValue { .. }
             | Error::NoFreePool
             | Error::InvalidEndpoint { .. }
+            | Error::Loopback(_)
             | Error::ExtraHost(_)
             | Error::HostGateway => Class::InvalidArgument,
             Error::PoolFull { .. } => Class::Unavailable,

@@ -63,15 +63,11 @@ refusals! {
     GET "/configs/{}" => Unavailable NOT_A_MANAGER,
     DELETE "/configs/{}" => Unavailable NOT_A_MANAGER,
 
-
     GET "/plugins/privileges" => NotImplemented NO_PLUGINS,
     POST "/plugins/pull" => NotImplemented NO_PLUGINS,
     POST "/plugins/create" => NotImplemented NO_PLUGINS,
-    POST "/plugins/{}/enable" => NotImplemented NO_PLUGINS,
-    POST "/plugins/{}/disable" => NotImplemented NO_PLUGINS,
     POST "/plugins/{}/push" => NotImplemented NO_PLUGINS,
     POST "/plugins/{}/upgrade" => NotImplemented NO_PLUGINS,
-    POST "/plugins/{}/set" => NotImplemented NO_PLUGINS,
     GET "/containers/{}/checkpoints" => NotImplemented NO_CHECKPOINTS,
     POST "/containers/{}/checkpoints" => NotImplemented NO_CHECKPOINTS,
     DELETE "/containers/{}/checkpoints/{}" => NotImplemented NO_CHECKPOINTS,

@@ -85,11 +85,11 @@ impl Volumes {
         if !is_name(&name) {
             return Err(VolumeError::Name(name));
         }
-        local::validate(&name, &request.options)?;
         let mut state = self.lock();
         if let Some(known) = state.all.get(&name) {
             return Ok((known.clone(), false));
         }
+        local::validate(&name, &request.options)?;
         let volume =
             Volume { name: name.clone(), created: Timestamp::now(), labels, options: request.options };
         self.store.write(|tx| tx.put(VOLUMES, &name, &volume))?;

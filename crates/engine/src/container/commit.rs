@@ -36,7 +36,13 @@ impl Engine {
         let container = self.find(&request.container)?;
         let gate = container.gate.lock().await;
         let record = container.admit(Verb::Commit)?;
-        let mut config = run_config(request.config.as_ref().unwrap_or(&record.spec));
+        let mut config = run_config(&record.spec);
+        if let Some(asked) = &request.config {
+            // What is asked for, and the container's own where nothing is.
+            let mut asked = asked.clone();
+            crate::merge::merge(&mut asked, &config)?;
+            config = run_config(&asked);
+        }
         let texts: Vec<&str> = request.changes.iter().map(String::as_str).collect();
         let changes = parse_changes(&texts, &config).map_err(|err| Error::Invalid(err.to_string()))?;
         config.apply(&changes);

@@ -114,13 +114,16 @@ impl Engine {
             spec.domainname.clone_from(&owner.spec.domainname);
             spec.network_mode = NetworkMode::Container(owner.id.to_string());
         }
+        self.check_links(spec)?;
+        // What a container asks of others is a part of what is asked: without them it is wrong, not missing.
+        let wrong = |err: Error| Error::Invalid(err.to_string());
         if let PidMode::Container(who) = &spec.pid_mode {
-            spec.pid_mode = PidMode::Container(full(who)?);
+            spec.pid_mode = PidMode::Container(full(who).map_err(wrong)?);
         }
         match &spec.ipc_mode {
             IpcMode::Default => spec.ipc_mode = config.default_ipc_mode.clone(),
             IpcMode::Container(who) => {
-                let owner = self.find(who)?.record();
+                let owner = self.find(who).map_err(wrong)?.record();
                 if !matches!(owner.spec.ipc_mode, IpcMode::Shareable) {
                     return Err(Error::Invalid(format!(
                         "can't join IPC of container {who}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
@@ -172,6 +175,7 @@ impl Engine {
             warnings.push("Published ports are discarded when using host network mode".to_owned());
         }
         warnings.extend(self.inner.host.limits.discard(&mut spec.resources));
+        host::has_cpus(&spec.resources.cpuset_cpus)?;
         if self.inner.host.limits.oom_kill_disable {
             spec.resources.oom_kill_disable.get_or_insert(false);
         }

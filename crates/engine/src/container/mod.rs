@@ -218,6 +218,9 @@ impl Registry {
     /// By full id, name (with or without slash), or unique beginning of an id.
     pub(crate) fn find(&self, who: &str) -> Result<Arc<Container>> {
         let none = || Error::NoSuchContainer(who.to_owned());
+        if who.is_empty() {
+            return Err(Error::Invalid("invalid name or ID supplied: \"\"".to_owned()));
+        }
         if let Some(found) = ContainerId::parse(who).ok().and_then(|id| self.by_id.get(&id)) {
             return Ok(Arc::clone(found));
         }
@@ -225,7 +228,7 @@ impl Registry {
         if let Some(found) = named.and_then(|id| self.by_id.get(id)) {
             return Ok(Arc::clone(found));
         }
-        if who.is_empty() || !who.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !who.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(none());
         }
         let mut hits = self.by_id.values().filter(|container| container.id.as_str().starts_with(who));

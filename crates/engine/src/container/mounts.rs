@@ -63,7 +63,8 @@ impl Engine {
     fn plan_mounts(&self, spec: &ContainerSpec) -> Result<Vec<Planned>> {
         let mut plan: BTreeMap<String, Planned> = BTreeMap::new();
         for from in &spec.volumes_from {
-            let other = self.find(&from.container)?.record();
+            let wrong = |err: Error| Error::Invalid(err.to_string());
+            let other = self.find(&from.container).map_err(wrong)?.record();
             for taken in &other.mounts {
                 let mut point = MountPoint { anonymous: false, ..taken.clone() };
                 if from.read_only == Some(true) {

@@ -38,9 +38,11 @@ impl Engine {
 
     fn remove_link(&self, name: &str) -> Result<()> {
         let path = name.trim_start_matches('/');
-        let (parent, alias) = path.split_once('/').ok_or_else(|| {
-            Error::Conflict("Conflict, cannot remove the default link name of the container".to_owned())
-        })?;
+        let Some((parent, alias)) = path.split_once('/') else {
+            self.find(path)?;
+            let text = "Conflict, cannot remove the default link name of the container";
+            return Err(Error::Conflict(text.to_owned()));
+        };
         let container = self.find(parent)?;
         let record = container.record();
         let known = |link: &String| link.rsplit_once(':').map_or(link.as_str(), |(_, alias)| alias) == alias;

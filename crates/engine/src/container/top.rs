@@ -29,7 +29,9 @@ impl Engine {
         let output = output.map_err(|err| Error::Unavailable(format!("Error running ps: {err}")))?;
         if !output.status.success() {
             let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(Error::Invalid(format!("error running ps: {}: {told}", output.status)));
+            // What follows is the program's usage.
+            let first = told.lines().next().unwrap_or_default();
+            return Err(Error::Invalid(format!("ps: {first}")));
         }
         let top = parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
         self.container_event(&record, "top", &[]);

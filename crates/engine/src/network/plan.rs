@@ -65,7 +65,9 @@ pub(super) fn sandbox(record: &ContainerRecord, files: SandboxFiles) -> Result<S
 pub(super) fn endpoint(network: &str, asked: &EndpointSpec, links: Vec<Link>) -> Result<net::EndpointSpec> {
     let mac = match asked.mac_address.as_str() {
         "" => None,
-        text => Some(text.parse().map_err(|_| Error::Invalid(format!("invalid MAC address: {text}")))?),
+        text => Some(text.parse().map_err(|_| {
+            Error::Invalid(format!("invalid config for network {network}: invalid MAC address {text}"))
+        })?),
     };
     Ok(net::EndpointSpec {
         network: network.to_owned(),
@@ -163,6 +165,16 @@ impl Engine {
         let links = &record.spec.links;
         let working: Vec<Linked> = links.iter().filter_map(|text| self.link(record, text).ok()).collect();
         link_environment(record, &working)
+    }
+
+    /// Refuses links on the default bridge to containers that are not there. Elsewhere names say who is meant, later.
+    pub(crate) fn check_links(&self, spec: &ContainerSpec) -> Result<()> {
+        let on_default = matches!(&spec.network_mode, NetworkMode::Named(name) if name == "bridge");
+        for who in spec.links.iter().filter(|_| on_default).map(|text| names(text).0) {
+            self.find(who)
+                .map_err(|err| Error::Invalid(format!("could not get container for {who}: {err}")))?;
+        }
+        Ok(())
     }
 
     fn link(&self, record: &ContainerRecord, text: &str) -> Result<Linked> {

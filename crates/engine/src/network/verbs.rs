@@ -136,6 +136,10 @@ impl Engine {
         let (engine, asked, known, name) =
             (self.clone(), endpoint.clone(), record.clone(), network.name.clone());
         blocking(move || engine.connect_now(&known, &name, &asked)).await?;
+        // Whoever asks again changes nothing of what was asked at first, as with Docker.
+        if record.spec.endpoints.contains_key(&network.name) {
+            return Ok(());
+        }
         self.change(&container, |record| {
             record.spec.endpoints.insert(network.name.clone(), endpoint);
         })

@@ -36,6 +36,10 @@ impl Carrier for SubInterface {
         if found(host, parent)?.is_none() && found(host, base)?.is_none() {
             return Err(Error::NoInterface { what: network.driver.as_str(), name: parent.clone() });
         }
+        // The kernel takes it, and nothing would ever come through.
+        if parent == "lo" {
+            return Err(Error::Loopback(network.driver.as_str()));
+        }
         Ok(parent.clone())
     }
 

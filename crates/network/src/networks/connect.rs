@@ -91,7 +91,16 @@ fn check(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
         if !spec.aliases.is_empty() {
             all.push("network-scoped aliases are only supported for user-defined networks");
         }
-        return if all.is_empty() { Ok(()) } else { Err(wrong(all.join("\n"))) };
+        if !asked.is_empty() && !network.pools.iter().any(|pool| pool.configured) {
+            all.push(STATIC_NEEDS_SUBNET);
+        }
+        return match all.as_slice() {
+            [] => Ok(()),
+            [one] => Err(wrong((*one).to_owned())),
+            several => {
+                Err(wrong(several.iter().map(|why| format!("* {why}")).collect::<Vec<_>>().join("\n")))
+            }
+        };
     }
     options::endpoint_sysctls(&spec.driver_options, "eth0")?;
     // As Docker: an IPv6 address on a network without IPv6 is left aside.

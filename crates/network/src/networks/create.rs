@@ -121,6 +121,9 @@ impl Shared {
         if !ipv4 && !ipv6 {
             return Err(Error::InvalidNetwork("IPv4 or IPv6 must be enabled".to_owned()));
         }
+        if !matches!(spec.ipam.driver.as_str(), "" | "default" | "null") {
+            return Err(Error::NoAddressDriver(spec.ipam.driver));
+        }
         let mut pools = Vec::new();
         if spec.ipam.driver != "null" {
             for (family, enabled) in [(false, ipv4), (true, ipv6)] {

@@ -98,7 +98,12 @@ impl Context {
             asked => asked,
         };
         if !there(name) {
-            return Err(Failure::invalid(format!("Cannot locate specified Dockerfile: {name}")));
+            let outside =
+                std::path::Path::new(name).components().any(|part| part == std::path::Component::ParentDir);
+            return Err(Failure::invalid(match outside {
+                true => format!("forbidden path outside the build context: {name} ()"),
+                false => format!("Cannot locate specified Dockerfile: {name}"),
+            }));
         }
         let mut bytes = Vec::new();
         let read = root.file(name)?.take(DOCKERFILE_LIMIT + 1).read_to_end(&mut bytes);
@@ -145,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             told(b"FROM a", "../../etc/passwd").unwrap_err(),
-            "Cannot locate specified Dockerfile: ../../etc/passwd"
+            "forbidden path outside the build context: ../../etc/passwd ()"
         );
     }
 

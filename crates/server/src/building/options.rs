@@ -91,13 +91,22 @@ pub(crate) fn read(query: &Query, headers: &HeaderMap) -> Result<Asked, Failure>
     })
 }
 
+/// What Docker calls a parameter in its complaints.
+fn called(name: &str) -> &str {
+    match name {
+        "buildargs" => "build args",
+        "ulimits" => "ulimit settings",
+        name => name,
+    }
+}
+
 /// Docker's text for parameters in JSON.
 pub(super) fn json<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Failure> {
     match query.get(name) {
         "" | "null" => Ok(None),
         text => serde_json::from_str(text)
             .map(Some)
-            .map_err(|e| Failure::invalid(format!("error reading {name}: {e}"))),
+            .map_err(|e| Failure::invalid(format!("error reading {}: {e}", called(name)))),
     }
 }
 
@@ -186,7 +195,7 @@ mod tests {
             asked("t=UP").unwrap_err(),
             "invalid reference format: repository name (library/UP) must be lowercase"
         );
-        assert!(asked("buildargs=%7B").unwrap_err().starts_with("error reading buildargs: "));
+        assert!(asked("buildargs=%7B").unwrap_err().starts_with("error reading build args: "));
         assert_eq!(asked("memory=x").unwrap_err(), "strconv.Atoi: parsing \"x\": invalid syntax");
         assert!(asked("securityopt=a%3Db").unwrap_err().starts_with("The daemon on this platform"));
         let digest = format!("t=a%40sha256%3A{}", "0".repeat(64));

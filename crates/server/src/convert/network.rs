@@ -62,11 +62,13 @@ fn resource(endpoint: &Endpoint) -> (String, EndpointResource) {
 /// # Errors
 /// Addresses that are none, and kinds of networks that only clusters have.
 pub(crate) fn spec(create: NetworkCreate) -> Result<NetworkSpec, Failure> {
-    if create.ingress || create.scope == "swarm" {
-        return Err(Failure::new(
-            gantry_errdefs::Class::Unavailable,
-            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
-        ));
+    let of_a_cluster = match (create.scope.as_str(), create.ingress) {
+        ("swarm", _) => "cannot create a swarm scoped network when swarm is not active",
+        (_, true) => "Ingress network can only be global scope network",
+        _ => "",
+    };
+    if !of_a_cluster.is_empty() {
+        return Err(Failure::new(gantry_errdefs::Class::Forbidden, of_a_cluster));
     }
     if create.config_only || create.config_from.as_ref().is_some_and(|from| !from.network.is_empty()) {
         return Err(Failure::not_implemented("this engine has no networks that are configuration only"));

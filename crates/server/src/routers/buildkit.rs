@@ -19,6 +19,9 @@ const PROTOCOL: &str = "h2c";
 
 /// A client's own services, for builds that name this session.
 async fn session(call: Call) -> Answer {
+    if !call.headers.contains_key(UPGRADE) {
+        return Err(Failure::invalid("no upgrade proto in request"));
+    }
     let (solver, headers, ending) = (call.app.solver.clone(), call.headers.clone(), call.app.ending.clone());
     taken_over(call, |io| async move {
         tokio::select! {

@@ -9,8 +9,11 @@ use gantry_errdefs::Class;
 
 routes! {
     GET "/plugins" => list,
-    GET "/plugins/{}/json" => inspect,
-    DELETE "/plugins/{}" => remove,
+    GET "/plugins/{}/json" => nobody,
+    DELETE "/plugins/{}" => nobody,
+    POST "/plugins/{}/enable" => nobody,
+    POST "/plugins/{}/disable" => nobody,
+    POST "/plugins/{}/set" => nobody,
 }
 
 async fn list(call: Call) -> Answer {
@@ -18,14 +21,6 @@ async fn list(call: Call) -> Answer {
     reply::ok(&Vec::<Plugin>::new())
 }
 
-fn none(name: &str) -> Answer {
-    Err(Failure::new(Class::NotFound, format!("plugin {name:?} not found")))
-}
-
-async fn inspect(call: Call) -> Answer {
-    none(&call.name)
-}
-
-async fn remove(call: Call) -> Answer {
-    none(&call.name)
+async fn nobody(call: Call) -> Answer {
+    Err(Failure::new(Class::NotFound, format!("plugin {:?} not found", call.name)))
 }
