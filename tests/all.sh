@@ -20,7 +20,7 @@ cargo test --locked --quiet -p gantry-server -p gantry-cli -p gantry-compose-fil
 
 # The tests inside other people's clients: what passed once must pass. The suites and their images are kept in the target folder.
 # They wait by the clock in places: where one of their tests falls, the suite is asked once more.
-for suite in docker-py aiodocker bollard; do
+for suite in ages docker-py aiodocker bollard; do
     PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite" ||
         PROGRAM="$target/debug/gantry" tests/conformance/clients/run.sh "$suite"
 done

@@ -65,8 +65,8 @@ pub(crate) fn engine_config(config: &Config) -> Result<EngineConfig> {
     })?;
     let mut engine = EngineConfig::new(config.data_root.clone(), config.exec_root.clone(), shim);
     for (name, runtime) in &config.runtimes {
-        let foreign =
-            ForeignRuntime { path: runtime.path.clone().into(), args: runtime.runtime_args.clone() };
+        let program = runtime.program().map_err(|why| anyhow!("runtime {name}: {why}"))?;
+        let foreign = ForeignRuntime { path: program.into(), args: runtime.runtime_args.clone() };
         engine.runtimes.insert(name.clone(), foreign);
     }
     match config.default_runtime.as_str() {

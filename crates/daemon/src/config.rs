@@ -99,6 +99,24 @@ pub struct Runtime {
     pub path: String,
     pub runtime_args: Vec<String>,
     pub runtime_type: String,
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Runtime {
+    /// The program that it stands for: by its path, or by containerd's name for runc with the options that it takes.
+    pub(crate) fn program(&self) -> Result<&str, String> {
+        match (self.path.as_str(), self.runtime_type.as_str()) {
+            ("", "") => Err("either a runtimeType or a path must be configured".to_owned()),
+            (path, "") => Ok(path),
+            ("", "io.containerd.runc.v2") => {
+                Ok(self.options.get("BinaryName").and_then(|name| name.as_str()).unwrap_or("runc"))
+            }
+            ("", other) => Err(format!(
+                "runtimeType {other} is a program of containerd's, which is not here: name a path"
+            )),
+            _ => Err("options path and runtimeType are mutually exclusive".to_owned()),
+        }
+    }
 }
 
 /// A resource limit.
@@ -377,8 +395,8 @@ impl Config {
             return bad(format!("invalid firewall-backend \"{}\"", self.firewall_backend));
         }
         for (name, runtime) in &self.runtimes {
-            if runtime.path.is_empty() {
-                return bad(format!("runtime {name}: either a runtimeType or a path must be configured"));
+            if let Err(why) = runtime.program() {
+                return bad(format!("runtime {name}: {why}"));
             }
         }
         if !self.bridge.is_empty() && !self.bip.is_empty() {

@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(words(Verb::Exec, &states[5]), "container abc is not running");
         assert_eq!(
             words(Verb::Exec, &states[3]),
-            "container abc is paused, unpause the container before exec"
+            "Container web is paused, unpause the container before exec"
         );
         assert_eq!(
             words(Verb::Remove { force: false }, &states[2]),

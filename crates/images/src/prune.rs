@@ -42,7 +42,7 @@ impl ImageStore {
             pruned.removed.extend(lines);
         }
         for line in &pruned.removed {
-            if let Removed::Deleted(name) = line {
+            if let Removed::Deleted(name) | Removed::Layer(name) = line {
                 pruned.reclaimed += sizes.get(name).copied().unwrap_or(0);
             }
         }

@@ -21,8 +21,10 @@ pub struct RemoveOptions {
 pub enum Removed {
     /// A name is gone: its short form.
     Untagged(String),
-    /// An image (its id) or a layer (its chain id) is gone.
+    /// An image is gone: its id.
     Deleted(String),
+    /// A layer is gone: its chain id. It is listed like an image, and no event tells it.
+    Layer(String),
 }
 
 /// A container that uses an image; told by whoever knows containers.
@@ -187,7 +189,7 @@ impl ImageStore {
             if !self.drop_chain(chain)? {
                 break;
             }
-            done.push(Removed::Deleted(chain.to_string()));
+            done.push(Removed::Layer(chain.to_string()));
         }
         Ok(())
     }

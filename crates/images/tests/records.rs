@@ -58,7 +58,7 @@ impl House {
         let lines = self.images.remove(name, options, &uses).map_err(|error| error.to_string())?;
         let line = |removed: Removed| match removed {
             Removed::Untagged(name) => format!("Untagged: {name}"),
-            Removed::Deleted(id) => format!("Deleted: {id}"),
+            Removed::Deleted(id) | Removed::Layer(id) => format!("Deleted: {id}"),
         };
         Ok(lines.into_iter().map(line).collect())
     }

@@ -30,7 +30,7 @@ if [ -x "$docker" ]; then
 	echo file >file
 	d cp file aged:/tmp/ >&2
 	wanted=file; try cp "$docker" exec aged cat /tmp/file
-	wanted=sleep; try top sh -c "'$docker' top aged -o comm | tail -n 1"
+	wanted=sleep; try top sh -c "'$docker' top aged -o pid,comm | awk 'NR == 2 { print \$2 }'"
 	wanted=aged; try stats "$docker" stats --no-stream --format '{{.Name}}' aged
 	wanted='C /tmp A /tmp/file'; try diff sh -c "'$docker' diff aged | grep tmp | tr '\n' ' ' | sed 's/ \$//'"
 	d commit aged aged:1 >&2

@@ -53,7 +53,8 @@ def the_engine_says_what_it_is():
     assert client.ping()
     assert client.info()["OSType"] == "linux"
     assert client.version()["ApiVersion"]
-    assert "Images" in client.df() if hasattr(client, "df") else True
+    # Newer than the oldest version.
+    assert VERSION == "1.24" or "Images" in client.df()
 
 
 @step
@@ -85,10 +86,8 @@ def a_command_runs_and_fails():
     try:
         client.containers.run("nobody/nothing:none", "true")
         raise AssertionError("no failure")
-    except docker.errors.NotFound:
+    except docker.errors.APIError:  # there is no such image, or no way to the registry that would know
         pass
-    except docker.errors.APIError as error:  # a registry that is not there
-        assert "nobody/nothing" in str(error), error
 
 
 @step
@@ -245,7 +244,10 @@ def exec_by_the_low_door():
 
 @step
 def what_is_left_is_pruned():
-    box("true", name="gone").wait()
+    gone = box("true", name="gone")
+    gone.wait()
+    if VERSION == "1.24":  # prunes are newer
+        return gone.remove()
     assert client.containers.prune()["ContainersDeleted"]
     client.networks.prune()
     client.volumes.prune()

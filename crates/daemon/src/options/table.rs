@@ -128,6 +128,6 @@ pub(crate) const OPTIONS: &[Setting] = &[
     // What other engines are made of.
     s("containerd", "containerd", Text, NO_CONTAINERD, "containerd grpc address"),
     s("containerd-namespace", "containerd-namespace", Text, NO_CONTAINERD, "Containerd namespace to use"),
-    s("containerd-plugins-namespace", "containerd-plugin-namespace", Text, NO_CONTAINERD, "Containerd namespace to use for plugins"),
+    s("containerd-plugins-namespace", "containerd-plugins-namespace", Text, NO_CONTAINERD, "Containerd namespace to use for plugins"),
     s("cri-containerd", "cri-containerd", Flag, NO_CONTAINERD, "start containerd with cri"),
 ];

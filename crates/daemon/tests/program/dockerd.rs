@@ -3,6 +3,7 @@
 use crate::harness::{Engine, gantry};
 use std::process::{Command, Output};
 
+const KEYS: &str = include_str!("../../../../tests/checklists/daemon-keys.txt");
 const FLAGS: &str = include_str!("../../../../tests/checklists/dockerd-flags.tsv");
 
 /// The flags whose meaning is this, each with a value.
@@ -41,6 +42,32 @@ fn every_flag_is_taken_or_refused_with_its_reason() {
     }
     let unknown = dockerd.validate("--no-such-flag");
     assert_eq!(unknown.status.code(), Some(125), "{unknown:?}");
+}
+
+/// Every key that Docker's own engine (28.5) takes in its file.
+#[test]
+fn every_key_of_the_file_is_taken_and_wrong_ones_are_named() {
+    let dockerd = Dockerd::new();
+    let file = dockerd.0.path().join("daemon.json");
+    let validate = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        dockerd.validate(&format!("--config-file={}", file.display()))
+    };
+    for line in KEYS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let said = validate(&format!("{{{line}}}"));
+        assert!(said.status.success(), "{line}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    for (line, wanted) in [
+        (r#""nope": 1"#, "nope"),
+        (r#""debug": "yes""#, "debug"),
+        (r#""runtimes": {"x": {"runtimeType": "io.containerd.kata.v2"}}"#, "io.containerd.kata.v2"),
+        (r#""log-level": "loud""#, "loud"),
+    ] {
+        let said = validate(&format!("{{{line}}}"));
+        assert_eq!(said.status.code(), Some(1), "{line}");
+        let told = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(told.contains(wanted), "{line}: {told}");
+    }
 }
 
 #[test]

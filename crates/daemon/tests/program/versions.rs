@@ -135,6 +135,53 @@ fn what_was_asked_is_shown_as_it_was_asked() {
     );
 }
 
+/// What the difference run with Docker's engine found, and is the same now.
+#[test]
+fn refusals_and_repetitions_are_dockers() {
+    let engine = Engine::start();
+    let told = |path: &str, body: &str| {
+        let (status, answer) = engine.http("POST", path, body);
+        format!("{status} {}", answer["message"].as_str().unwrap_or_default())
+    };
+    let create = |more: &str| {
+        told("/containers/create", &format!(r#"{{"Image": "busybox", "HostConfig": {{{more}}}}}"#))
+    };
+    assert!(
+        create(r#""CpusetCpus": "0-9999""#)
+            .starts_with("400 Requested CPUs are not available - requested 0-9999, available: 0")
+    );
+    assert!(create(r#""Links": ["nosuch:x"]"#).starts_with("400 could not get container for nosuch"));
+    assert_eq!(create(r#""PidMode": "container:nosuch""#), "400 No such container: nosuch");
+    assert_eq!(create(r#""VolumesFrom": ["nosuch"]"#), "400 No such container: nosuch");
+    assert_eq!(told("/commit", ""), "400 invalid name or ID supplied: \"\"");
+    assert_eq!(told("/session", ""), "400 no upgrade proto in request");
+    assert_eq!(told("/plugins/nosuch/enable", ""), "404 plugin \"nosuch\" not found");
+    // Joined a second time before it runs: what was asked at first holds.
+    engine.docker(["network", "create", "--subnet", "10.99.0.0/24", "fixed"]).ok();
+    engine.docker(["create", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    let at = r#"{"Container": "box", "EndpointConfig": {"IPAMConfig": {"IPv4Address": "10.99.0.9"}}}"#;
+    assert_eq!(told("/networks/fixed/connect", at), "200 ");
+    assert_eq!(told("/networks/fixed/connect", r#"{"Container": "box"}"#), "200 ");
+    engine.docker(["start", "box"]).ok();
+    assert_eq!(engine.inspect("box", "{{.NetworkSettings.Networks.fixed.IPAddress}}"), "10.99.0.9");
+    assert_eq!(told("/networks/fixed/connect", at).split(' ').next(), Some("403"));
+    engine.docker(["pause", "box"]).ok();
+    let paused = told("/containers/box/exec", r#"{"Cmd": ["true"]}"#);
+    assert_eq!(paused, "409 Container box is paused, unpause the container before exec");
+    // A configuration in the body has the container's own below it.
+    engine
+        .docker(["create", "--name", "kept", "-e", "A=1", "-e", "B=2", "-w", "/tmp", "busybox", "true"])
+        .ok();
+    assert_eq!(
+        told("/commit?container=kept&repo=made&changes=NOPE", ""),
+        "400 NOPE is not a valid change command"
+    );
+    engine.http("POST", "/commit?container=kept&repo=made", r#"{"Env": ["A=9"]}"#);
+    let made = engine.inspect("made", "{{json .Config.Env}} {{.Config.WorkingDir}} {{json .Config.Cmd}}");
+    assert!(made.contains("A=9") && made.contains("B=2") && !made.contains("A=1"), "{made}");
+    assert!(made.ends_with(r#"/tmp ["true"]"#), "{made}");
+}
+
 #[test]
 fn fields_come_and_go() {
     let engine = Engine::start();

@@ -126,6 +126,7 @@ impl Engine {
             match one {
                 Removed::Untagged(name) => self.image_event(name, "untag", name),
                 Removed::Deleted(id) => self.image_event(id, "delete", id),
+                Removed::Layer(_) => {}
             }
         }
     }

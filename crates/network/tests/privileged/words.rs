@@ -22,7 +22,8 @@ fn static_addresses_and_refusals_in_dockers_words() {
         );
         assert_eq!(
             refused(at("bridge", "172.17.0.9")),
-            "invalid endpoint settings:\nuser specified IP address is supported on user defined networks only"
+            "invalid endpoint settings:\n* user specified IP address is supported on user defined networks only\n* user \
+             specified IP address is supported only when connecting to networks with user configured subnets"
         );
         user_network(world, "free");
         assert_eq!(
@@ -49,6 +50,21 @@ fn static_addresses_and_refusals_in_dockers_words() {
         assert_eq!(
             create(NetworkSpec { name: "x".into(), driver: "weave".into(), ..NetworkSpec::default() }),
             "plugin \"weave\" not found"
+        );
+        let nobodys = IpamSpec { driver: "nobody".into(), ..IpamSpec::default() };
+        assert_eq!(
+            create(NetworkSpec { name: "x".into(), ipam: nobodys, ..NetworkSpec::default() }),
+            "plugin \"nobody\" not found"
+        );
+        let loopback = [("parent".to_owned(), "lo".to_owned())].into();
+        assert_eq!(
+            create(NetworkSpec {
+                name: "x".into(),
+                driver: "macvlan".into(),
+                options: loopback,
+                ..NetworkSpec::default()
+            }),
+            "loopback interface is not a valid macvlan parent link"
         );
         let error = world.networks.remove("fixed").unwrap_err().to_string();
         let id = a.endpoints[0].id.short();

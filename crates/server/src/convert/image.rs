@@ -150,6 +150,8 @@ pub(crate) fn history(item: &HistoryItem) -> HistoryEntry {
 pub(crate) fn removed(what: &Removed) -> ImageDeleted {
     match what {
         Removed::Untagged(name) => ImageDeleted { untagged: name.clone(), ..Default::default() },
-        Removed::Deleted(id) => ImageDeleted { deleted: id.clone(), ..Default::default() },
+        Removed::Deleted(id) | Removed::Layer(id) => {
+            ImageDeleted { deleted: id.clone(), ..Default::default() }
+        }
     }
 }

@@ -106,6 +106,11 @@ fn pool_spec(config: IpamConfig) -> Result<PoolSpec, String> {
             .map(Some)
             .map_err(|_| format!("invalid {what} {text}: invalid CIDR block notation")),
     };
+    let without_subnet = config.subnet.is_empty()
+        && !(config.gateway.is_empty() && config.ip_range.is_empty() && config.aux_addresses.is_empty());
+    if without_subnet {
+        return Err("invalid subnet : invalid CIDR block notation".to_owned());
+    }
     let address = |text: &str, what: String| {
         text.parse::<IpAddr>().map_err(|_| format!("invalid {what}: invalid address: {text}"))
     };

@@ -28,7 +28,7 @@ routes! {
 }
 
 async fn prune(call: Call) -> Answer {
-    let policy = building::policy(&call.query)?;
+    let policy = building::policy(&call.query).map_err(|e| e.context("failed to prune build cache"))?;
     let builder = call.app.builder.clone();
     let pruned = blocking(move || Ok(builder.prune(&policy)?)).await?;
     call.app.engine.builder_pruned(pruned.bytes);
