@@ -5,7 +5,7 @@ use crate::options::flags::Flags;
 use crate::options::{Meaning, OPTIONS, Values};
 use gantry_server::{Address, AddressError};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -313,8 +313,8 @@ pub(crate) fn load(flags: &Flags, drop_in: bool) -> Result<Loaded, ConfigError> 
             values.entry(key).or_insert_with(|| value.into());
         }
     }
-    let mut config: Config =
-        serde_json::from_value(Value::Object(values)).map_err(|e| ConfigError::Value(e.to_string()))?;
+    let mut config: Config = serde_json::from_value(Value::Object(values.clone()))
+        .map_err(|e| ConfigError::Value(named(&values, &e.to_string())))?;
     config.check()?;
     config.folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
     config.labels = without_conflicts(&config.labels)?;
@@ -409,6 +409,15 @@ impl Config {
     }
 }
 
+/// A complaint with the key whose value is wrong: the one that cannot be read by itself, either.
+fn named(values: &Map<String, Value>, complaint: &str) -> String {
+    let alone = |key: &str, value: &Value| {
+        serde_json::from_value::<Config>(Value::Object(Map::from_iter([(key.to_owned(), value.clone())])))
+    };
+    let wrong = values.iter().find(|(key, value)| alone(key, value).is_err());
+    wrong.map_or_else(|| complaint.to_owned(), |(key, _)| format!("{key}: {complaint}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -456,7 +465,7 @@ mod tests {
             (r#"{"log-format": "xml"}"#, "invalid log format: xml"),
             (r#"{"labels": ["a=b", "a=c"]}"#, "conflict labels for a=c and a=b"),
             (r#"{"hosts": ["udp://x"]}"#, "invalid bind address (udp://x)"),
-            (r#"{"default-shm-size": "x"}"#, "invalid size: 'x'"),
+            (r#"{"default-shm-size": "x"}"#, "default-shm-size: invalid size: 'x'"),
             (r#"{"bridge": "br0", "bip": "10.0.0.1/8"}"#, "You specified -b & --bip"),
         ] {
             let err = with_file(file, json!({})).unwrap_err().to_string();
