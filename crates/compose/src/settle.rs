@@ -40,10 +40,12 @@ struct Told {
     ended: bool,
 }
 
-/// Waits until no container that looks as if it ran is about to end because somebody stops it.
-pub(crate) async fn stops(scene: &Scene<'_>, containers: &[Container]) -> Result<(), ClientError> {
+/// Waits until no container that looks as if it ran is about to end because somebody stops it. Answers whether there was
+/// one: then what was looked at is not so any more.
+pub(crate) async fn stops(scene: &Scene<'_>, containers: &[Container]) -> Result<bool, ClientError> {
+    let mut changed = false;
     if !containers.iter().any(Container::is_running) {
-        return Ok(());
+        return Ok(changed);
     }
     let mut shown: Vec<&Container> = Vec::new();
     loop {
@@ -54,6 +56,9 @@ pub(crate) async fn stops(scene: &Scene<'_>, containers: &[Container]) -> Result
             let told = told.get(&container.id).filter(|told| container.is_running() && !told.ended);
             told.is_some_and(|told| told.at.saturating_add(patience) > now())
         };
+        changed |= containers.iter().any(|container| {
+            container.is_running() && told.get(&container.id).is_some_and(|told| told.ended)
+        });
         let ending: Vec<&Container> = containers.iter().filter(is_ending).collect();
         for container in shown.iter().filter(|container| !ending.contains(container)) {
             scene.progress.tell(Event::done(container.title(), "Stopped"));
@@ -63,8 +68,9 @@ pub(crate) async fn stops(scene: &Scene<'_>, containers: &[Container]) -> Result
         }
         shown = ending;
         if shown.is_empty() {
-            return Ok(());
+            return Ok(changed);
         }
+        changed = true;
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -80,7 +80,9 @@ pub async fn bring(
     let mut tell_orphans = wish.tell_orphans;
     for pause in PAUSES_MS.into_iter().map(Some).chain([None]) {
         let begin = settle::now();
-        settle::stops(scene, &observed.containers).await?;
+        if settle::stops(scene, &observed.containers).await? {
+            observed.containers = observe::list_containers(scene.client, &scene.project.name, true).await?;
+        }
         let done = once(scene, observed, images, &Wish { tell_orphans, ..*wish }).await;
         let Some(pause) = pause else { return done };
         match &done {

@@ -1,6 +1,7 @@
 //! Wrong files, and what goes wrong on the way.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use super::Project;
 
@@ -150,4 +151,48 @@ fn rollback_returns_to_what_was_applied_and_locked_images_are_used() {
     assert_eq!(project.inspect("app-web-1", "{{.Image}}"), id);
     project.compose(["up", "-d"]).ok();
     assert_ne!(project.inspect("app-web-1", "{{.Image}}"), id);
+}
+
+#[test]
+fn ctrl_c_waits_for_what_is_under_way_and_a_second_one_does_not() {
+    // It does not end when it is asked to: a stop takes its whole patience.
+    let project = Project::new(
+        "services:\n  web: {image: busybox, command: [sh, -c, \"trap 'echo asked' TERM; while true; do sleep 0.1; done\"], stop_grace_period: 4s}\n",
+    );
+    project.compose(["up", "-d"]).ok();
+    let stop = |twice: bool| {
+        let mut command = project.command(&project.program());
+        let mut child = command.arg("stop").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut until = |words: &str| {
+            let found = told.find(|line| line.contains(words));
+            assert!(found.is_some(), "{words:?} is not told");
+        };
+        until("app-web-1  Stopping");
+        let interrupt = || {
+            let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            assert!(sent.unwrap().success());
+        };
+        interrupt();
+        if twice {
+            until("waiting for Container app-web-1; Ctrl-C again leaves at once");
+            // Its request has arrived.
+            project.engine.until(&["logs", "app-web-1"], "asked\nasked");
+            interrupt();
+        }
+        let rest: Vec<String> = told.collect();
+        (child.wait().unwrap().code(), rest)
+    };
+    let (code, rest) = stop(false);
+    assert_eq!(code, Some(130));
+    assert!(rest.iter().any(|line| line.contains("waiting for Container app-web-1")), "{rest:?}");
+    assert_eq!(project.inspect("app-web-1", "{{.State.Status}}"), "exited");
+    project.compose(["up", "-d"]).ok();
+    let (code, _) = stop(true);
+    assert_eq!(code, Some(130));
+    assert_eq!(project.inspect("app-web-1", "{{.State.Status}}"), "running");
+    // It looks as if all were well; but the engine is stopping it.
+    let told = project.compose(["up", "-d"]);
+    assert!(told.code == 0 && told.stderr.contains("app-web-1  Stopped"), "{told:?}");
+    assert_eq!(project.inspect("app-web-1", "{{.State.Status}}"), "running");
 }
