@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// What clone3 is told. Namespaces are `libc::CLONE_NEW*` bits.
 #[derive(Debug, Default, Clone, Copy)]
@@ -86,10 +87,19 @@ pub fn unshare(namespaces: u32) -> io::Result<()> {
     super::check(unsafe { libc::unshare(namespaces as libc::c_int) }.into()).map(drop)
 }
 
+/// How long a thread that has been joined may stay in the kernel's list: who joins is woken before it is taken off.
+const LETTING_GO: Duration = Duration::from_millis(500);
+
 /// The kernel keeps one folder for each thread; a link count of 3 is one of them.
 fn single_threaded() -> io::Result<bool> {
-    let stat = rustix::fs::stat("/proc/self/task")?;
-    Ok(stat.st_nlink <= 3)
+    let deadline = Instant::now() + LETTING_GO;
+    while rustix::fs::stat("/proc/self/task")?.st_nlink > 3 {
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    Ok(true)
 }
 
 /// The child's end when something failed: no destructor, no exit handler of the parent runs twice.
