@@ -17,7 +17,7 @@ check "a container's cgroup is the root of its namespace" "0::/" "$(gantry run -
 out=$(gantry run --name fat $none -m 16m busybox sh -c 'tail /dev/zero' 2>&1)
 check "out of memory: exit code" 137 "$(inspect fat '{{.State.ExitCode}}')"
 check "out of memory: told" true "$(inspect fat '{{.State.OOMKilled}}')"
-has "out of memory: event" "oom" "$(gantry events --since 1 --until "$(date +%s)" --filter container=fat --filter event=oom --format '{{.Action}}')"
+has "out of memory: event" "oom" "$(gantry events --since 1 --until "$(($(date +%s) + 1))" --filter container=fat --filter event=oom --format '{{.Action}}')"
 
 gantry run -d --name box $none -m 64m busybox sleep 1000 >/dev/null
 check "exec" "in" "$(gantry exec box echo in)"
