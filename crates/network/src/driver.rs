@@ -24,6 +24,10 @@ pub trait Carrier: Send + Sync {
         host: &mut Socket,
         sandbox: &Namespace,
     ) -> Result<(), Error>;
+    /// Looks whether an endpoint that stands is still part of the network, which may have been made anew.
+    fn rejoin(&self, _: &Network, _: &Endpoint, _: &mut Socket) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The driver of a kind; `None` for `host` and `null`, which carry nothing.
@@ -39,4 +43,13 @@ pub fn carrier(driver: Driver) -> Option<&'static dyn Carrier> {
 pub fn kernel(what: impl Into<String>) -> impl FnOnce(gantry_netlink::Error) -> Error {
     let what = what.into();
     move |cause| Error::Kernel { what, cause }
+}
+
+/// The same where a kernel without a module answers so: the module is named.
+pub fn lacking(module: &'static str, what: impl Into<String>) -> impl FnOnce(gantry_netlink::Error) -> Error {
+    let what = what.into();
+    move |cause| match cause.is_unsupported() {
+        true => Error::KernelLacks(module),
+        false => Error::Kernel { what, cause },
+    }
 }

@@ -1,7 +1,7 @@
 //! pipework's job: one more interface for a running container, by hand.
 //!
 //! `plumb` needs no owner and keeps no record: the interface lives as long as the container's namespace. A bridge that is
-//! not there is made; any other host interface becomes the parent of a macvlan, or is moved in itself.
+//! not there is made, and so is a dummy; any other host interface becomes the parent of a macvlan, or is moved in itself.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use gantry_netlink::link::MacvlanMode;
 use gantry_netlink::{Address, Kind, Link, LinkChange, Namespace, NewLink, Place, Route, Service, Socket};
 
-use crate::driver::{bridge, kernel};
+use crate::driver::{bridge, kernel, lacking};
 use crate::failure::Error;
 use crate::mac::Mac;
 use crate::prefix::Prefix;
+use crate::sysctl;
 
 /// Whose namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,13 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
             move_inside(spec, &mut host, &mut inside, &link, &namespace)?;
             String::new()
         }
+        Some(link) if link.kind == "ipoib" => {
+            let why = format!(
+                "{} is InfiniBand, on which no macvlan stands: give it itself, with --direct-phys",
+                link.name
+            );
+            return Err(Error::InvalidOption { option: "host interface".to_owned(), why });
+        }
         Some(link) if link.kind != "bridge" => {
             sub_interface(spec, &mut host, link.index, &namespace)?;
             String::new()
@@ -134,18 +142,26 @@ pub fn plumb(spec: &PlumbSpec) -> Result<Plumbed, Error> {
                 up: true,
                 ..NewLink::default()
             };
-            let index = host.create_link(&bridge).map_err(kernel(what()))?;
+            let index = host.create_link(&bridge).map_err(lacking("bridges (module bridge)", what()))?;
             pair(spec, &mut host, index, 0, &namespace)?
+        }
+        None if spec.host_interface.starts_with("dummy") => {
+            dummy(spec, &mut host, &namespace)?;
+            String::new()
         }
         None => return Err(Error::NoInterface { what: "plumb", name: spec.host_interface.clone() }),
     };
+    let is_sub_interface =
+        host_end.is_empty() && host.link(&spec.host_interface).map_err(kernel(what()))?.is_some();
     // What is given away is not ours to delete, and is not there to be waited for.
     let given = spec.direct && host_end.is_empty();
     let settled = namespace.run(|| settle(spec)).map_err(kernel(what()));
     match settled {
         Ok(mac) => {
-            let end = if host_end.is_empty() { &spec.host_interface } else { &host_end };
-            host.await_link(end).map_err(kernel(what()))?;
+            let end = if is_sub_interface { &spec.host_interface } else { &host_end };
+            if !end.is_empty() {
+                host.await_link(end).map_err(kernel(what()))?;
+            }
             Ok(Plumbed { interface: spec.interface.clone(), host_interface: host_end, mac })
         }
         Err(error) => {
@@ -225,7 +241,6 @@ fn pair(
     mtu: u32,
     namespace: &Namespace,
 ) -> Result<String, Error> {
-    let what = || kernel(format!("interface {}", spec.interface));
     if spec.vlan.is_some() {
         let why = "a VLAN tag needs a physical interface; a Linux bridge passes tags as they are".to_owned();
         return Err(Error::InvalidOption { option: "vlan".to_owned(), why });
@@ -249,17 +264,31 @@ fn pair(
         up: true,
         ..NewLink::default()
     };
-    host.create_link(&link).map_err(what())?;
+    let interface = format!("interface {}", spec.interface);
+    host.create_link(&link).map_err(lacking("virtual cables (module veth)", interface))?;
     Ok(name)
 }
 
-fn sub_interface(spec: &PlumbSpec, host: &mut Socket, base: u32, namespace: &Namespace) -> Result<(), Error> {
-    let lacking = |kind: &'static str| {
-        move |cause: gantry_netlink::Error| match cause.is_unsupported() {
-            true => Error::KernelLacks(kind),
-            false => Error::Kernel { what: kind.to_owned(), cause },
-        }
+/// pipework's own rule again: a dummy is made inside, for an address that is nobody's neighbour.
+fn dummy(spec: &PlumbSpec, host: &mut Socket, namespace: &Namespace) -> Result<(), Error> {
+    if spec.vlan.is_some() {
+        let why = "a VLAN tag needs a physical interface".to_owned();
+        return Err(Error::InvalidOption { option: "vlan".to_owned(), why });
+    }
+    let link = NewLink {
+        name: spec.interface.clone(),
+        kind: Some(Kind::Dummy),
+        mac: spec.mac.map(|mac| mac.0),
+        mtu: spec.mtu,
+        place: Place::of(namespace),
+        ..NewLink::default()
     };
+    host.create_link(&link)
+        .map(drop)
+        .map_err(lacking("dummy interfaces (module dummy)", spec.interface.as_str()))
+}
+
+fn sub_interface(spec: &PlumbSpec, host: &mut Socket, base: u32, namespace: &Namespace) -> Result<(), Error> {
     host.change_link(base, &LinkChange::up()).map_err(kernel("host interface"))?;
     let parent = match spec.vlan {
         None => base,
@@ -275,7 +304,8 @@ fn sub_interface(spec: &PlumbSpec, host: &mut Socket, base: u32, namespace: &Nam
                         up: true,
                         ..NewLink::default()
                     };
-                    host.create_link(&vlan).map_err(lacking("VLAN interfaces (module 8021q)"))?
+                    host.create_link(&vlan)
+                        .map_err(lacking("VLAN interfaces (module 8021q)", "VLAN interface"))?
                 }
             }
         }
@@ -289,7 +319,9 @@ fn sub_interface(spec: &PlumbSpec, host: &mut Socket, base: u32, namespace: &Nam
         place: Place::of(namespace),
         ..NewLink::default()
     };
-    host.create_link(&link).map(drop).map_err(lacking("macvlan interfaces (module macvlan)"))
+    host.create_link(&link)
+        .map(drop)
+        .map_err(lacking("macvlan interfaces (module macvlan)", "macvlan interface"))
 }
 
 /// Inside: address, up, routes.
@@ -303,6 +335,11 @@ fn settle(spec: &PlumbSpec) -> gantry_netlink::Result<Mac> {
             address: address.address(),
             length: address.length(),
         })?;
+    }
+    // A word to the neighbours, who may know an earlier owner of the address; pipework runs arping for that.
+    let word = sysctl::write_if_there(&format!("net/ipv4/conf/{}/arp_notify", spec.interface), "1");
+    if let Err(error) = word {
+        tracing::debug!(%error, "neighbours are not told");
     }
     socket.change_link(link.index, &LinkChange::up())?;
     socket.await_link(&spec.interface)?;

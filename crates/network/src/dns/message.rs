@@ -28,6 +28,8 @@ pub const NOT_IMPLEMENTED: u8 = 4;
 pub const NO_SUCH_NAME: u8 = 3;
 /// `REFUSED`.
 pub const REFUSED: u8 = 5;
+/// `BADVERS` (RFC 6891, 6.1.3): its upper part goes into OPT.
+pub const BAD_VERSION: u8 = 16;
 
 /// A question that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Query {
     pub kind: u16,
     /// Largest UDP answer the asker takes.
     pub udp_size: usize,
+    /// Version of the EDNS it speaks; nobody speaks another than 0 yet.
+    pub edns_version: u8,
     flags: u16,
     question: Vec<u8>,
     edns: bool,
@@ -102,7 +106,9 @@ impl Query {
             true => usize::from(u16_at(bytes, rest + 3)?).max(PLAIN_UDP),
             false => PLAIN_UDP,
         };
-        Some(Query { id: u16_at(bytes, 0)?, name, kind, udp_size, flags, question, edns })
+        // OPT: name, type, size, upper part of the code, version, flags, length.
+        let edns_version = if edns { *bytes.get(rest + 6)? } else { 0 };
+        Some(Query { id: u16_at(bytes, 0)?, name, kind, udp_size, edns_version, flags, question, edns })
     }
 
     /// Writes an answer.
@@ -130,7 +136,8 @@ impl Query {
         const CUT: u16 = 0x0200;
         const WANTED: u16 = 0x0100;
         const AVAILABLE: u16 = 0x0080;
-        let flags = ANSWER | self.flags & WANTED | AVAILABLE | u16::from(code) | if cut { CUT } else { 0 };
+        let (upper, code) = (code >> 4, u16::from(code & 0xf));
+        let flags = ANSWER | self.flags & WANTED | AVAILABLE | code | if cut { CUT } else { 0 };
         let mut out = Vec::with_capacity(512);
         let counts = [1, records.len() as u16, 0, u16::from(self.edns)];
         for number in [self.id, flags].into_iter().chain(counts) {
@@ -152,7 +159,7 @@ impl Query {
             out.extend_from_slice(&data);
         }
         if self.edns {
-            out.extend_from_slice(&[0, 0, OPT as u8, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+            out.extend_from_slice(&[0, 0, OPT as u8, 0x04, 0xd0, upper, 0, 0, 0, 0, 0]);
         }
         out
     }
@@ -260,6 +267,18 @@ mod tests {
         assert!(answer.len() <= 512 && answer[2] & 2 != 0);
         assert_eq!(answer[7], 30, "as many as fit");
         assert!(query.answer(OK, &records).len() > 512);
+    }
+
+    #[test]
+    fn another_version_of_edns_is_told_ours() {
+        let mut asked = question(7, "web", A);
+        asked[11] = 1;
+        asked.extend([0, 0, 41, 0x04, 0xd0, 0, 1, 0, 0, 0, 0]);
+        let query = Query::parse(&asked).unwrap();
+        assert_eq!(query.edns_version, 1);
+        let answer = query.answer(BAD_VERSION, &[]);
+        assert_eq!(code(&answer), 0, "the lower part");
+        assert_eq!(answer[answer.len() - 11..], [0, 0, 41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -188,8 +188,13 @@ async fn streams(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// The answer about a container, when the question is about one.
+    /// The answer about a container, when the question is about one. Which version of EDNS others speak is theirs to say.
     fn own(&self, query: &Query) -> Option<(u8, Vec<Record>)> {
+        let found = self.found(query)?;
+        Some(if query.edns_version == 0 { found } else { (message::BAD_VERSION, Vec::new()) })
+    }
+
+    fn found(&self, query: &Query) -> Option<(u8, Vec<Record>)> {
         if query.kind == message::PTR {
             let address = message::reverse_address(&query.name);
             let name = address.and_then(|address| self.names.reverse(&self.asker, address));

@@ -2,7 +2,7 @@
 
 use gantry_netlink::{Address, BridgePort, Kind, LinkChange, Namespace, NewLink, Place, Socket};
 
-use super::{Carrier, kernel};
+use super::{Carrier, kernel, lacking};
 use crate::failure::Error;
 use crate::mac::Mac;
 use crate::options::{BRIDGE_NAME, BridgeOptions, GatewayMode};
@@ -12,6 +12,10 @@ use crate::sysctl;
 
 /// Longest interface name.
 const NAME_MAX: usize = 15;
+
+/// What this kernel may lack.
+const MODULE: &str = "bridges (module bridge): load it, or start the engine with --bridge=none";
+const CABLES: &str = "virtual cables (module veth): load it, or use --network none or host";
 
 pub struct Bridge;
 
@@ -47,7 +51,7 @@ impl Carrier for Bridge {
                     up: true,
                     ..NewLink::default()
                 };
-                host.create_link(&link).map_err(kernel(what()))?
+                host.create_link(&link).map_err(lacking(MODULE, what()))?
             }
         };
         sysctl::write_if_there(
@@ -100,14 +104,32 @@ impl Carrier for Bridge {
             up: true,
             ..NewLink::default()
         };
-        let made = host.create_link(&pair).map_err(kernel(what()))?;
-        if !endpoint.ports.is_empty() {
-            // With br_netfilter on, a container's packet to its own published port turns round inside the bridge.
-            let hairpin = BridgePort { hairpin: Some(true), ..BridgePort::default() };
-            host.change_bridge_port(made, &hairpin).map_err(kernel(what()))?;
-        }
-        Ok(())
+        let made = host.create_link(&pair).map_err(lacking(CABLES, what()))?;
+        turn_round(endpoint, made, host).map_err(kernel(what()))
     }
+
+    fn rejoin(&self, network: &Network, endpoint: &Endpoint, host: &mut Socket) -> Result<(), Error> {
+        let what = || format!("endpoint on bridge {}", network.interface);
+        let bridge = host.link(&network.interface).map_err(kernel(what()))?;
+        let end = host.link(&endpoint.host_interface).map_err(kernel(what()))?;
+        match (bridge, end) {
+            (Some(bridge), Some(end)) if end.master != Some(bridge.index) => {
+                tracing::warn!(endpoint = %endpoint.id, bridge = bridge.name, "cable is out of its bridge; putting it back");
+                let back = LinkChange { master: Some(bridge.index), up: Some(true), ..LinkChange::default() };
+                host.change_link(end.index, &back).map_err(kernel(what()))?;
+                turn_round(endpoint, end.index, host).map_err(kernel(what()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// With br_netfilter on, a container's packet to its own published port turns round inside the bridge.
+fn turn_round(endpoint: &Endpoint, end: u32, host: &mut Socket) -> gantry_netlink::Result<()> {
+    if endpoint.ports.is_empty() {
+        return Ok(());
+    }
+    host.change_bridge_port(end, &BridgePort { hairpin: Some(true), ..BridgePort::default() })
 }
 
 /// Refuses what the kernel would not take as an interface's name (`dev_valid_name`).

@@ -1,8 +1,8 @@
 //! macvlan and ipvlan: sub-interfaces of a parent on the host, moved into the sandbox at birth.
 
-use gantry_netlink::{Error as KernelError, Kind, LinkChange, Namespace, NewLink, Place, Socket};
+use gantry_netlink::{Kind, LinkChange, Namespace, NewLink, Place, Socket};
 
-use super::{Carrier, kernel};
+use super::{Carrier, kernel, lacking};
 use crate::failure::Error;
 use crate::options;
 use crate::record::{Driver, Endpoint, Network};
@@ -14,13 +14,6 @@ fn vlan(parent: &str) -> Option<(&str, u16)> {
     let (base, id) = parent.rsplit_once('.')?;
     let id = id.parse().ok().filter(|id| (1..=4094).contains(id))?;
     (!base.is_empty()).then_some((base, id))
-}
-
-fn unsupported(kind: &'static str) -> impl FnOnce(KernelError) -> Error {
-    move |cause| match cause.is_unsupported() {
-        true => Error::KernelLacks(kind),
-        false => Error::Kernel { what: kind.to_owned(), cause },
-    }
 }
 
 impl Carrier for SubInterface {
@@ -52,7 +45,7 @@ impl Carrier for SubInterface {
             };
         }
         let mut link = NewLink { name: parent.clone(), up: true, ..NewLink::default() };
-        let lacking = if let Some((base, id)) = vlan(parent) {
+        let module = if let Some((base, id)) = vlan(parent) {
             let missing = || Error::NoInterface { what: network.driver.as_str(), name: base.to_owned() };
             link.parent =
                 Some(host.link(base).map_err(kernel("parent interface"))?.ok_or_else(missing)?.index);
@@ -62,7 +55,7 @@ impl Carrier for SubInterface {
             link.kind = Some(Kind::Dummy);
             "dummy interfaces (module dummy); name a parent with --opt parent="
         };
-        host.create_link(&link).map(drop).map_err(unsupported(lacking))
+        host.create_link(&link).map(drop).map_err(lacking(module, module))
     }
 
     fn unmake(&self, network: &Network, host: &mut Socket) -> Result<(), Error> {
@@ -87,7 +80,7 @@ impl Carrier for SubInterface {
         let missing =
             || Error::NoInterface { what: network.driver.as_str(), name: network.interface.clone() };
         let parent = parent.ok_or_else(missing)?.index;
-        let (kind, lacking) = match network.driver {
+        let (kind, module) = match network.driver {
             Driver::Ipvlan => {
                 let (mode, flag) = options::ipvlan_mode(&network.options)?;
                 (Kind::Ipvlan { mode, flag }, "ipvlan interfaces (module ipvlan)")
@@ -106,6 +99,6 @@ impl Carrier for SubInterface {
             place: Place::of(sandbox),
             ..NewLink::default()
         };
-        host.create_link(&link).map(drop).map_err(unsupported(lacking))
+        host.create_link(&link).map(drop).map_err(lacking(module, module))
     }
 }

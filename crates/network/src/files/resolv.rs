@@ -64,13 +64,14 @@ pub fn layered(asked: &DnsSpec, engine: &DnsSpec, host: &DnsSpec) -> DnsSpec {
     DnsSpec { servers: servers.cloned().unwrap_or_default(), search, options: first(|dns| &dns.options) }
 }
 
-/// The file of a container without the embedded name server: servers on the host's loopback are out of its reach.
-pub fn legacy(mut dns: DnsSpec) -> DnsSpec {
-    dns.servers.retain(|server| !server.is_loopback());
-    if dns.servers.is_empty() {
-        dns.servers = LAST_RESORT.to_vec();
+/// The host's servers for a container without the embedded name server: those on the host's loopback are out of its reach.
+/// (What somebody named for containers, one on loopback too, is meant for them and stays.)
+pub fn within_reach(mut host: DnsSpec) -> DnsSpec {
+    host.servers.retain(|server| !server.is_loopback());
+    if host.servers.is_empty() {
+        host.servers = LAST_RESORT.to_vec();
     }
-    dns
+    host
 }
 
 /// The file of a container with the embedded name server.
@@ -118,10 +119,12 @@ mod tests {
 
     #[test]
     fn loopback_servers_are_out_of_reach() {
-        let dns = legacy(parse("nameserver 127.0.0.53\n"));
+        let dns = within_reach(parse("nameserver 127.0.0.53\n"));
         assert_eq!(dns.servers, LAST_RESORT);
-        let dns = legacy(parse("nameserver 127.0.0.53\nnameserver 9.9.9.9\n"));
+        let dns = within_reach(parse("nameserver 127.0.0.53\nnameserver 9.9.9.9\n"));
         assert_eq!(dns.servers.len(), 1);
+        let named = layered(&DnsSpec::default(), &parse("nameserver 127.0.0.1\n"), &within_reach(dns));
+        assert_eq!(named.servers, ["127.0.0.1".parse::<IpAddr>().unwrap()], "the engine was told so");
         let dns = embedded(parse("nameserver 9.9.9.9\noptions ndots:3\n"));
         assert_eq!((dns.servers.len(), dns.options.join(" ")), (1, "ndots:3".to_owned()));
     }

@@ -8,7 +8,7 @@ use gantry_netlink::{Namespace, Service, Socket};
 
 use super::publish::own_address;
 use super::{Networks, Shared};
-use crate::driver::kernel;
+use crate::driver::{carrier, kernel};
 use crate::failure::Error;
 use crate::ports::hold::{Patience, Place, hold};
 use crate::record::{Driver, Endpoint};
@@ -77,6 +77,8 @@ impl Shared {
                 tracing::warn!(endpoint = %endpoint.id, "interface is missing; making it again");
                 self.link().delete_link(&endpoint.host_interface).map_err(kernel("endpoint"))?;
                 self.attach(endpoint, gateway.as_ref() == Some(&endpoint.id))?;
+            } else {
+                self.rejoin(endpoint)?;
             }
             // What has just fallen to it is kept already.
             if self.state().endpoints.get(&endpoint.id).is_some_and(|held| held.holds.is_empty()) {
@@ -87,6 +89,14 @@ impl Shared {
             Some(endpoint) => self.start_names(endpoint),
             None => Ok(()),
         }
+    }
+
+    /// An interface that is there inside may hang on nothing outside: somebody took its bridge away.
+    fn rejoin(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let network = self.state().networks.get(&endpoint.network).map(|held| held.record.clone());
+        let Some(network) = network else { return Ok(()) };
+        let Some(carrier) = carrier(network.driver) else { return Ok(()) };
+        carrier.rejoin(&network, endpoint, &mut self.link())
     }
 
     /// Keeps the published ports from the host's programs again. One that took a port meanwhile is told; packets go on

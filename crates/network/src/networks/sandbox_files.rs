@@ -60,14 +60,13 @@ impl Shared {
             false => resolv::path_on_host(&self.config.resolv_conf),
         };
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let host = resolv::parse(&text);
-        let layered = resolv::layered(&spec.dns, &self.config.dns, &host);
-        resolv::render(&match (embedded, spec.mode) {
-            (true, _) => resolv::embedded(layered),
+        let host = match spec.mode {
             // In the host's namespace its loopback can be reached.
-            (false, SandboxMode::Host) => layered,
-            (false, SandboxMode::Private) => resolv::legacy(layered),
-        })
+            SandboxMode::Host => resolv::parse(&text),
+            SandboxMode::Private => resolv::within_reach(resolv::parse(&text)),
+        };
+        let layered = resolv::layered(&spec.dns, &self.config.dns, &host);
+        resolv::render(&if embedded { resolv::embedded(layered) } else { layered })
     }
 
     fn spec_and_files(&self, container: &ContainerId) -> Option<(SandboxSpec, SandboxFiles, bool)> {

@@ -5,6 +5,7 @@
 mod bridge;
 mod by_hand;
 mod forwarding;
+mod killed;
 mod life;
 mod machines;
 mod names;

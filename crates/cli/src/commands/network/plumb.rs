@@ -32,7 +32,7 @@ pub static PLUMB: Command = Command {
         ("eth0 web 192.168.1.7/24@192.168.1.1", "In the host's own network, with a gateway"),
     ],
     long: "Add an interface to a running container, on a bridge (made when its name begins with br and it is not there) or, as \
-           a macvlan, on a physical interface. Address 0/0 adds the interface without an address.\n\nOther forms:\n  \
+           a macvlan, on a physical interface; dummy0 makes a dummy inside. Address 0/0 adds the interface without an address.\n\nOther forms:\n  \
            plumb route CONTAINER add|replace|del DESTINATION [via GATEWAY] [dev INTERFACE]\n  \
            plumb --wait [-i INTERFACE]   (inside the container)\n\nA link to this program called pipework does the same.",
     flags: &[FLAGS],
@@ -65,11 +65,19 @@ async fn interface(s: &Session, m: &Matches) -> Outcome {
             "plumb needs HOSTINTERFACE CONTAINER ADDRESS/LENGTH[@GATEWAY] [MAC][@VLAN]; see --help".into()
         );
     }
+    if m.word(0).starts_with("ovs") {
+        return Err(format!(
+            "plumb knows no Open vSwitch: plumb into a bridge with '-l NAME', then 'ip link set NAME nomaster' and \
+             'ovs-vsctl add-port {} NAME'",
+            m.word(0),
+        )
+        .into());
+    }
     if m.words.len() > 4 {
         return Err(format!("plumb takes at most four words, and {:?} is the fifth", m.word(4)).into());
     }
     let given = m.word(2);
-    if given == "dhcp" || given.starts_with("dhcp:") || matches!(given, "udhcpc" | "dhclient" | "dhcpcd") {
+    if ["dhcp", "udhcpc", "dhclient"].iter().any(|client| given.starts_with(client)) {
         return Err(format!(
             "plumb does not ask DHCP servers: plumb with the address 0/0 and run a client in the container's namespace, \
              for example 'exec --privileged {} udhcpc -i {}'",

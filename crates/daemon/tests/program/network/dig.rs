@@ -71,6 +71,8 @@ fn dig_is_refused_what_is_nobodys_and_what_is_no_question() {
     for (line, wanted) in [
         ("+opcode=update db", "status: NOTIMP"),
         ("+opcode=notify db", "status: NOTIMP"),
+        ("+edns=1 +noednsnegotiation db", "status: BADVERS"),
+        ("+tcp +edns=1 +noednsnegotiation db", "status: BADVERS"),
         ("version.bind CH TXT", "status: REFUSED"),
         ("+tcp version.bind CH TXT", "status: REFUSED"),
     ] {

@@ -40,8 +40,12 @@ fn what_is_removed_leaves_no_rule_and_what_is_flushed_is_back() {
         assert!(standing.contains(wanted), "{wanted} is not in {standing}");
     }
     // The engine writes again what any of the tables lost; twice, so that nothing is there twice.
-    for flush in ["iptables -F", "iptables -t nat -F", "iptables -t raw -F; iptables -t nat -F; iptables -F"]
-    {
+    for flush in [
+        "iptables -D FORWARD -o gantry0 -j DOCKER",
+        "iptables -F",
+        "iptables -t nat -F",
+        "iptables -t raw -F; iptables -t nat -F; iptables -F",
+    ] {
         shell(&host, flush).ok();
         let begun = std::time::Instant::now();
         let sorted = |text: &str| {

@@ -1,11 +1,13 @@
 //! Networks under the original client. Other machines are network namespaces on a cable to the engine's.
 
+mod beside;
 mod by_hand;
 mod dig;
 mod flags;
 mod iptables;
 mod life;
 mod names;
+mod pipework;
 mod ports;
 mod succeed;
 mod user;

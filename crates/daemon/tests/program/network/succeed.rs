@@ -43,6 +43,26 @@ fn a_restart_of_who_holds_the_port_keeps_it_and_a_stop_gives_it_to_who_waits() {
     answers(&engine, "new");
 }
 
+/// As any port in Docker: it is free with its holder's end, whatever restarts that one, and who asks first has it.
+#[test]
+fn who_holds_the_port_and_dies_finds_it_taken_when_its_policy_restarts_it() {
+    let engine = Engine::start();
+    shell(&host(&engine), "ip link set lo up").ok();
+    named(&engine, "old", &["-p", "8080:80", "--restart", "always"]);
+    let label = format!("gantry.takes-ports-of={}", engine.inspect("old", "{{.Id}}"));
+    named(&engine, "new", &["-p", "8080:80", "--label", &label]);
+    answers(&engine, "old");
+    shell(&host(&engine), &format!("kill -9 {}", engine.inspect("old", "{{.State.Pid}}"))).ok();
+    answers(&engine, "new");
+    engine.until(&["inspect", "-f", "{{.State.Status}}", "old"], "exited");
+    let told = engine.inspect("old", "{{.State.Error}}");
+    assert!(told.contains("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{told}");
+    answers(&engine, "new");
+    engine.docker(["rm", "-f", "new"]).ok();
+    engine.docker(["start", "old"]).ok();
+    answers(&engine, "old");
+}
+
 #[test]
 fn a_full_disk_at_a_hand_over_loses_no_port() {
     let mut engine = Engine::empty(&[]);
