@@ -37,6 +37,12 @@ pub struct Iptables {
     visited: AtomicBool,
 }
 
+/// What our chains are called, and whether nobody else can be writing into them.
+struct Settled {
+    names: Names,
+    alone: bool,
+}
+
 impl Iptables {
     /// The writer; programs are looked for when they are needed. The private table of the other writer goes.
     pub fn open() -> Result<Arc<Iptables>, Error> {
@@ -66,7 +72,7 @@ impl Iptables {
     }
 
     /// Looks whose the book's chains are. Where they have become Docker's, what we left in them goes.
-    fn settle_names(&self, facts: &Facts) -> Result<Names, Error> {
+    fn settle_names(&self, facts: &Facts) -> Result<Settled, Error> {
         let names = Names::beside(&saved());
         let before = lock(&self.names).replace(names);
         if names == Names::Own && before != Some(Names::Own) {
@@ -77,7 +83,8 @@ impl Iptables {
                 self.apply(ipv6, &left_behind(ipv6, facts), &[])?;
             }
         }
-        Ok(names)
+        // Later, Docker may be at work in chains of the book's names at this very moment.
+        Ok(Settled { names, alone: names == Names::Own || before.is_none() })
     }
 
     fn restore(&self, ipv6: bool, script: &str) -> Result<(), Error> {
@@ -134,24 +141,26 @@ fn check(ipv6: bool, table: &str, rule: &str) -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-/// Everything of a family: the chains emptied and filled, and what belongs into the host's own chains where it is not there
-/// yet. A table changes in one step, so that no packet meets it half written.
-fn whole(names: Names, ipv6: bool, facts: &Facts) -> String {
+/// Everything of a family: the chains with what belongs into them, and what belongs into the host's own chains, where it is
+/// not there yet; with `emptied` nothing else is in ours. A table changes in one step, so that no packet meets it half written.
+fn whole(names: Names, ipv6: bool, facts: &Facts, emptied: bool) -> String {
     let rules = all(names, ipv6, facts);
     let chains = names.chains();
     let mut script = String::new();
     for table in TABLES {
         let _ = writeln!(script, "*{table}");
-        for (_, chain) in chains.iter().filter(|(of, _)| *of == table) {
+        let user = [("filter", USER)];
+        let missing = |of: &str, chain: &str| emptied && chain != USER || !chain_exists(ipv6, of, chain);
+        for (_, chain) in chains.iter().chain(&user).filter(|(of, chain)| *of == table && missing(of, chain))
+        {
             let _ = writeln!(script, ":{chain} - [0:0]");
-        }
-        if table == "filter" && !chain_exists(ipv6, USER) {
-            let _ = writeln!(script, ":{USER} - [0:0]");
         }
         let of_table = || once(&rules).filter(|(of, ..)| *of == table);
         let (ours, hosts): (Vec<_>, Vec<_>) =
             of_table().partition(|(_, rule, _)| chains.contains(&(table, chain_of(rule))));
-        ours.into_iter().for_each(|line| put(&mut script, line));
+        ours.into_iter()
+            .filter(|line| emptied || !is_there(ipv6, line))
+            .for_each(|line| put(&mut script, line));
         let (ordered, others): (Vec<_>, Vec<_>) =
             hosts.into_iter().partition(|(_, rule, front)| chain_of(rule) == "FORWARD" && !front);
         others.into_iter().filter(|line| !is_there(ipv6, line)).for_each(|line| put(&mut script, line));
@@ -187,9 +196,9 @@ fn saved() -> String {
     String::from_utf8_lossy(&texts.concat()).into_owned()
 }
 
-fn chain_exists(ipv6: bool, chain: &str) -> bool {
+fn chain_exists(ipv6: bool, table: &str, chain: &str) -> bool {
     let run = Command::new(program(ipv6))
-        .args(["--wait", "-n", "-L", chain])
+        .args(["--wait", "-t", table, "-n", "-L", chain])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
@@ -230,7 +239,7 @@ impl Writer for Iptables {
     fn assert(&self, facts: &Facts) -> Result<(), Error> {
         let visited = self.visited.swap(false, Ordering::Relaxed);
         let damaged = self.damaged.swap(false, Ordering::Relaxed);
-        let names = self.settle_names(facts)?;
+        let Settled { names, alone } = self.settle_names(facts)?;
         // What a person adds to the book's chains stays until they are damaged.
         if visited && !damaged && names == Names::Book {
             return Ok(());
@@ -239,14 +248,14 @@ impl Writer for Iptables {
         FAMILIES
             .into_iter()
             .filter(|family| !family || ipv6)
-            .try_for_each(|family| self.restore(family, &whole(names, family, facts)))
+            .try_for_each(|family| self.restore(family, &whole(names, family, facts, alone)))
     }
 
     fn add_bridge(&self, bridge: &BridgeFacts) -> Result<(), Error> {
         let names = self.names();
         for ipv6 in families(bridge) {
-            if !chain_exists(ipv6, names.stage_two()) {
-                self.restore(ipv6, &whole(names, ipv6, &Facts::default()))?;
+            if !chain_exists(ipv6, "filter", names.stage_two()) {
+                self.restore(ipv6, &whole(names, ipv6, &Facts::default(), false))?;
             }
             self.apply(ipv6, &[], &bridge_rules(names, bridge, ipv6))?;
         }

@@ -180,7 +180,14 @@ impl Shared {
         let network = network.ok_or_else(|| Error::NetworkNotFound(endpoint.network.to_string()))?;
         let sandbox = self.namespace(endpoint)?;
         if let Some(carrier) = carrier(network.driver) {
-            carrier.attach(&network, endpoint, &mut self.link(), &sandbox)?;
+            let attach = || carrier.attach(&network, endpoint, &mut self.link(), &sandbox);
+            match attach() {
+                Err(Error::NoInterface { .. }) if self.may_make(&network) => {
+                    self.make_again(&network)?;
+                    attach()?;
+                }
+                attached => attached?,
+            }
         }
         inside::configure(&sandbox, &network, endpoint, gateway)?;
         match endpoint.host_interface.as_str() {
@@ -194,6 +201,25 @@ impl Shared {
                 })
                 .map_err(kernel("endpoint")),
         }
+    }
+
+    /// Whether the network's interface is ours to make: a bridge, but for the host's own.
+    fn may_make(&self, network: &Network) -> bool {
+        let default = &self.config.default_bridge;
+        network.driver == Driver::Bridge && !(default.external && default.name == network.interface)
+    }
+
+    /// Somebody took the bridge away, or it could not be made when the engine started.
+    fn make_again(&self, network: &Network) -> Result<(), Error> {
+        tracing::warn!(
+            network = network.name,
+            interface = network.interface,
+            "bridge is missing; making it again"
+        );
+        let Some(carrier) = carrier(network.driver) else { return Ok(()) };
+        carrier.make(network, &mut self.link())?;
+        let others: Vec<Endpoint> = self.state().on(&network.id).map(|held| held.record.clone()).collect();
+        others.iter().try_for_each(|other| carrier.rejoin(network, other, &mut self.link()))
     }
 
     /// Takes a half-made endpoint away. Failures are told: there is a first cause already.

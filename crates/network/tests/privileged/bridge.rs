@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use gantry_netlink::{Address, Namespace, Service};
+use gantry_netlink::{Address, Namespace, Service, Socket};
 use gantry_network::*;
 
 use crate::machines::*;
@@ -245,6 +245,20 @@ fn a_macvlan_network_puts_containers_on_the_hosts_wire() {
         let missing = NetworkSpec { options: [("parent".to_owned(), "eth9".to_owned())].into(), ..spec };
         let error = world.networks.create(missing).unwrap_err().to_string();
         assert_eq!(error, "macvlan: interface eth9 not found on this host");
+    });
+}
+
+#[test]
+fn a_bridge_that_somebody_took_away_is_back_with_the_next_container() {
+    on_host(|world| {
+        let app = user_network(world, "app");
+        let web = world.run("web", "app", web());
+        web.serve(80);
+        Socket::open(Service::Route).unwrap().delete_link(&app.interface).unwrap();
+        assert!(call(&world.client, ip(HOST), WEB).is_err());
+        let next = world.run("next", "app", vec![]);
+        next.call(web.address(), 80).expect("who was there hangs on it again");
+        call(&world.client, ip(HOST), WEB).unwrap();
     });
 }
 

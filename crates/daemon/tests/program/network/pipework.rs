@@ -77,7 +77,7 @@ fn the_readmes_bridges_addresses_names_and_gateways() {
     // No address, which the container sets itself.
     place.pipework("br1 hipache 0/0").ok();
     assert!(!place.inside("hipache", "ip addr show eth1").contains("inet "));
-    place.has("hipache", "ip link show eth1", "state UP");
+    place.has("hipache", "ip link show eth1", "LOWER_UP");
     // A dummy.
     place.pipework("dummy0 hipache -i eth9 192.168.21.101/24@192.168.21.1").failed();
     place.pipework("dummy0 -i eth9 hipache 192.168.21.101/24@192.168.21.1").ok();
@@ -128,7 +128,7 @@ fn the_readmes_physical_interfaces_hardware_addresses_tags_and_routes() {
         0 => drop(tagged.ok()),
         _ => assert!(tagged.failed().contains("module 8021q"), "the module is named"),
     }
-    let refused = place.pipework("br1 haproxy 192.168.1.9/24 @10").failed();
+    let refused = place.pipework("br1 -i eth8 haproxy 192.168.1.9/24 @10").failed();
     assert!(refused.contains("a VLAN tag needs a physical interface"), "{refused}");
     // Routes.
     place.pipework("route hipache add 10.0.5.6/24 via 192.0.2.20").ok();

@@ -21,8 +21,9 @@ pub const USER: &str = "DOCKER-USER";
 
 /// Chains that only Docker's engines since 28 make.
 const DOCKERS_ALONE: [&str; 4] = ["DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL"];
-/// What its engines before end that chain with, and we do not.
-const DOCKERS_RETURN: &str = "-A DOCKER-ISOLATION-STAGE-1 -j RETURN";
+/// What any of its engines writes, and what those before 28 end a chain with; our own lines are others.
+const DOCKERS_LINES: [&str; 2] =
+    ["-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER", "-A DOCKER-ISOLATION-STAGE-1 -j RETURN"];
 
 impl Names {
     /// Chains that are ours alone, each with its table: all in them is written anew when everything is.
@@ -61,7 +62,7 @@ impl Names {
     pub fn beside(saved: &str) -> Names {
         let declares = |chain: &str| saved.lines().any(|line| line.starts_with(&format!(":{chain} ")));
         let dockers = DOCKERS_ALONE.iter().any(|chain| declares(chain))
-            || saved.lines().any(|line| line == DOCKERS_RETURN);
+            || saved.lines().any(|line| DOCKERS_LINES.contains(&line));
         if dockers || declares(Names::Own.main()) { Names::Own } else { Names::Book }
     }
 
@@ -223,6 +224,7 @@ mod tests {
         for saved in [
             "",
             ":DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\n",
+            "-A PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER\n",
             "-A DOCKER-ISOLATION-STAGE-1 -i gantry0 ! -o gantry0 -j DOCKER-ISOLATION-STAGE-2\n",
             "-A DOCKER -s 10.0.0.0/8 -j RETURN\n-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n",
         ] {
@@ -234,6 +236,7 @@ mod tests {
     fn beside_docker_they_are_our_own_and_stay_so() {
         for saved in [
             "-A DOCKER-ISOLATION-STAGE-1 -j RETURN\n",
+            "*nat\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
             "*filter\n:DOCKER-FORWARD - [0:0]\n",
             "*nat\n:GANTRY - [0:0]\n",
         ] {
