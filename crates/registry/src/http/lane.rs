@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// Longest piece: what one `sendfile` may take of a worker's time, some milliseconds at most. The socket ends it sooner as a
-/// rule; pieces of a mebibyte cost up to a fifth of the throughput per processor second.
+/// rule; on one stream pieces of a mebibyte cost a tenth to a fifth of the throughput per processor second (docs/performance.md).
 pub const PIECE_MAX: usize = 16 << 20;
 
 /// Never written to a socket, nor read: only its address counts.
