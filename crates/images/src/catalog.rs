@@ -190,9 +190,14 @@ impl ImageStore {
         let (value, changes) = decide(&self.catalog())?;
         let frees = changes.iter().all(|change| matches!(change, Change::NoRecord(_) | Change::NoName(_)));
         let write = |tx: &WriteTx| changes.iter().try_for_each(|change| put(tx, change));
-        match frees {
-            true => self.inner.store.write_freeing(write)?,
-            false => self.inner.store.write(write)?,
+        let written =
+            if frees { self.inner.store.write_freeing(write) } else { self.inner.store.write(write) };
+        if let Err(error) = written {
+            // A disk that failed may have taken it, or not: what is shown is what would be found after a restart.
+            if let Ok(found) = Catalog::read(&self.inner.store) {
+                *self.inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
+            }
+            return Err(error.into());
         }
         let mut catalog = self.inner.catalog.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut catalog).apply(changes);

@@ -22,6 +22,7 @@ static FLAGS: &[Flag] = &[
     switch("quiet", "Without progress").short('q'),
     switch("parallel", "Accepted: pulls run at once").hidden(),
     switch("no-parallel", "Accepted, without effect").hidden(),
+    switch("allow-insecure-ssl", "Accepted: fig's, the engine knows its registries").hidden(),
 ];
 
 pub static PULL: Command = Command {

@@ -20,6 +20,7 @@ use crate::terminal::{self, Attached, Resizer, stream};
 use crate::work;
 
 static FLAGS: &[Flag] = &[
+    switch("allow-insecure-ssl", "Accepted: fig's, the engine knows its registries").hidden(),
     switch("build", "Build the image first"),
     list("cap-add", "Add a capability"),
     list("cap-drop", "Drop a capability"),

@@ -33,6 +33,7 @@ pub(super) static MAKING: &[Flag] = &[
     list("scale", "How many containers of a service: SERVICE=NUM"),
     switch("yes", "Say yes to every question").short('y'),
     switch("y", "Older spelling of --yes").hidden(),
+    switch("allow-insecure-ssl", "Accepted: fig's, the engine knows its registries").hidden(),
 ];
 
 static FLAGS: &[Flag] = &[
