@@ -330,6 +330,11 @@ fn settle(spec: &PlumbSpec) -> gantry_netlink::Result<Mac> {
     let link = socket.link(&spec.interface)?;
     let link = link.ok_or_else(|| gantry_netlink::Error::from(rustix::io::Errno::NODEV))?;
     if let Some(address) = spec.address {
+        // In a container of ours an interface has no IPv6 until it has an address of it.
+        if address.address().is_ipv6() {
+            sysctl::write_if_there(&format!("net/ipv6/conf/{}/disable_ipv6", spec.interface), "0")
+                .unwrap_or_else(|error| tracing::debug!(%error, "IPv6 is left as it is"));
+        }
         socket.add_address(&Address {
             link: link.index,
             address: address.address(),

@@ -105,7 +105,10 @@ fn dig_gets_thirty_addresses_of_one_name_and_many_askers_all_get_theirs() {
     let line = "for n in 1 2 3 4 5 6 7 8; do \
                  (for i in $(seq 25); do echo \"m$((n * i % 32)) A\"; echo \"-x 10.78.0.3\"; done > \"$0.$n\"; \
                   dig @127.0.0.11 +time=20 +tries=1 $([ $((n % 2)) = 0 ] && echo +tcp +keepopen) +short -f \"$0.$n\" > \"$0.$n.said\") & \
-               done; wait; cat \"$0\".*.said | grep -c .";
+               done; wait; cat \"$0\".*.said";
     let files = engine.path("asked").display().to_string();
-    assert_eq!(shell(&asker, &line.replace("$0", &files)).ok(), "400");
+    let said = shell(&asker, &line.replace("$0", &files)).ok();
+    // dig remarks what it had to ask twice; what counts is that it was answered.
+    let (remarks, answers): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| line.starts_with(';'));
+    assert_eq!(answers.len(), 400, "{remarks:?}");
 }
