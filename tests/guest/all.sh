@@ -31,8 +31,10 @@ tests/guest/run.sh tests/guest/engine.sh "$small/gantry=/bin/gantry" "$helpers/g
 tests/guest/run.sh tests/guest/network.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
     "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar" \
     "$(command -v ip)=/usr/sbin/ip" "$(command -v socat)=/bin/socat"
-tests/guest/run.sh tests/guest/clock.sh "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
-    "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar"
+for script in clock modules; do
+    tests/guest/run.sh "tests/guest/$script.sh" "$small/gantry=/bin/gantry" "$helpers/gantry-shim=/bin/gantry-shim" \
+        "$helpers/gantry-runtime=/bin/gantry-runtime" "$images/busybox.tar=/busybox.tar"
+done
 
 {
     for number in $(seq 0 1023); do echo "(category c$number)"; done

@@ -1,5 +1,7 @@
 //! Reading back what stands: tables, chains, rules, elements.
 
+use rustix::io::Errno;
+
 use crate::error::Result;
 use crate::nft::{self, Family, SUBSYSTEM, Table, message};
 use crate::socket::Socket;
@@ -72,7 +74,14 @@ impl Socket {
         match self.request(request) {
             Ok(_) => Ok(true),
             Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error.doing(format!("find table {}", table.name))),
+            Err(mut error) => {
+                // The question is well formed. Netfilter's netlink without nf_tables answers so to whoever asks for a subsystem
+                // it does not have.
+                if error.errno == Errno::INVAL {
+                    error.errno = Errno::OPNOTSUPP;
+                }
+                Err(error.doing(format!("find table {}", table.name)))
+            }
         }
     }
 
