@@ -1,6 +1,6 @@
 //! Files to sockets without passing through this program.
 //!
-//! hyper knows only bytes in memory. So a body that comes from a file hands hyper a *hole*: a slice of one static
+//! hyper knows only bytes in memory. So a body that comes from a file hands hyper a *hole*: a slice of one
 //! array, as long as the piece of the file that belongs there, and puts the piece into the connection's *lane*.
 //! hyper keeps count of the hole like of any bytes and at last asks the socket to write it. The socket is ours: it
 //! knows the array by its address, takes the piece from the lane, and calls `sendfile`.
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ use tokio::time::Sleep;
 /// rule; on one stream pieces of a mebibyte cost a tenth to a fifth of the throughput per processor second (docs/performance.md).
 pub const PIECE_MAX: usize = 16 << 20;
 
-/// Never written to a socket, nor read: only its address counts.
-static HOLE: [u8; PIECE_MAX] = [0; PIECE_MAX];
+/// Never written to a socket, nor read: only its address counts. Allocated, and so no page of it is ever there; a constant array
+/// would lie in the program's file.
+static HOLE: LazyLock<&'static [u8]> = LazyLock::new(|| Box::leak(vec![0; PIECE_MAX].into_boxed_slice()));
 
 struct Piece {
     file: Arc<File>,
