@@ -18,7 +18,9 @@ struct Seat {
 
 impl Seat {
     fn at(engine: &Engine) -> Seat {
-        let line = format!("stty rows 24 cols 150; {} -H {} top", gantry().display(), engine.host());
+        // Whoever runs the tests in the background may have them ignore Ctrl-C, and all that they start.
+        let top = format!("{} -H {} top", gantry().display(), engine.host());
+        let line = format!("stty rows 24 cols 150; exec env --default-signal=INT {top}");
         let mut script = command(Path::new("script"), engine, &["-qefc", &line, "/dev/null"]);
         let mut child =
             script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
