@@ -58,10 +58,10 @@ needs: needs-run
 bench: needs build
 	./bench/all.sh
 
-# Needs the nightly tool chain. `make fuzz FUZZ_SECONDS=3600` for an hour a target.
-FUZZ_SECONDS ?= 60
+# Needs the nightly tool chain. Processor minutes for each target, counted over all runs; `make fuzz FUZZ_MINUTES=60` for an hour each.
+FUZZ_MINUTES ?= 1
 fuzz: needs
-	./fuzz/run.sh $(FUZZ_SECONDS)
+	./fuzz/run.py $(FUZZ_MINUTES)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
