@@ -12,9 +12,6 @@ use crate::labels;
 use crate::progress::Event;
 use crate::scene::Scene;
 
-/// How far back a stop may have begun that is still under way, in seconds: longer patience is rare.
-const BACK: u64 = 60;
-
 /// What an engine waits between asking a container to end and ending it, where the service says nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,14 +44,14 @@ pub(crate) async fn stops(scene: &Scene<'_>, containers: &[Container]) -> Result
     if !containers.iter().any(Container::is_running) {
         return Ok(changed);
     }
+    // A stop that began before has run out of patience: it is not under way any more.
+    let begin = now().saturating_sub(containers.iter().map(|c| patience(scene, c)).max().unwrap_or_default());
     let mut shown: Vec<&Container> = Vec::new();
     loop {
-        let told = told(scene).await?;
+        let told = told(scene, begin).await?;
         let is_ending = |container: &&Container| {
-            let patience = scene.project.service(&container.service).and_then(|s| s.stop_grace_period);
-            let patience = patience.map_or(PATIENCE, |p| Duration::from_nanos(p.0.unsigned_abs())) + MARGIN;
             let told = told.get(&container.id).filter(|told| container.is_running() && !told.ended);
-            told.is_some_and(|told| told.at.saturating_add(patience) > now())
+            told.is_some_and(|told| told.at.saturating_add(patience(scene, container)) > now())
         };
         changed |= containers.iter().any(|container| {
             container.is_running() && told.get(&container.id).is_some_and(|told| told.ended)
@@ -81,8 +78,14 @@ pub(crate) async fn stopped_since(
     containers: &[Container],
     begin: Duration,
 ) -> Result<bool, ClientError> {
-    let told = told(scene).await?;
+    let told = told(scene, begin).await?;
     Ok(containers.iter().any(|container| told.get(&container.id).is_some_and(|told| told.at >= begin)))
+}
+
+/// How long a stop of this container may be under way.
+fn patience(scene: &Scene<'_>, container: &Container) -> Duration {
+    let asked = scene.project.service(&container.service).and_then(|service| service.stop_grace_period);
+    asked.map_or(PATIENCE, |patience| Duration::from_nanos(patience.0.unsigned_abs())).saturating_add(MARGIN)
 }
 
 /// The time since 1970.
@@ -90,17 +93,16 @@ pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The containers, by id, that were told to end lately and were not started since.
-async fn told(scene: &Scene<'_>) -> Result<BTreeMap<String, Told>, ClientError> {
-    let now = now();
+/// The containers, by id, that were told to end since `begin`, a time since 1970, and were not started since.
+async fn told(scene: &Scene<'_>, begin: Duration) -> Result<BTreeMap<String, Told>, ClientError> {
     let wanted = json!({
         "type": ["container"],
         "event": ["kill", "die", "start"],
         "label": [format!("{}={}", labels::PROJECT, scene.project.name)],
     });
     let query = Query::new()
-        .with("since", now.as_secs().saturating_sub(BACK).to_string())
-        .with("until", format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
+        .with("since", stamp(begin))
+        .with("until", stamp(now()))
         .with("filters", wanted.to_string());
     let events = async {
         let mut stream = scene.client.events(query).await?;
@@ -111,6 +113,11 @@ async fn told(scene: &Scene<'_>) -> Result<BTreeMap<String, Told>, ClientError> 
         Ok(told)
     };
     tokio::time::timeout(TOLD_WITHIN, events).await.unwrap_or_else(|_| Ok(BTreeMap::new()))
+}
+
+/// As the engine takes a time.
+fn stamp(at: Duration) -> String {
+    format!("{}.{:09}", at.as_secs(), at.subsec_nanos())
 }
 
 fn note(told: &mut BTreeMap<String, Told>, event: &Value) {

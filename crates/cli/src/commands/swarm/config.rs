@@ -1,18 +1,20 @@
-//! `config`: small secret or plain files of a cluster.
-
-use base64::Engine as _;
-use serde_json::{Value, json};
+//! `config`: small plain files of a cluster.
 
 use super::objects;
+use super::payload::Payload;
 use crate::command::{Arity, COMMAND, Command, entry};
 use crate::commands::inspect::{Kind, inspect};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Matches, list, text};
-use crate::format::Fields;
-use crate::parse::{duration, env, time};
-use crate::print;
+use crate::parse::env;
 use crate::session::Session;
 use crate::work;
+
+static PAYLOAD: Payload = Payload {
+    path: "configs",
+    context: "*config.configContext",
+    table: "table {{.ID}}\\t{{.Name}}\\t{{.CreatedAt}}\\t{{.UpdatedAt}}",
+};
 
 pub static CONFIG: Command = Command {
     short: "Manage Swarm configs",
@@ -67,31 +69,7 @@ static RM: Command = Command {
 };
 
 async fn create(s: &Session, m: &Matches) -> Outcome {
-    let data = match m.words.get(1).map(String::as_str) {
-        None => Vec::new(),
-        Some("-") => {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes)?;
-            bytes
-        }
-        Some(path) => {
-            std::fs::read(path).map_err(|e| format!("open {path}: {}", crate::terminal::io_text(&e)))?
-        }
-    };
-    let mut body = json!({
-        "Name": m.word(0),
-        "Labels": m.map("label"),
-        "Data": base64::engine::general_purpose::URL_SAFE.encode(data),
-    });
-    if m.has("driver") && m.changed("driver") {
-        body["Driver"] = json!({"Name": m.text("driver")});
-    }
-    if m.changed("template-driver") {
-        body["Templating"] = json!({"Name": m.text("template-driver")});
-    }
-    let made = s.client()?.object_create("configs", &body).await?;
-    print::line(made["ID"].as_str().unwrap_or_default());
-    Ok(())
+    PAYLOAD.create(s, m).await
 }
 
 async fn inspect_all(s: &Session, m: &Matches) -> Outcome {
@@ -99,23 +77,9 @@ async fn inspect_all(s: &Session, m: &Matches) -> Outcome {
 }
 
 async fn ls(s: &Session, m: &Matches) -> Outcome {
-    objects::list(s, m, "configs", "table {{.ID}}\\t{{.Name}}\\t{{.CreatedAt}}\\t{{.UpdatedAt}}", row).await
+    PAYLOAD.list(s, m).await
 }
 
 async fn rm(s: &Session, m: &Matches) -> Outcome {
     objects::remove(s, m, "configs").await
-}
-
-fn row(v: &Value) -> Fields {
-    let passed = |key: &str| {
-        let at = time::seconds_of(v[key].as_str().unwrap_or_default());
-        format!("{} ago", duration::human(jiff::Timestamp::now().as_second() - at))
-    };
-    Fields::new("*config.configContext")
-        .with("CreatedAt", "CREATED", passed("CreatedAt"))
-        .with("Driver", "DRIVER", v["Spec"]["Driver"]["Name"].as_str().unwrap_or_default())
-        .with("ID", "ID", v["ID"].as_str().unwrap_or_default())
-        .labels(&v["Spec"]["Labels"])
-        .with("Name", "NAME", v["Spec"]["Name"].as_str().unwrap_or_default())
-        .with("UpdatedAt", "UPDATED", passed("UpdatedAt"))
 }

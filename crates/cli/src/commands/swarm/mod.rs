@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod node;
 mod objects;
+mod payload;
 pub mod plugin;
 pub mod secret;
 pub mod service;

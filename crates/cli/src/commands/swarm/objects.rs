@@ -31,14 +31,20 @@ pub static TASKS: &[Flag] = &[
 ];
 
 /// Lists the noun's things as rows of a table.
-pub async fn list(s: &Session, m: &Matches, noun: &str, table: &str, row: fn(&Value) -> Fields) -> Outcome {
+pub async fn list(
+    s: &Session,
+    m: &Matches,
+    noun: &str,
+    table: &str,
+    row: impl Fn(&Value) -> Fields,
+) -> Outcome {
     let query = Query::new().with_some("filters", filters::encode(&m.all("filter")));
     let found = s.client()?.objects(noun, query).await?;
     show(m, &found, table, row)
 }
 
 /// Shows things as rows.
-pub fn show(m: &Matches, found: &[Value], table: &str, row: fn(&Value) -> Fields) -> Outcome {
+pub fn show(m: &Matches, found: &[Value], table: &str, row: impl Fn(&Value) -> Fields) -> Outcome {
     let quiet = m.has("quiet") && m.on("quiet");
     let format = Format::choose(m.text("format"), "", quiet.then_some("{{.ID}}"), table);
     let mut listing = Listing::new(format, &row(&Value::Null))?;
