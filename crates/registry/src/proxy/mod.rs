@@ -5,38 +5,38 @@
 //! a *coming* blob is a file that grows, and every client follows it at its own pace. What turns out not to fit its
 //! digest breaks those connections off and is not kept.
 
+mod coming;
+mod keeper;
+
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use gantry_distribution::manifest::Descriptor;
-use gantry_distribution::sink::{Blobs, Ingest};
+use gantry_distribution::sink::Blobs;
 use gantry_distribution::{Credentials, Observer, Registry, RegistryError, Settings};
 use gantry_errdefs::{Class, Classified as _};
 use gantry_names::{Digest, Reference};
 use http::StatusCode;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
+pub use self::coming::Coming;
+use self::coming::State;
+use self::keeper::Keeper;
 use crate::api;
-use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::name::{RepositoryName, Tag};
 use crate::refusal::{Code, Refusal};
 use crate::server::Server;
 use crate::store::cache::Stored;
-use crate::store::driver::Source;
 use crate::store::manifest::{Put, PutError, Target};
-use crate::store::{Store, blocking, lock};
+use crate::store::{blocking, lock};
 
 /// Bytes read at once of a file that grows.
 const PIECE: usize = 256 << 10;
-/// Pieces between that file and a client.
-const DEPTH: usize = 4;
 /// A tag that upstream confirmed is marked fresh again after so long.
 const REFRESH: Duration = Duration::from_secs(3600);
 /// Downloads from upstream at once: more than an engine's, there are many clients behind us.
@@ -49,22 +49,6 @@ pub struct Proxy {
     credentials: Credentials,
     directory: PathBuf,
     coming: Mutex<HashMap<Digest, Arc<Coming>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Here(u64),
-    Done,
-    Failed,
-}
-
-/// A blob on its way from upstream.
-pub struct Coming {
-    digest: Digest,
-    size: u64,
-    path: PathBuf,
-    state: watch::Receiver<State>,
-    store: Arc<Store>,
 }
 
 impl Proxy {
@@ -298,180 +282,5 @@ fn away<T>(err: RegistryError, known: Option<T>) -> Result<Option<T>, Refusal> {
             Err(Refusal::saying(Code::Unavailable, format!("upstream: {err}"))
                 .status(StatusCode::BAD_GATEWAY))
         }
-    }
-}
-
-impl Coming {
-    /// The bytes from `from` on, as they come.
-    pub fn follow(self: Arc<Self>, from: u64, length: u64) -> mpsc::Receiver<io::Result<Bytes>> {
-        let (to, bytes) = mpsc::channel(DEPTH);
-        tokio::spawn(async move {
-            if let Err(err) = self.copy(from, length, &to).await {
-                // Whoever listened may have left.
-                to.send(Err(err)).await.ok();
-            }
-        });
-        bytes
-    }
-
-    async fn copy(&self, from: u64, length: u64, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
-        let mut state = self.state.clone();
-        let end = from + length;
-        let mut at = from;
-        let mut file: Option<Arc<File>> = None;
-        while at < end {
-            let now = *state.borrow_and_update();
-            let here = match now {
-                State::Here(here) => here,
-                State::Done => self.size,
-                State::Failed => return Err(io::Error::other("upstream's blob did not arrive")),
-            };
-            // The last byte waits for the verification: a client that has all of them may believe them.
-            let here = if now == State::Done { here } else { here.min(self.size.saturating_sub(1)) };
-            if here <= at {
-                state.changed().await.map_err(|_| io::Error::other("the download was given up"))?;
-                continue;
-            }
-            let opened = match &file {
-                Some(file) => Arc::clone(file),
-                None => {
-                    let (path, store, digest) =
-                        (self.path.clone(), Arc::clone(&self.store), self.digest.clone());
-                    let opened = blocking(move || open(&path, &store, &digest, at, end - at)).await?;
-                    let opened = match opened {
-                        Source::File(file) => Arc::new(file),
-                        Source::Stream(rest) => return forward(rest, to).await,
-                    };
-                    file = Some(Arc::clone(&opened));
-                    opened
-                }
-            };
-            let mut piece = vec![0; (here.min(end) - at).min(PIECE as u64) as usize];
-            let piece =
-                blocking(move || opened.read_exact_at(&mut piece, at).map(|()| Bytes::from(piece))).await?;
-            at += piece.len() as u64;
-            if to.send(Ok(piece)).await.is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The file that grows; if it became a blob a moment ago, the blob: a file again, or the bytes from a far store.
-fn open(path: &Path, store: &Store, digest: &Digest, from: u64, length: u64) -> io::Result<Source> {
-    match File::open(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            store.open_blob(digest, from, length)?.ok_or(err)
-        }
-        opened => opened.map(Source::File),
-    }
-}
-
-/// Passes on what comes from a far store.
-async fn forward(
-    mut from: mpsc::Receiver<io::Result<Bytes>>,
-    to: &mpsc::Sender<io::Result<Bytes>>,
-) -> io::Result<()> {
-    while let Some(piece) = from.recv().await {
-        if to.send(Ok(piece?)).await.is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Takes a blob from upstream into a repository.
-struct Keeper {
-    store: Arc<Store>,
-    name: RepositoryName,
-    path: PathBuf,
-    tell: watch::Sender<State>,
-}
-
-struct Part {
-    store: Arc<Store>,
-    name: RepositoryName,
-    path: PathBuf,
-    tell: watch::Sender<State>,
-    file: File,
-    hash: Hash,
-    size: u64,
-}
-
-fn unused() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "a cache only takes blobs in")
-}
-
-impl Blobs for Keeper {
-    fn has(&self, digest: &Digest, _: u64) -> io::Result<bool> {
-        Ok(self.store.blob(&self.name, digest)?.is_some())
-    }
-
-    fn ingest(&self, digest: &Digest, _: u64) -> io::Result<Box<dyn Ingest>> {
-        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
-        let mut hash = Hash::like(digest);
-        let mut size = 0;
-        let mut earlier = File::open(&self.path)?;
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match earlier.read(&mut buffer)? {
-                0 => break,
-                n => {
-                    hash.update(&buffer[..n]);
-                    size += n as u64;
-                }
-            }
-        }
-        self.tell.send_replace(State::Here(size));
-        Ok(Box::new(Part {
-            store: Arc::clone(&self.store),
-            name: self.name.clone(),
-            path: self.path.clone(),
-            tell: self.tell.clone(),
-            file,
-            hash,
-            size,
-        }))
-    }
-
-    fn read(&self, _: &Digest, _: u64) -> io::Result<Vec<u8>> {
-        Err(unused())
-    }
-
-    fn open(&self, _: &Digest, _: u64) -> io::Result<Box<dyn Read + Send>> {
-        Err(unused())
-    }
-}
-
-impl Ingest for Part {
-    fn offset(&self) -> u64 {
-        self.size
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        self.tell.send_replace(State::Here(self.size));
-        Ok(())
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        // Those who follow keep the old file; what comes now is another one.
-        fs::remove_file(&self.path)?;
-        self.file = OpenOptions::new().append(true).create_new(true).open(&self.path)?;
-        self.hash = Hash::named(self.hash.algorithm()).ok_or_else(unused)?;
-        self.size = 0;
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>, digest: &Digest, size: u64) -> io::Result<()> {
-        if self.size != size || self.hash.finish() != *digest {
-            fs::remove_file(&self.path)?;
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        self.file.sync_data()?;
-        self.store.adopt_blob(&self.name, digest, &self.path)
     }
 }
