@@ -1,6 +1,8 @@
 //! What docker-compose 1.29 hashes of a service: its attributes as they are written, some of them read, as JSON with
 //! sorted keys.
 
+mod json;
+
 use std::collections::BTreeMap;
 
 use crate::project::{Data, Duration, NetworkMode, Project, Service, Size, Source};
@@ -69,7 +71,7 @@ pub(crate) fn text(
     let networks = if service.network_mode.is_empty() { networks } else { Object::new() };
     whole.insert("networks".to_owned(), Data::Map(networks));
     let mut text = String::new();
-    write(&Data::Map(whole), &mut text);
+    json::write(&Data::Map(whole), &mut text);
     Some(text)
 }
 
@@ -410,40 +412,8 @@ fn security(project: &Project, text: &str) -> Option<Data> {
     let Some(path) = path else { return Some(Data::List(vec![word(text), Data::Null])) };
     let profile = tree::read(path, project.seccomp.get(path)?).ok()?.into_iter().next()?;
     let mut written = String::new();
-    python(&profile, &mut written);
+    json::document(&profile, &mut written);
     Some(Data::List(vec![word(&format!("seccomp={written}")), word(path)]))
-}
-
-/// JSON in the order it was written in, with spaces where Python puts them.
-fn python(node: &Node, out: &mut String) {
-    let mut first = true;
-    let mut divide = |out: &mut String| {
-        out.push_str(if first { "" } else { ", " });
-        first = false;
-    };
-    match &node.value {
-        Value::Null => out.push_str("null"),
-        Value::Scalar { text, plain: true } => out.push_str(text),
-        Value::Scalar { text, .. } => quote(text, out),
-        Value::List(list) => {
-            out.push('[');
-            for item in list {
-                divide(out);
-                python(item, out);
-            }
-            out.push(']');
-        }
-        Value::Map(map) => {
-            out.push('{');
-            for entry in map.iter() {
-                divide(out);
-                quote(&entry.key, out);
-                out.push_str(": ");
-                python(&entry.value, out);
-            }
-            out.push('}');
-        }
-    }
 }
 
 /// The networks by the engine's names, as they are written.
@@ -482,54 +452,4 @@ fn net(project: &Project, service: &Service, networks: &Object, containers: Cont
             word(first.map_or("none", |(name, _)| name))
         }
     })
-}
-
-/// JSON as Python writes it: other letters than ASCII's escaped.
-fn write(data: &Data, out: &mut String) {
-    match data {
-        Data::Null => out.push_str("null"),
-        Data::Switch(switch) => out.push_str(if *switch { "true" } else { "false" }),
-        Data::Integer(number) => out.push_str(&number.to_string()),
-        Data::Number(number) => out.push_str(&format!("{number:?}")),
-        Data::Text(text) => quote(text, out),
-        Data::List(list) => {
-            out.push('[');
-            for (index, item) in list.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Data::Map(map) => {
-            out.push('{');
-            for (index, (key, value)) in map.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                quote(key, out);
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
-    }
-}
-
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            ' '..='\u{7e}' => out.push(c),
-            other => other
-                .encode_utf16(&mut [0; 2])
-                .iter()
-                .for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
-        }
-    }
-    out.push('"');
 }
