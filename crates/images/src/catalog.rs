@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 use gantry_names::{ChainId, Digest, ImageId, Reference};
 use gantry_store::{Store, StoreError, WriteTx};
 
-use crate::record::{RECORDS, REFERENCES};
+use crate::record::{Layer, RECORDS, REFERENCES};
 use crate::{ImageStore, Record, Result};
 
 /// One consistent look at all records and names.
@@ -108,6 +108,12 @@ impl Catalog {
     /// Whether an image on record needs this blob.
     pub(crate) fn has_blob(&self, blob: &Digest) -> bool {
         self.blobs.contains_key(blob)
+    }
+
+    /// The layer on record that is this blob.
+    pub(crate) fn layer(&self, blob: &Digest) -> Option<&Layer> {
+        let layers = || self.records.values().flat_map(|record| &record.layers);
+        self.has_blob(blob).then(layers)?.find(|layer| layer.blob == *blob)
     }
 
     fn apply(&mut self, changes: impl IntoIterator<Item = Change>) {

@@ -1,6 +1,5 @@
 //! A layer on its way in: its blob as it came, and its files in a snapshot, made side by side.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, PoisonError};
 
@@ -219,13 +218,6 @@ impl ImageStore {
             Err(error) => return Err(error.into()),
         }
         Ok(Some(Layer { diff_id, blob, media_type: media_type(Compression::None).into(), blob_size, size }))
-    }
-
-    /// The layers on record, by their blob.
-    pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Layer>> {
-        let catalog = self.catalog();
-        let layers = catalog.records().flat_map(|(_, record)| &record.layers);
-        Ok(layers.map(|layer| (layer.blob.clone(), layer.clone())).collect())
     }
 
     /// Writes a stream to the content store and to whoever unpacks it; gives the blob's digest and size.

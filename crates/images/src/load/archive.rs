@@ -10,7 +10,7 @@ use super::{LoadEvent, digest_of};
 use crate::layer::{Unpacked, media_type};
 use crate::store::MAX_DOCUMENT;
 use crate::stream::{pipe, read_ahead};
-use crate::{Error, ImageStore, Layer, Lease, Result};
+use crate::{Error, ImageStore, Lease, Result};
 
 /// Most documents an archive may bring, and most bytes of them: more is no archive of images.
 const DOCUMENTS_LIMIT: usize = 20_000;
@@ -43,8 +43,6 @@ pub(crate) struct Archive<'a> {
     pub(super) refused: HashMap<String, Error>,
     /// Layers whose last bytes are on their way to the disk, in the order they came.
     pub(super) pending: VecDeque<(String, Taken)>,
-    /// Layers that are here already, by their blob.
-    pub(super) known: HashMap<Digest, Layer>,
 }
 
 type Taken = std::thread::JoinHandle<Result<Piece>>;
@@ -101,12 +99,15 @@ impl Archive<'_> {
 
     fn here_already(&self, name: &str) -> Option<Piece> {
         let digest = Digest::from_sha256_hex(name.strip_prefix("blobs/sha256/")?).ok()?;
-        let layer = self.known.get(&digest).filter(|_| self.store.inner.content.touch(&digest))?;
+        let layer = self.store.catalog().layer(&digest)?.clone();
+        if !self.store.inner.content.touch(&digest) {
+            return None;
+        }
         Some(Piece {
             blob: digest,
             size: layer.blob_size,
-            media_type: layer.media_type.clone(),
-            diff_id: layer.diff_id.clone(),
+            media_type: layer.media_type,
+            diff_id: layer.diff_id,
             bytes: layer.size,
             unpacked: None,
         })

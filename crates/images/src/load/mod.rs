@@ -69,7 +69,6 @@ impl ImageStore {
             links: HashMap::new(),
             refused: HashMap::new(),
             pending: VecDeque::new(),
-            known: self.known_layers()?,
         };
         archive.read(input, told)?;
         if archive.documents.contains_key("manifest.json") {
