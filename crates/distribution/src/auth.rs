@@ -109,7 +109,8 @@ pub(crate) struct TokenAnswer {
     token: String,
     #[serde(default)]
     access_token: String,
-    expires_in: Option<u64>,
+    /// A service may say anything here.
+    expires_in: Option<i64>,
     #[serde(default)]
     pub refresh_token: String,
 }
@@ -123,13 +124,16 @@ pub(crate) struct Token {
 
 /// What a token is good for when nobody says; the specification's number.
 const LIFE: u64 = 60;
+/// Nobody's token is kept longer: a service may claim more than a clock can count.
+const LIFE_MAX: u64 = 24 * 60 * 60;
 /// A token that ends while its request is under way is of no use.
 const MARGIN: Duration = Duration::from_secs(5);
 
 impl Token {
     pub fn from(answer: &TokenAnswer) -> Option<Self> {
         let value = if answer.token.is_empty() { &answer.access_token } else { &answer.token };
-        let life = Duration::from_secs(answer.expires_in.filter(|life| *life > 0).unwrap_or(LIFE));
+        let told = answer.expires_in.and_then(|life| u64::try_from(life).ok()).filter(|life| *life > 0);
+        let life = Duration::from_secs(told.unwrap_or(LIFE).min(LIFE_MAX));
         let until = Instant::now() + life.saturating_sub(MARGIN);
         (!value.is_empty()).then(|| Self { value: value.clone(), until })
     }

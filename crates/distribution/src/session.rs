@@ -156,8 +156,10 @@ impl Session {
 
     /// Sends a call once (twice, when a login is wanted) and returns whatever is answered.
     pub async fn once(&self, call: &Call) -> Result<Response<Incoming>, RegistryError> {
-        let response = self.send(call).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let (response, from) = self.send(call).await?;
+        // Who else asks for a login (a foreign layer's host, a redirect's) has none of ours to see: neither now, nor as
+        // the place where tokens are had (CVE-2020-15157).
+        if response.status() != StatusCode::UNAUTHORIZED || !same_host(&from, &self.endpoint.base) {
             return Ok(response);
         }
         let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
@@ -177,7 +179,7 @@ impl Session {
         }
         // The connection is free again once the answer is read.
         drop(response);
-        self.send(call).await
+        Ok(self.send(call).await?.0)
     }
 
     /// Sends a request whose body can be sent only once. It must follow a call, so that the login is known.
@@ -206,8 +208,8 @@ impl Session {
         Ok(request)
     }
 
-    /// Sends, following redirects of reads.
-    async fn send(&self, call: &Call) -> Result<Response<Incoming>, RegistryError> {
+    /// Sends, following redirects of reads. Tells the URL that answered.
+    async fn send(&self, call: &Call) -> Result<(Response<Incoming>, String), RegistryError> {
         let mut url = self.url(&call.target);
         for _ in 0..REDIRECTS {
             let body = call.body.clone().map_or_else(empty, full);
@@ -221,7 +223,7 @@ impl Session {
                 Some(location) if reading && response.status().is_redirection() => {
                     url = absolute(&url, location)
                 }
-                _ => return Ok(response),
+                _ => return Ok((response, url)),
             }
         }
         Err(RegistryError::Status(StatusCode::LOOP_DETECTED))
@@ -329,7 +331,7 @@ impl Session {
 
     /// `docker login`: whether the credentials are right; an identity token when the registry gives one.
     pub async fn login(&self) -> Result<Option<String>, RegistryError> {
-        let response = self.send(&Call::new(Method::GET, "/v2/")).await?;
+        let (response, _) = self.send(&Call::new(Method::GET, "/v2/")).await?;
         if response.status().is_success() {
             return Ok(None);
         }
@@ -347,7 +349,7 @@ impl Session {
                 self.learned.lock().unwrap_or_else(PoisonError::into_inner).challenge =
                     Some(Challenge::Basic);
                 let call = Call::new(Method::GET, "/v2/");
-                match self.send(&call).await?.status() {
+                match self.send(&call).await?.0.status() {
                     status if status.is_success() => Ok(None),
                     status => Err(RegistryError::Login { url: self.url("/v2/"), status }),
                 }

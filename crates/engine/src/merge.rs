@@ -1,5 +1,7 @@
 //! The image's defaults under what was asked, as Docker merges them. Pure.
 
+use std::collections::HashSet;
+
 use gantry_images::RunConfig;
 
 use crate::error::{Error, Result};
@@ -25,9 +27,10 @@ pub fn merge(spec: &mut ContainerSpec, image: &RunConfig) -> Result<()> {
     for port in image.exposed_ports.keys() {
         spec.exposed_ports.insert(port.parse().map_err(|err| Error::Invalid(format!("{err}")))?);
     }
+    let key = |word: &str| word.split_once('=').map_or(word, |(key, _)| key).to_owned();
+    let mut known: HashSet<String> = spec.env.iter().map(|word| key(word)).collect();
     for word in image.env.iter().flatten() {
-        let key = |word: &str| word.split_once('=').map_or(word, |(key, _)| key).to_owned();
-        if !spec.env.iter().any(|own| key(own) == key(word)) {
+        if known.insert(key(word)) {
             spec.env.push(word.clone());
         }
     }

@@ -6,6 +6,7 @@
 pub mod apparmor;
 pub mod capabilities;
 mod devices;
+mod environment;
 mod mounts;
 pub mod resources;
 pub mod security;
@@ -13,6 +14,7 @@ pub mod user;
 
 pub(crate) use devices::parse_rule as parse_device_rule;
 pub use devices::{Device, NodeKind};
+pub use environment::Environment;
 pub use mounts::BoundMount;
 
 use std::collections::BTreeSet;
@@ -227,7 +229,7 @@ fn process(
             additional_gids: inputs.user.groups.clone(),
         },
         args,
-        env: environment(spec, &inputs.extra_env, &inputs.user.home),
+        env: environment(spec, &inputs.extra_env, &inputs.user.home).into_words(),
         cwd: if spec.working_dir.is_empty() { "/".to_owned() } else { spec.working_dir.clone() },
         capabilities: Some(oci::Capabilities {
             bounding: caps.clone(),
@@ -245,30 +247,20 @@ fn process(
 }
 
 /// The process' environment: Docker's own words first, each overridden by the container's.
-pub fn environment(spec: &ContainerSpec, extra: &[String], home: &str) -> Vec<String> {
-    let mut env = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", spec.hostname)];
+pub fn environment(spec: &ContainerSpec, extra: &[String], home: &str) -> Environment {
+    let mut env = Environment::default();
+    env.set(DEFAULT_PATH);
+    env.set(format!("HOSTNAME={}", spec.hostname));
     if spec.tty {
-        env.push("TERM=xterm".to_owned());
+        env.set("TERM=xterm");
     }
     for word in extra.iter().chain(&spec.env) {
-        override_env(&mut env, word);
+        env.set(word);
     }
-    if !env.iter().any(|word| word.starts_with("HOME=")) {
-        env.push(format!("HOME={home}"));
+    if !env.has("HOME") {
+        env.set(format!("HOME={home}"));
     }
     env
-}
-
-/// Sets `KEY=value` over an older one, or removes `KEY`.
-pub fn override_env(env: &mut Vec<String>, word: &str) {
-    let key = word.split_once('=').map_or(word, |(key, _)| key);
-    let place = env.iter().position(|known| known.split_once('=').is_some_and(|(name, _)| name == key));
-    match (place, word.contains('=')) {
-        (Some(place), true) => word.clone_into(&mut env[place]),
-        (Some(place), false) => drop(env.remove(place)),
-        (None, true) => env.push(word.to_owned()),
-        (None, false) => {}
-    }
 }
 
 fn rlimits(spec: &ContainerSpec, defaults: &[crate::spec::Ulimit]) -> Vec<oci::Rlimit> {

@@ -174,7 +174,7 @@ fn the_environment_can_be_overridden_and_taken_away() {
         ..Default::default()
     };
     assert_eq!(
-        environment(&spec, &["LINK=1".into()], "/root"),
+        environment(&spec, &["LINK=1".into()], "/root").into_words(),
         ["PATH=/x", "TERM=xterm", "LINK=1", "HOME=/h"]
     );
 }

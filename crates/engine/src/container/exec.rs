@@ -12,7 +12,7 @@ use super::root;
 use super::{Attachment, Container, attach};
 use crate::admission::Verb;
 use crate::bundle::security::Security;
-use crate::bundle::{self, apparmor, capabilities, override_env, user};
+use crate::bundle::{self, apparmor, capabilities, user};
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::ContainerRecord;
@@ -260,11 +260,11 @@ impl Engine {
         let caps: Vec<String> = caps.into_iter().collect();
         let security = Security::parse(&spec.security_opts).map_err(bundle::BundleError::from)?;
         let mut env = bundle::environment(spec, &self.link_environment(record), &user.home);
-        if request.tty && !env.iter().any(|word| word.starts_with("TERM=")) {
-            env.push("TERM=xterm".to_owned());
+        if request.tty && !env.has("TERM") {
+            env.set("TERM=xterm");
         }
         for word in &request.env {
-            override_env(&mut env, word);
+            env.set(word);
         }
         let cwd = [&request.working_dir, &spec.working_dir].into_iter().find(|dir| !dir.is_empty());
         Ok(oci::Process {
@@ -274,7 +274,7 @@ impl Engine {
                 .map(|[height, width]| oci::ConsoleSize { height: clamp(height), width: clamp(width) }),
             user: oci::User { uid: user.uid, gid: user.gid, umask: None, additional_gids: user.groups },
             args: request.command.clone(),
-            env,
+            env: env.into_words(),
             cwd: cwd.map_or_else(|| "/".to_owned(), Clone::clone),
             capabilities: Some(oci::Capabilities {
                 bounding: caps.clone(),

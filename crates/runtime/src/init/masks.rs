@@ -33,7 +33,8 @@ pub(crate) fn read_only(inside: &Inside<'_>, paths: &[String]) -> Result<()> {
 }
 
 /// A file is covered by the host's real null device, a folder by an empty read-only tmpfs; one of each is made and
-/// copied.
+/// copied. The device is shown read-only: data may still be written to it, but its owner, mode and times, which are the
+/// host's, are nobody's to change in here.
 pub(crate) fn hide(inside: &Inside<'_>, paths: &[String], label: Option<&str>) -> Result<()> {
     if paths.is_empty() {
         return Ok(());
@@ -58,6 +59,7 @@ pub(crate) fn hide(inside: &Inside<'_>, paths: &[String], label: Option<&str>) -
             }
         } else {
             let copy = mount_api::copy_of_fd(&null, false).step(doing)?;
+            mount_api::change(copy.as_fd(), options::RDONLY, 0, false).step(doing)?;
             mount_api::attach(&copy, &target).step(doing)?;
         }
     }

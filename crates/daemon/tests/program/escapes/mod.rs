@@ -7,6 +7,7 @@ mod links;
 mod proc;
 mod rights;
 mod runtime;
+mod strangers;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! `/proc`, `/sys`, `/dev`: what an image puts in their place, and what is refused to those who find the real ones.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::{hostile_image, run};
 use crate::harness::Engine;
@@ -93,6 +93,24 @@ fn masks_are_made_of_the_hosts_null() {
         assert_eq!(line, "character special file 1:3", "{said}");
     }
     assert!(said.lines().count() >= 3, "{said}");
+}
+
+/// The mask is the host's own node: who may change its mode or owner by `/proc/keys` has changed the host's `/dev/null`.
+#[test]
+fn a_mask_does_not_lend_the_hosts_null() {
+    let engine = Engine::start();
+    let before = std::fs::metadata("/dev/null").unwrap();
+    // Each leaves the node as it is where it is not refused.
+    let probe = "for f in $(cut -d' ' -f2,3 /proc/self/mounts | sed -n 's/ devtmpfs//p'); do
+            chmod 666 $f 2>/dev/null && echo CHANGED $f
+            chown 0:0 $f 2>/dev/null && echo OWNED $f
+            echo text >$f && [ \"$(wc -c <$f)\" = 0 ] && echo works
+        done; chmod 600 /dev/null && stat -c %a /dev/null";
+    let said = run(&engine, &[], probe).ok();
+    assert!(said.contains("works") && !said.contains("CHANGED") && !said.contains("OWNED"), "{said}");
+    assert!(said.ends_with("600"), "its own is its own: {said}");
+    let after = std::fs::metadata("/dev/null").unwrap();
+    assert_eq!((after.mode(), after.uid(), after.ctime()), (before.mode(), before.uid(), before.ctime()));
 }
 
 /// CVE-2025-52565: `/dev/console` of the image leads elsewhere, so that the terminal is attached there, or what it
