@@ -102,6 +102,8 @@ pub(crate) struct Moment {
     pub(crate) alive: bool,
     /// How many exits there were.
     pub(crate) exits: u64,
+    /// Its removal has begun.
+    pub(crate) leaving: bool,
     /// It is gone.
     pub(crate) removed: bool,
     /// The last exit code.

@@ -58,6 +58,7 @@ impl Engine {
 
     /// Removes a container that does not run and whose gate the caller holds.
     pub(crate) async fn remove_locked(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
+        container.tell(|moment| moment.leaving = true);
         let record = container.record();
         let doomed = volumes && record.mounts.iter().any(|point| point.anonymous);
         if doomed {

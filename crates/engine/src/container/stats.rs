@@ -93,6 +93,15 @@ impl Engine {
         blocking(move || sample(&record, &parent)).await
     }
 
+    /// Ends when the container's removal begins: who streams its counters ends with it, before the removal is answered.
+    pub fn container_leaving(&self, name: &str) -> Result<impl Future<Output = ()> + Send + use<>> {
+        let mut moment = self.find(name)?.moment();
+        Ok(async move {
+            // An error is a container that nobody holds any more.
+            let _gone = moment.wait_for(|moment| moment.leaving).await;
+        })
+    }
+
     /// The cgroup of a container below every hierarchy's root.
     pub(crate) fn cgroup_of(&self, record: &ContainerRecord) -> String {
         let asked = &record.spec.cgroup_parent;

@@ -43,8 +43,10 @@ async fn usage(call: Call) -> Answer {
         let second = app.engine.container_stats(&name).await?;
         return reply::ok(&shaped(&stats(&second, Some(&first)), version)?);
     }
+    let leaving = app.engine.container_leaving(&name)?;
     let (sender, answer) = reply::stream("application/json");
     tokio::spawn(async move {
+        let mut leaving = std::pin::pin!(leaving);
         let mut before: Option<Sample> = None;
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -60,10 +62,11 @@ async fn usage(call: Call) -> Answer {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = sender.over(&app.ending) => return,
+                () = leaving.as_mut() => return,
             }
             match app.engine.container_stats(&name).await {
                 Ok(next) => sample = next,
-                // It was removed: the stream ends.
+                // It was removed between the two.
                 Err(_) => return,
             }
         }
