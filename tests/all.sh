@@ -43,5 +43,6 @@ tests/examples.py "$target/debug/gantry" "$(tests/images.sh .test-images debian-
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10
+tests/reliability/phases.py --every 30
 tests/reliability/starve.py
 tests/reliability/interrupt.py --rounds 8

@@ -352,7 +352,7 @@ def killed_while_starting(long):
     ends = {"ran": 0, "refused": 0}
     for number in range(300 if long else 18):
         name = f"start{number}"
-        create(engine, name, ["sleep", "1000"])
+        engine.ids = engine.ids | {create(engine, name, ["sleep", "1000"])}
         end = threading.Event()
 
         def hunt():

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <root>/<id>/            the folder itself is the lock (flock)
-//!   state.json            Saved, written beside, synced and renamed
+//!   making                where its cgroup is, from before it is made until there is a state
+//!   state.json            Saved, written beside and renamed
 //!   seccomp               the compiled profile, for exec
 //!   start, result         the gate's FIFOs, until start and delete
 //! ```
@@ -13,7 +14,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use gantry_runtime_lib::{Container, Record, Status};
+use gantry_runtime_lib::{Container, Record, SavedCgroup, Status, forget};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Global;
@@ -29,6 +30,8 @@ pub struct Saved {
 
 /// The layout that this program writes and reads.
 pub const VERSION: u32 = 1;
+/// What is being made.
+const MAKING: &str = "making";
 
 /// A container's folder, held so that nobody else changes the container meanwhile.
 #[derive(Debug)]
@@ -94,7 +97,26 @@ impl Folder {
         let beside = self.path.join(".state.json");
         let mut file = File::create(&beside).with_context(|| format!("create {}", beside.display()))?;
         file.write_all(&serde_json::to_vec(saved)?)?;
-        fs::rename(&beside, self.path.join("state.json")).context("saving the container's state")
+        fs::rename(&beside, self.path.join("state.json")).context("saving the container's state")?;
+        // The state tells more. One that stays harms nobody: `remove` knows it.
+        let _ = fs::remove_file(self.path.join(MAKING));
+        Ok(())
+    }
+
+    /// Writes down what a create that is killed half way would leave, before it is there.
+    pub fn intend(&self, cgroup: &SavedCgroup) -> Result<()> {
+        fs::write(self.path.join(MAKING), serde_json::to_vec(cgroup)?).context("saving what is to be made")
+    }
+
+    /// Takes away what [`intend`](Self::intend) wrote down, and the folder.
+    pub fn forget(self) -> Result<()> {
+        match fs::read(self.path.join(MAKING)) {
+            // Written half, it was read by nobody yet: there is nothing of it.
+            Ok(text) => serde_json::from_slice(&text).map_or(Ok(()), |cgroup| forget(&cgroup))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).context("reading what was to be made"),
+        }
+        self.remove()
     }
 
     /// Keeps the compiled seccomp profile; the record needs only its head then.
@@ -117,9 +139,9 @@ impl Folder {
         Ok((saved, container))
     }
 
-    /// Takes the folder away with everything in it.
+    /// Takes the folder away with everything in it; the state goes last, so that what was killed half way is done again.
     pub fn remove(self) -> Result<()> {
-        for name in ["state.json", ".state.json", "seccomp", "start", "result"] {
+        for name in [MAKING, ".state.json", "seccomp", "start", "result", "state.json"] {
             match fs::remove_file(self.path.join(name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(e).context("removing the state");

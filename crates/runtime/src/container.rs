@@ -12,10 +12,12 @@ use crate::error::Step;
 use crate::gate::{self, Telling};
 use crate::hooks::{self, State};
 use crate::spec::Resources;
+use crate::wire::{Kind, Line};
 use crate::{Error, Record, Result, reap, record};
 
 /// A created container. Dropping the handle changes nothing about the container, except that one created with
-/// [`Gate::Here`](crate::Gate) and never started ends.
+/// [`Gate::Here`](crate::Gate) and never started ends, and one with [`Gate::Folder`](crate::Gate) that was not told
+/// [`keep`](Container::keep).
 #[derive(Debug)]
 pub struct Container {
     pub(crate) record: Record,
@@ -24,6 +26,8 @@ pub struct Container {
     pub(crate) console: Option<OwnedFd>,
     pub(crate) warnings: Vec<String>,
     pub(crate) telling: Option<Telling>,
+    /// Where the process listens for [`Container::keep`].
+    pub(crate) line: Option<Line>,
     /// Where the gate's FIFOs are.
     pub(crate) folder: Option<PathBuf>,
     /// The compiled seccomp profile, known to whoever created the container.
@@ -85,6 +89,7 @@ impl Container {
             console: None,
             warnings: Vec::new(),
             telling: None,
+            line: None,
             folder: gate.map(Path::to_owned),
             seccomp: None,
             ended,
@@ -122,6 +127,12 @@ impl Container {
         self.seccomp.as_deref()
     }
 
+    /// The record is where others find it: the process may wait for its start without us. Until then it ends with us,
+    /// so that a creator who is killed leaves no process that nobody knows.
+    pub fn keep(&mut self) -> Result<()> {
+        self.line.take().map_or(Ok(()), |line| line.tell(Kind::Kept, None))
+    }
+
     /// The container's control group.
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
@@ -144,10 +155,12 @@ impl Container {
                 return Err(Error::WrongState("cannot start an already running container".into()));
             }
         };
+        self.keep()?;
+        let accepted = telling.go();
         if let Some(folder) = &self.folder {
             Telling::shut(folder)?;
         }
-        telling.go()?;
+        accepted?;
         if let Err(e) = hooks::run("poststart", &self.record.hooks.poststart, &self.state("running")) {
             self.warnings.push(e.to_string());
         }
@@ -160,7 +173,7 @@ impl Container {
             return Ok(Status::Stopped);
         }
         let waiting = match &self.folder {
-            Some(folder) => !Telling::is_shut(folder),
+            Some(folder) => Telling::is_awaited(folder)?,
             None => self.telling.is_some(),
         };
         if waiting {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use gantry_cgroups::{Cgroup, Host};
+use gantry_cgroups::{Cgroup, Host, Saved};
 use gantry_sys::clone::{Clone, Cloned, clone3, exit_now};
 use gantry_sys::signals;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -47,7 +47,7 @@ pub struct Create<'a> {
 pub enum Gate<'a> {
     /// By the handle that [`create`] returns, in this process.
     Here,
-    /// By any process, through two FIFOs made in this folder: see [`Container::attach`].
+    /// By any process, through two FIFOs made in this folder: see [`Container::keep`] and [`Container::attach`].
     Folder(&'a Path),
 }
 
@@ -95,7 +95,7 @@ pub fn create(request: Create<'_>) -> Result<Container> {
     };
     let mut newborn = Newborn { cgroup: &cgroup, made_cgroup: false, process: None };
     let made = newborn.bring_up(birth, ours, telling.as_ref().map(|_| ()), warnings);
-    let (pid, pidfd, console, warnings) = match made {
+    let (pid, pidfd, line, console, warnings) = match made {
         Ok(made) => made,
         Err(e) => {
             newborn.undo();
@@ -119,9 +119,9 @@ pub fn create(request: Create<'_>) -> Result<Container> {
         rootfs,
         oci_version: spec.oci_version.clone(),
     };
-    let folder = match request.gate {
-        Gate::Here => None,
-        Gate::Folder(folder) => Some(folder.to_owned()),
+    let (folder, line) = match request.gate {
+        Gate::Here => (None, None),
+        Gate::Folder(folder) => (Some(folder.to_owned()), Some(line)),
     };
     Ok(Container {
         record,
@@ -130,10 +130,27 @@ pub fn create(request: Create<'_>) -> Result<Container> {
         console,
         warnings,
         telling,
+        line,
         folder,
         seccomp: program,
         ended: false,
     })
+}
+
+/// Where [`create`] will make the cgroup: to be written down before, so that [`forget`] finds it when the creator was
+/// killed half way.
+pub fn cgroup_of(spec: &Spec, id: &str) -> Result<Saved> {
+    Ok(Cgroup::locate(&Host::detect()?, spec.linux().cgroups_path.as_deref(), id)?.save())
+}
+
+/// Removes the cgroup of a container whose creator was killed before it had a record. Its process has ended with its
+/// creator: whoever is in there still is somebody else, and the folder is left to them.
+pub fn forget(cgroup: &Saved) -> Result<()> {
+    let cgroup = Cgroup::restore(cgroup);
+    match cgroup.remove() {
+        Err(_) if cgroup.processes().is_ok_and(|others| !others.is_empty()) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// What can be refused before anything is made.
@@ -167,7 +184,7 @@ struct Newborn<'a> {
     process: Option<OwnedFd>,
 }
 
-type Up = (i32, OwnedFd, Option<OwnedFd>, Vec<String>);
+type Up = (i32, OwnedFd, Line, Option<OwnedFd>, Vec<String>);
 
 impl Newborn<'_> {
     fn bring_up(
@@ -245,7 +262,7 @@ impl Newborn<'_> {
                 }
             }
         }
-        Ok((pid, pidfd, console, warnings))
+        Ok((pid, pidfd, line, console, warnings))
     }
 
     fn make_cgroup(&mut self, host: &Host, spec: &Spec, warnings: &mut Vec<String>) -> Result<()> {

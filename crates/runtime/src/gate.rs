@@ -4,6 +4,9 @@
 //! but read, write and execve: it may already be under a seccomp filter.
 //! The process reads one byte from `start`; then execve closes its end of `result` (accepted), or it writes
 //! the error there first.
+//!
+//! Whether somebody waits is asked from the kernel: a FIFO without a reader cannot be opened for writing. So a teller that
+//! is killed half way leaves nothing untrue behind.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -21,6 +24,8 @@ use crate::{Error, Gate, Result, wire};
 pub(crate) struct Waiting {
     start: File,
     result: File,
+    /// Whoever made the process leaves, and another one will say go.
+    left_alone: bool,
 }
 
 /// The side that tells.
@@ -39,7 +44,7 @@ pub(crate) fn make(gate: Gate<'_>) -> Result<(Waiting, Option<Telling>)> {
         Gate::Here => {
             let (start_out, start_in) = pipe_with(PipeFlags::CLOEXEC).step(|| "making the start pipe")?;
             let (result_out, result_in) = pipe_with(PipeFlags::CLOEXEC).step(|| "making the start pipe")?;
-            let waiting = Waiting { start: start_out.into(), result: result_in.into() };
+            let waiting = Waiting { start: start_out.into(), result: result_in.into(), left_alone: false };
             Ok((waiting, Some(Telling { start: start_in.into(), result: result_out.into() })))
         }
         Gate::Folder(folder) => {
@@ -58,7 +63,7 @@ pub(crate) fn make(gate: Gate<'_>) -> Result<(Waiting, Option<Telling>)> {
                     .step(|| format!("opening {}", path.display()))?;
                 Ok(fd.into())
             };
-            Ok((Waiting { start: fifo(START)?, result: fifo(RESULT)? }, None))
+            Ok((Waiting { start: fifo(START)?, result: fifo(RESULT)?, left_alone: true }, None))
         }
     }
 }
@@ -81,8 +86,13 @@ impl Waiting {
         (self.start.into(), self.result.into())
     }
 
-    pub(crate) fn from_fds(start: OwnedFd, result: OwnedFd) -> Self {
-        Waiting { start: start.into(), result: result.into() }
+    pub(crate) fn from_fds(start: OwnedFd, result: OwnedFd, left_alone: bool) -> Self {
+        Waiting { start: start.into(), result: result.into(), left_alone }
+    }
+
+    /// Whether it must first hear that it can be found again: see [`Kind::Kept`](crate::wire::Kind).
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.left_alone
     }
 
     /// Blocks until somebody says go. `false`: whoever could say it has gone.
@@ -115,7 +125,7 @@ impl Telling {
         Ok(Some(Telling { start: start.into(), result: result.into() }))
     }
 
-    /// Takes the start FIFO away, so that there is no second start.
+    /// Takes the start FIFO away: the kernel lets go of what execve closes a moment after it has told so.
     pub(crate) fn shut(folder: &Path) -> Result<()> {
         match std::fs::remove_file(folder.join(START)) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::setup("closing the start gate", e)),
@@ -124,8 +134,8 @@ impl Telling {
     }
 
     /// Whether a process still waits behind the FIFOs in that folder.
-    pub(crate) fn is_shut(folder: &Path) -> bool {
-        !folder.join(START).exists()
+    pub(crate) fn is_awaited(folder: &Path) -> Result<bool> {
+        Telling::open(folder).map(|telling| telling.is_some())
     }
 
     /// Says go and waits until the command is accepted.

@@ -38,9 +38,10 @@ mod wire;
 
 pub use caps::NAMES as CAPABILITIES;
 pub use container::{Container, Status};
-pub use create::{Create, Gate, create};
+pub use create::{Create, Gate, cgroup_of, create, forget};
 pub use error::{Error, Result};
 pub use exec::{Exec, Session};
+pub use gantry_cgroups::Saved as SavedCgroup;
 pub use record::Record;
 pub use root::RootMount;
 pub use stdio::Stdio;

@@ -8,7 +8,8 @@
 //! | `Ready` | only the gate and execve are left | - |
 //! | `Failed` + error | the end | - |
 //!
-//! The other way go `Mapped` (the user namespace has its maps) and `Go` (its cgroup stands).
+//! The other way go `Mapped` (the user namespace has its maps), `Go` (its cgroup stands) and, where another process is to
+//! start the container, `Kept` (it can be found again): a process that nobody would find ends with its line.
 //! One message is one packet: a kind and, for `Failed`, the error.
 
 use std::io;
@@ -30,9 +31,10 @@ pub(crate) enum Kind {
     Failed = b'F',
     Mapped = b'M',
     Go = b'G',
+    Kept = b'K',
 }
 
-const ALL: [Kind; 8] = [
+const ALL: [Kind; 9] = [
     Kind::Hooks,
     Kind::HooksDone,
     Kind::Console,
@@ -41,6 +43,7 @@ const ALL: [Kind; 8] = [
     Kind::Failed,
     Kind::Mapped,
     Kind::Go,
+    Kind::Kept,
 ];
 
 /// Longer error texts are cut.
@@ -92,6 +95,17 @@ impl Line {
             Some(kind) => Ok(Some((kind, fds.pop()))),
             None => {
                 Err(Error::setup("hearing from the other side", io::Error::from(io::ErrorKind::InvalidData)))
+            }
+        }
+    }
+
+    /// Waits for `Kept`, by read: the seccomp profile is in force already. `false`: whoever could say it has gone.
+    pub(crate) fn is_kept(&self) -> bool {
+        let mut byte = [0u8; 1];
+        loop {
+            match rustix::io::read(&self.0, &mut byte) {
+                Err(rustix::io::Errno::INTR) => continue,
+                read => return read == Ok(1) && byte[0] == Kind::Kept as u8,
             }
         }
     }

@@ -242,7 +242,7 @@ fn a_container_is_found_again_by_its_record() {
     let gate = bundle.dir.path().join("gate");
     std::fs::create_dir(&gate).unwrap();
     let (stdio, _out) = piped();
-    let created = create(Create {
+    let mut created = create(Create {
         id: &bundle.id,
         bundle: bundle.dir.path(),
         spec: &bundle.spec,
@@ -256,6 +256,7 @@ fn a_container_is_found_again_by_its_record() {
     })
     .unwrap();
     let record = serde_json::to_vec(created.record()).unwrap();
+    created.keep().unwrap();
     drop(created);
     let mut found = Container::attach(serde_json::from_slice(&record).unwrap(), Some(&gate)).unwrap();
     assert_eq!(found.status().unwrap(), Status::Created);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use gantry_runtime_lib::spec::Spec;
-use gantry_runtime_lib::{Container, Create, Gate, RootMount, Stdio, protect};
+use gantry_runtime_lib::{Container, Create, Gate, RootMount, Stdio, cgroup_of, protect};
 
 use crate::args::{Args, Flag, Global};
 use crate::state::{Folder, Saved, VERSION, write_pid_file};
@@ -99,6 +99,7 @@ fn make(global: &Global, args: &Args) -> Result<Made> {
         bail!("cannot use console socket if runc will not detach or allocate tty");
     }
     let folder = Folder::make(global, id)?;
+    folder.intend(&cgroup_of(&spec, id)?)?;
     let made = gantry_runtime_lib::create(Create {
         id,
         bundle: &bundle,
@@ -158,6 +159,7 @@ fn after(
     if let Some(file) = args.value("pid-file") {
         write_pid_file(Path::new(file), container.pid())?;
     }
+    container.keep().context("letting the container's process wait for its start")?;
     Ok(master)
 }
 

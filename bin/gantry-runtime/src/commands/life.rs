@@ -30,8 +30,8 @@ pub fn delete(global: &Global, words: Vec<String>) -> Result<u8> {
     };
     let (_, mut container) = match folder.load() {
         Ok(loaded) => loaded,
-        // A create that was killed half way left a folder and nothing that could be found by it.
-        Err(_) if force => return folder.remove().map(|()| 0),
+        // A create that was killed half way.
+        Err(_) if force => return folder.forget().map(|()| 0),
         Err(e) => return Err(e),
     };
     match container.status()? {

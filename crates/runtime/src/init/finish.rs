@@ -27,7 +27,7 @@ pub(crate) struct Finished {
     argv: Strings,
     envp: Strings,
     door: Door,
-    /// Kept open only when it is to tell the answer.
+    /// Kept open only when there is more to tell or to hear.
     line: Option<Line>,
 }
 
@@ -43,10 +43,11 @@ pub(crate) enum Door {
 impl Finished {
     /// Waits at the gate, runs what has to come between, executes. Never comes back.
     pub(crate) fn execute(mut self, before: impl FnOnce() -> Result<()>) -> ! {
-        if let Door::Gate(gate) = &mut self.door
-            && !gate.wait()
-        {
-            exit_now(1);
+        if let Door::Gate(gate) = &mut self.door {
+            let kept = self.line.take().is_none_or(|line| line.is_kept());
+            if !kept || !gate.wait() {
+                exit_now(1);
+            }
         }
         let error = match before() {
             Ok(()) => lookup::refused(&self.name, &execve(&self.command, &self.argv, &self.envp)),
@@ -74,8 +75,8 @@ pub(crate) fn finish(plan: Plan, line: Line, door: Door, limits_are_set: bool) -
         Ok((name, command, argv, envp)) => {
             let line = match &door {
                 Door::Open => Some(line),
-                Door::Gate(_) => match line.tell(Kind::Ready, None) {
-                    Ok(()) => None,
+                Door::Gate(gate) => match line.tell(Kind::Ready, None) {
+                    Ok(()) => gate.is_left_alone().then_some(line),
                     Err(_) => exit_now(1),
                 },
             };
@@ -91,9 +92,10 @@ pub(crate) fn finish(plan: Plan, line: Line, door: Door, limits_are_set: bool) -
 fn descriptors(first: u32, line: Line, door: Door) -> std::io::Result<(Line, Door)> {
     let kept = match door {
         Door::Gate(gate) => {
+            let left_alone = gate.is_left_alone();
             let (start, result) = gate.into_fds();
             let [line, start, result] = fds::keep_only(first, [line.0, start, result])?;
-            (Line(line), Door::Gate(Waiting::from_fds(start, result)))
+            (Line(line), Door::Gate(Waiting::from_fds(start, result, left_alone)))
         }
         Door::Open => {
             let [line] = fds::keep_only(first, [line.0])?;
@@ -162,6 +164,8 @@ fn rights(
         enter_again(&plan, e)?;
     }
     verify_cwd()?;
+    // From here on the line tells when whoever made us is gone, and a profile may forbid this call.
+    rustix::process::set_parent_process_death_signal(None).step(|| "letting the creating process go")?;
     let name = plan.args[0].clone();
     let command = lookup::find(&name, &plan.env)?;
     if let Some(program) = &plan.seccomp {

@@ -97,6 +97,7 @@ fn live(mut birth: Birth<'_>) {
 
 fn build(birth: &mut Birth<'_>) -> Result<()> {
     signals::reset().step(|| "resetting signals")?;
+    die_with_creator()?;
     rustix::process::umask(rustix::fs::Mode::empty());
     rustix::process::setsid().step(|| "starting a session")?;
     if birth.namespaces.new & namespaces::USER != 0 {
@@ -104,6 +105,8 @@ fn build(birth: &mut Birth<'_>) -> Result<()> {
     }
     if (birth.namespaces.new | birth.namespaces.joined()) & namespaces::USER != 0 {
         become_root()?;
+        // The kernel forgets it when the user changes.
+        die_with_creator()?;
     }
     if !birth.joined {
         birth.namespaces.enter()?;
@@ -121,6 +124,12 @@ fn build(birth: &mut Birth<'_>) -> Result<()> {
         gantry_sys::ids::personality(persona).step(|| "setting the personality")?;
     }
     Ok(())
+}
+
+/// A process that is half a container, and whatever hook it waits for, ends with whoever makes it.
+fn die_with_creator() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .step(|| "tying the process to the one that makes it")
 }
 
 /// Inside a new user namespace nobody is anybody until they say so.

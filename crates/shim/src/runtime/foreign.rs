@@ -5,8 +5,9 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio as Std};
+use std::process::{Command, ExitStatus, Stdio as Std};
 
 use gantry_errdefs::Class;
 use gantry_shim_protocol::Failure;
@@ -53,16 +54,16 @@ impl Foreign {
         if input.is_some() {
             command.stdin(Std::piped());
         }
-        let mut run = || -> io::Result<bool> {
+        let mut run = || -> io::Result<ExitStatus> {
             let mut child = command.spawn()?;
             if let (Some(mut to), Some(input)) = (child.stdin.take(), input) {
                 to.write_all(input)?;
             }
-            Ok(child.wait()?.success())
+            child.wait()
         };
         match run() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(refusal(&self.bundle.join(LOG))),
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(refusal(&self.bundle.join(LOG), status)),
             Err(err) => Err(failure(&format!("run {}", self.program.display()), &err)),
         }
     }
@@ -113,7 +114,12 @@ impl Runtime for Foreign {
     fn create(&mut self, stdio: Stdio) -> Result<Made, Failure> {
         let mut command = self.command("create");
         command.arg("--bundle").arg(&self.bundle);
-        self.make(command, "init.pid", stdio)
+        self.make(command, "init.pid", stdio).inspect_err(|_| {
+            // One that was killed half way took nothing back. The first cause is what is told.
+            if let Err(err) = self.delete() {
+                eprintln!("after a failed create: {err}");
+            }
+        })
     }
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -152,7 +158,8 @@ impl Runtime for Foreign {
     }
 
     fn delete(&mut self) -> Result<(), Failure> {
-        self.verb(&["delete", "--force", &self.id])
+        // Doing it twice is no error, so one that was killed half way is done again.
+        self.verb(&["delete", "--force", &self.id]).or_else(|_| self.verb(&["delete", "--force", &self.id]))
     }
 }
 
@@ -165,8 +172,8 @@ fn receive_console(listener: &UnixListener) -> io::Result<OwnedFd> {
     fds.into_iter().next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// The last error in the runtime's log.
-fn refusal(log: &Path) -> Failure {
+/// The last error in the runtime's log. One that was killed had no time to say anything.
+fn refusal(log: &Path, status: ExitStatus) -> Failure {
     let mut text = String::new();
     let read = fs::File::open(log).and_then(|file| file.take(1 << 20).read_to_string(&mut text));
     let last = text
@@ -175,9 +182,10 @@ fn refusal(log: &Path) -> Failure {
         .filter(|line| line["level"] == "error")
         .filter_map(|line| line["msg"].as_str().map(str::to_owned))
         .next_back();
-    let message = match (last, read) {
-        (Some(message), _) => message,
-        (None, _) if !text.trim().is_empty() => text.trim().to_owned(),
+    let message = match (last, status.signal(), read) {
+        (Some(message), ..) => message,
+        (None, Some(signal), _) => format!("the runtime was killed by signal {signal}"),
+        (None, ..) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "the runtime failed and did not say why".to_owned(),
     };
     Failure::new(class_of(&message), message)
@@ -239,7 +247,7 @@ mod tests {
             "{\"level\":\"error\",\"msg\":\"first\"}\nnoise\n{\"level\":\"warning\",\"msg\":\"w\"}\n{\"level\":\"error\",\"msg\":\"exec: \\\"x\\\": executable file not found in $PATH\"}\n",
         )
         .unwrap();
-        let failure = with_exit_code(refusal(&log));
+        let failure = with_exit_code(refusal(&log, ExitStatus::from_raw(1 << 8)));
         assert_eq!(failure.exit_code, Some(127));
         assert!(failure.message.ends_with("not found in $PATH"));
         fs::remove_dir_all(dir).unwrap();

@@ -166,14 +166,25 @@ fn record(bundle: &Path, record: &lib::Record) -> Result<(), Failure> {
     fs::write(bundle.join(RECORD), text).map_err(|err| failure("write record", &err))
 }
 
-/// The undertaker's part: kills and removes a container by its record, if there is one.
-pub(crate) fn end_recorded(bundle: &Path) -> Result<(), Failure> {
+/// The undertaker's part: kills and removes a container by its record. A keeper that was killed before the record was
+/// whole had not started it: its process has ended with the keeper, and the cgroup is where the configuration says.
+pub(crate) fn end_recorded(bundle: &Path, id: &str) -> Result<(), Failure> {
     let text = match fs::read(bundle.join(RECORD)) {
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return forget(bundle, id),
         other => other.map_err(|err| failure("read record", &err))?,
     };
-    let record: lib::Record = serde_json::from_slice(&text).map_err(|err| not_understood("record", &err))?;
+    let Ok(record) = serde_json::from_slice::<lib::Record>(&text) else { return forget(bundle, id) };
     let mut container = lib::Container::attach(record, None).map_err(|err| refused(&err))?;
     container.delete().map_err(|err| refused(&err))?;
     fs::remove_file(bundle.join(RECORD)).map_err(|err| failure("remove record", &err))
+}
+
+fn forget(bundle: &Path, id: &str) -> Result<(), Failure> {
+    let text = match fs::read(bundle.join(bundle::CONFIG)) {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|err| failure("read config.json", &err))?,
+    };
+    // Written half, nothing was made of it.
+    let Ok(spec) = serde_json::from_slice::<Spec>(&text) else { return Ok(()) };
+    lib::cgroup_of(&spec, id).and_then(|cgroup| lib::forget(&cgroup)).map_err(|err| refused(&err))
 }
