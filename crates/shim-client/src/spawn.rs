@@ -71,13 +71,18 @@ impl Shims {
         // The child's end must be closed here, or its death would go unnoticed.
         drop(command);
 
-        match Connection::inherit(ours).await {
-            Ok((connection, Response::Started { pid })) => Ok(Shim::new(bundle, connection, pid)),
-            Ok((_, Response::Failed(failure))) => Err(SpawnError::Failed(failure)),
-            Ok((_, other)) => Err(SpawnError::Died(format!("it answered {other:?}"))),
-            Err(ShimError::Gone) => Err(SpawnError::Died(last_words(bundle))),
-            Err(err) => Err(SpawnError::Died(gantry_errdefs::chain(&err))),
-        }
+        let why = match Connection::inherit(ours).await {
+            Ok((connection, Response::Started { pid })) => return Ok(Shim::new(bundle, connection, pid)),
+            Ok((_, Response::Failed(failure))) => return Err(SpawnError::Failed(failure)),
+            Ok((_, other)) => format!("it answered {other:?}"),
+            Err(ShimError::Gone) => last_words(bundle),
+            Err(err) => gantry_errdefs::chain(&err),
+        };
+        // One that was killed took nothing back.
+        Err(SpawnError::Died(match self.clean(bundle).await {
+            Ok(_) => why,
+            Err(err) => format!("{why}; and what it left is still there: {err}"),
+        }))
     }
 
     /// Kills and removes what a killed shim left: processes, cgroup, runtime state. Writes an exit record if there
