@@ -59,6 +59,14 @@ impl Engine {
     /// Removes a container that does not run and whose gate the caller holds.
     pub(crate) async fn remove_locked(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
         container.tell(|moment| moment.leaving = true);
+        let taken = self.take_away(container, volumes).await;
+        if taken.is_err() {
+            container.tell(|moment| moment.leaving = false);
+        }
+        taken
+    }
+
+    async fn take_away(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
         let record = container.record();
         let doomed = volumes && record.mounts.iter().any(|point| point.anonymous);
         if doomed {
