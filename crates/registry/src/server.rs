@@ -126,6 +126,21 @@ impl Request {
     }
 }
 
+/// Whether a browser asks: it names the kind of its pages.
+fn for_a_person(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|kinds| kinds.to_str().ok())
+        .is_some_and(|kinds| kinds.contains("text/html"))
+}
+
+/// What a probe hears at `/` that has no rights: the original registry says so much to everybody.
+fn alive() -> Answer {
+    let mut answer = plain(StatusCode::OK);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
 impl Server {
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, peer: Peer, request: http::Request<Incoming>) -> Answer {
@@ -199,6 +214,7 @@ impl Server {
         };
         let who = match self.access.authorize(&head.headers, &peer, &scopes).await {
             Ok(who) => who,
+            Err(_) if route == Route::Page && !for_a_person(&head.headers) => return (Ok(alive()), None),
             Err(refusal) => return (Err(refusal), None),
         };
         let user = who.name.clone();

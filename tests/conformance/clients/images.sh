@@ -59,6 +59,13 @@ aiodocker)
 		--customize-hook='ln -s python3 "$1/usr/bin/python"; rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
 		"$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/python.layer"
 	image python '["python3"]' "$work/python.layer" library/python:3.13-alpine library/python:latest
+	# The original registry, so that the tests of pushing have the same one on every engine.
+	mkdir -p "$work/registry"/{etc,tmp,var/lib/registry}
+	chmod 1777 "$work/registry/tmp"
+	cp --parents -L "$(command -v docker-registry)" $(ldd "$(command -v docker-registry)" | grep -o '/[^ ]*') "$work/registry"
+	printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ":5000"}\n' >"$work/registry/etc/registry.yml"
+	tar -C "$work/registry" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf "$work/registry.layer" .
+	image registry "[\"$(command -v docker-registry)\", \"serve\", \"/etc/registry.yml\"]" "$work/registry.layer" library/registry:2
 	# The same with another command: another image.
 	image python-next '["/usr/bin/python3"]' "$work/python.layer" library/python:3.14-alpine
 	;;

@@ -52,6 +52,17 @@ async fn rights_hold_with_passwords_and_with_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_probe_without_rights_hears_that_it_is_alive_and_a_browser_is_asked_who_it_is() {
+    let place = Place::prepared("auth: {htpasswd: {realm: test, path: ROOT/users}}\n", users).await;
+    let to = place.running.address();
+    let probed = ask(to, "GET", "/", "Accept: */*\r\n", b"").await;
+    assert!(probed.contains(" 200 ") && probed.ends_with("\r\n\r\n"), "{probed}");
+    let browsed = ask(to, "GET", "/", "Accept: text/html,*/*\r\n", b"").await;
+    assert!(browsed.contains(" 401 ") && browsed.contains("Basic realm"), "{browsed}");
+    assert!(ask(to, "GET", "/v2/", "", b"").await.contains(" 401 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_of_another_user_is_not_found() {
     let rules = RULES.replace("users: [ann]", "users: [ann, bob]");
     assert_ne!(rules, RULES, "both may push");
