@@ -188,8 +188,8 @@ impl Command {
             _ => return Ok(()),
         };
         let line = self.use_line(path);
-        // Docker's own words differ between the two kinds.
-        let see = if matches!(self.arity, Arity::None | Arity::AtMost(_)) { "Run" } else { "See" };
+        // Docker's own words differ for this one kind.
+        let see = if matches!(self.arity, Arity::AtLeast(_)) { "See" } else { "Run" };
         Err(Failure::text(
             1,
             format!(

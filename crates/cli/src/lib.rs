@@ -27,6 +27,7 @@ mod session;
 mod suggest;
 mod tarball;
 mod terminal;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -117,6 +118,12 @@ fn dispatch(program: &str, args: &[String]) -> Outcome {
     let parsed = flags::parse(root.flags, false, args)
         .map_err(|FlagError::Text(text)| global_failure(program, &text))?;
     let globals = Matches::new(root.flags.to_vec(), parsed.given, Vec::new());
+    if !is_level(globals.text("log-level")) {
+        return Err(Failure::text(
+            1,
+            format!("Unable to parse logging level: {}", globals.text("log-level")),
+        ));
+    }
     let typed = &args[..args.len() - parsed.words.len().min(args.len())];
     let session = Session::new(program.to_owned(), globals.clone(), typed);
     if parsed.asked == Asked::Help {
@@ -215,10 +222,19 @@ fn perform(session: &Session, command: &'static Command, path: &str, args: &[Str
         print::out(&help::page(command, path));
         return Ok(());
     };
+    if matches.has(trust::FLAG) {
+        trust::check(&matches)?;
+    }
     match command.work {
         Some(work) => block_on(work(session, &matches)),
         None => Ok(()),
     }
+}
+
+/// The words that Docker's client takes for how much to tell.
+fn is_level(word: &str) -> bool {
+    let levels = ["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
+    levels.iter().any(|level| word.eq_ignore_ascii_case(level))
 }
 
 /// One thread is enough for a client, and it starts at once.

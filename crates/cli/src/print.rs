@@ -1,10 +1,14 @@
-//! Writing for the person. A reader that went away (`gantry ps | head -1`) ends the program quietly.
+//! Writing for the person. A reader that went away (`gantry ps | head -1`) ends the program quietly, a full disk
+//! (`gantry save app > app.tar`) with a sentence and a failure.
 
 use std::io::{self, ErrorKind, Write};
 use std::process::exit;
 
+use crate::failure::{Failure, Outcome};
+use crate::terminal::io_text;
+
 /// The exit code of a program that wrote into a closed pipe: 128 + SIGPIPE.
-const BROKEN_PIPE: i32 = 141;
+const BROKEN_PIPE: u8 = 141;
 
 /// Writes text to standard output.
 pub fn out(text: &str) {
@@ -18,12 +22,22 @@ pub fn line(text: &str) {
 
 /// Writes bytes to standard output.
 pub fn bytes(bytes: &[u8]) {
-    let mut stdout = io::stdout().lock();
-    if let Err(err) = stdout.write_all(bytes).and_then(|()| stdout.flush())
-        && err.kind() == ErrorKind::BrokenPipe
-    {
-        exit(BROKEN_PIPE);
+    if let Err(failure) = written(bytes) {
+        let text = failure.to_string();
+        if !text.is_empty() {
+            err(&text);
+        }
+        exit(failure.code().into());
     }
+}
+
+/// The same for who has something to tidy up before the program ends.
+pub fn written(bytes: &[u8]) -> Outcome {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
+        ErrorKind::BrokenPipe => Failure::silent(BROKEN_PIPE),
+        _ => Failure::text(1, format!("write /dev/stdout: {}", io_text(&why))),
+    })
 }
 
 /// Writes a line to standard error; when even that fails there is nobody to tell.

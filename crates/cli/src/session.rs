@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::env;
 use std::path::{Path, PathBuf};
 
-use gantry_client::{Client, Endpoint, Options, TlsFiles};
+use gantry_client::{Client, Endpoint, EndpointError, Options, TlsFiles};
 use gantry_compose::progress::UnderWay;
 
 use crate::config::{self, ConfigFile, Context, Store};
@@ -129,12 +129,12 @@ impl Session {
     /// The default context: what flags and environment say.
     pub fn default_host(&self) -> String {
         let asked = self.globals.given("host").map(str::to_owned).or_else(|| var("DOCKER_HOST"));
-        match asked {
-            Some(host) => host,
-            None if self.program != "gantry" && Path::new(DOCKER_SOCKET).exists() => {
+        match asked.as_deref().map(str::trim) {
+            Some(host) if !matches!(host, "" | "unix://") => host.to_owned(),
+            _ if self.program != "gantry" && Path::new(DOCKER_SOCKET).exists() => {
                 format!("unix://{DOCKER_SOCKET}")
             }
-            None => format!("unix://{OUR_SOCKET}"),
+            _ => format!("unix://{OUR_SOCKET}"),
         }
     }
 
@@ -149,13 +149,15 @@ impl Session {
             return Err("conflicting options: cannot specify both --host and --context".into());
         }
         if self.globals.all("host").len() > 1 {
-            return Err("Specify only one -H".into());
+            return Err(unresolved("Specify only one -H"));
         }
         let name = self.context_name();
         if name == "default" {
             let host = self.default_host();
-            return Endpoint::parse(&with_scheme(&host), self.tls())
-                .map_err(|_| unresolved(&format!("invalid bind address format: {host}")));
+            return Endpoint::parse(&with_scheme(&host), self.tls()).map_err(|why| match why {
+                EndpointError::Ssh(_) => uninitialized(&why.to_string()),
+                _ => unresolved(&format!("invalid bind address format: {host}")),
+            });
         }
         let store = self.contexts();
         let context: Context = store.get(&name).map_err(|why| unresolved(&why))?;
@@ -219,7 +221,7 @@ impl Session {
 
     fn options(&self) -> Result<Options, Failure> {
         let headers = match var("DOCKER_CUSTOM_HEADERS") {
-            Some(text) => config::headers(&text)?,
+            Some(text) => config::headers(&text).map_err(|why| uninitialized(&why))?,
             None => self.config().pairs("HttpHeaders"),
         };
         Ok(Options {
@@ -256,8 +258,12 @@ impl Session {
     }
 }
 
+fn uninitialized(why: &str) -> Failure {
+    Failure::text(1, format!("Failed to initialize: {why}"))
+}
+
 fn unresolved(why: &str) -> Failure {
-    Failure::text(1, format!("Failed to initialize: unable to resolve docker endpoint: {why}"))
+    uninitialized(&format!("unable to resolve docker endpoint: {why}"))
 }
 
 fn var(name: &str) -> Option<String> {

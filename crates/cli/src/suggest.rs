@@ -7,7 +7,10 @@ const FAR: usize = 2;
 pub fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .map(|name| (distance(typed, name), name))
-        .filter(|(far, name)| *far <= FAR && *far < name.len().max(2) - 1)
+        // Of two letters none may be another: `pss` means `ps`, `px` may mean anything.
+        .filter(|(far, name)| {
+            *far <= FAR && (*far < name.len().max(2) - 1 || (*far == 1 && typed.len() == 3))
+        })
         .min_by_key(|(far, _)| *far)
         .map(|(_, name)| name)
 }
@@ -37,9 +40,11 @@ mod tests {
 
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
-        let names = ["run", "images", "inspect"];
+        let names = ["run", "images", "inspect", "ps", "push"];
         assert_eq!(nearest("imgaes", names.into_iter()), Some("images"));
         assert_eq!(nearest("rnu", names.into_iter()), Some("run"));
+        assert_eq!(nearest("pss", names.into_iter()), Some("ps"));
+        assert_eq!(nearest("px", names.into_iter()), None);
         assert_eq!(nearest("frobnicate", names.into_iter()), None);
     }
 }

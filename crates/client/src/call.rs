@@ -68,6 +68,29 @@ fn escape(text: &str, keep: &str, out: &mut String) {
     }
 }
 
+/// The noun of a path whose thing has no name: `/containers//stop` would be another endpoint, or none.
+fn nameless(path: &str) -> Option<&'static str> {
+    let (noun, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let name = rest.split('/').next().unwrap_or_default();
+    if !name.trim().is_empty() {
+        return None;
+    }
+    match noun {
+        "containers" => Some("container"),
+        "exec" => Some("exec"),
+        "images" => Some("image"),
+        "networks" => Some("network"),
+        "volumes" => Some("volume"),
+        "plugins" => Some("plugin"),
+        "nodes" => Some("node"),
+        "services" => Some("service"),
+        "tasks" => Some("task"),
+        "secrets" => Some("secret"),
+        "configs" => Some("config"),
+        _ => None,
+    }
+}
+
 /// A request that is being built.
 pub struct Call<'c> {
     client: &'c Client,
@@ -225,6 +248,9 @@ impl<'c> Call<'c> {
         upgrade: Option<&str>,
         version: Option<&str>,
     ) -> Result<(&'c Client, Outgoing), ClientError> {
+        if let Some(noun) = nameless(&self.path) {
+            return Err(ClientError::Protocol(format!("invalid {noun} name or ID: value is empty")));
+        }
         let mut target = String::new();
         if let Some(version) = version {
             target.push_str("/v");
@@ -270,8 +296,12 @@ impl Answer {
 
     async fn check(self, route: &str) -> Result<Answer, ClientError> {
         let status = self.status();
-        if status.is_success() || status.is_redirection() || status.is_informational() {
+        // Whoever asks for what is there already is told so; no other redirection is an answer of this API.
+        if status.is_success() || status.is_informational() || status == StatusCode::NOT_MODIFIED {
             return Ok(self);
+        }
+        if status.is_redirection() {
+            return Err(ClientError::Protocol("unexpected redirect in response".into()));
         }
         let bytes = self.stream().collect().await.unwrap_or_default();
         let bytes = &bytes[..bytes.len().min(MAX_ERROR)];
@@ -299,6 +329,16 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thing_without_a_name_is_asked_of_nobody() {
+        assert_eq!(nameless("/containers//stop"), Some("container"));
+        assert_eq!(nameless("/volumes/ "), Some("volume"));
+        assert_eq!(nameless("/networks/"), Some("network"));
+        assert_eq!(nameless("/containers/json"), None);
+        assert_eq!(nameless("/images/a//b/json"), None);
+        assert_eq!(nameless("/_ping"), None);
+    }
 
     #[test]
     fn queries_are_encoded() {

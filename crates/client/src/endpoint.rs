@@ -57,7 +57,7 @@ pub enum EndpointError {
     #[error("protocol not available: {0}")]
     Scheme(String),
     /// ssh addresses carry no password and no query.
-    #[error("invalid ssh URL: {0}")]
+    #[error("ssh host connection is not valid: invalid SSH URL: {0}")]
     Ssh(&'static str),
 }
 
@@ -75,7 +75,7 @@ impl Endpoint {
                 let rest = rest.split('/').next().unwrap_or_default();
                 let default = if tls.is_some() { TLS_PORT } else { PLAIN_PORT };
                 let (host, port) = host_port(rest, default).ok_or_else(unparsable)?;
-                let host = if host.is_empty() { "127.0.0.1".to_owned() } else { host };
+                let host = if host.is_empty() { "localhost".to_owned() } else { host };
                 Ok(Endpoint::Tcp { host, port, tls })
             }
             "ssh" => ssh(rest),
@@ -128,7 +128,10 @@ fn host_port(text: &str, default: u16) -> Option<(String, u16)> {
 
 fn ssh(rest: &str) -> Result<Endpoint, EndpointError> {
     if rest.contains('?') {
-        return Err(EndpointError::Ssh("extra query after the host"));
+        return Err(EndpointError::Ssh("query parameters are not allowed"));
+    }
+    if rest.contains('#') {
+        return Err(EndpointError::Ssh("fragments are not allowed"));
     }
     let (authority, path) = match rest.find('/') {
         Some(at) => (&rest[..at], Some(&rest[at..])),
@@ -150,7 +153,7 @@ fn ssh(rest: &str) -> Result<Endpoint, EndpointError> {
     };
     // A host that starts with a dash would be an option of ssh.
     if host.is_empty() || host.starts_with('-') || user.is_some_and(|u| u.starts_with('-')) {
-        return Err(EndpointError::Ssh("no host specified"));
+        return Err(EndpointError::Ssh("hostname is empty"));
     }
     Ok(Endpoint::Ssh {
         user: user.map(str::to_owned),
@@ -184,6 +187,8 @@ mod tests {
         );
         assert!(Endpoint::parse("ssh://-oProxyCommand=x", None).is_err());
         assert!(Endpoint::parse("ssh://u:p@h", None).is_err());
+        assert!(Endpoint::parse("ssh://", None).is_err());
+        assert!(Endpoint::parse("ssh://h#f", None).is_err());
         assert!(Endpoint::parse("gopher://x", None).is_err());
         assert!(Endpoint::parse("tcp://h:99999", None).is_err());
     }

@@ -33,21 +33,22 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ClientError> 
     match endpoint {
         Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(path).await.map_err(told)?)),
         Endpoint::Tcp { host, port, tls } => {
+            // Files that are wrong are told whether or not anybody listens.
+            let certificates = tls.as_ref().map(tls::config).transpose()?;
             let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(told)?;
             // Interactive bytes should not wait for company.
             stream.set_nodelay(true)?;
-            let Some(files) = tls else { return Ok(Box::new(stream)) };
+            let Some(certificates) = certificates else { return Ok(Box::new(stream)) };
             let name = ServerName::try_from(host.clone())
                 .map_err(|_| ClientError::Connect { cause: format!("{host} is no server name for TLS") })?;
-            let stream =
-                TlsConnector::from(tls::config(files)?).connect(name, stream).await.map_err(|e| {
-                    ClientError::Connect {
-                        cause: format!(
-                            "{endpoint}: {}",
-                            tls::advice(&e).map_or_else(|| format!("tls: {e}"), str::to_owned)
-                        ),
-                    }
-                })?;
+            let stream = TlsConnector::from(certificates).connect(name, stream).await.map_err(|e| {
+                ClientError::Connect {
+                    cause: format!(
+                        "{endpoint}: {}",
+                        tls::advice(&e).map_or_else(|| format!("tls: {e}"), str::to_owned)
+                    ),
+                }
+            })?;
             Ok(Box::new(stream))
         }
         Endpoint::Ssh { user, host, port, path } => {

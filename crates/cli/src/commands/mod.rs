@@ -17,6 +17,7 @@ mod volume;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use futures_util::StreamExt;
 use gantry_client::ByteStream;
@@ -30,7 +31,7 @@ use crate::print;
 const AT_ONCE: usize = 50;
 
 static GLOBAL: &[Flag] = &[
-    text("config", "Folder of the client's configuration"),
+    text("config", "Folder of the client's configuration (default $DOCKER_CONFIG or ~/.docker)"),
     text("context", "Context to use (overrides DOCKER_HOST and the chosen context)").short('c'),
     switch("debug", "Tell more").short('D'),
     list("host", "Address of the engine").short('H'),
@@ -38,9 +39,12 @@ static GLOBAL: &[Flag] = &[
         .short('l')
         .default("info"),
     switch("tls", "Use TLS; implied by --tlsverify"),
-    text("tlscacert", "Trust only certificates signed by this CA"),
-    text("tlscert", "Our TLS certificate"),
-    text("tlskey", "Its key"),
+    text(
+        "tlscacert",
+        "Trust only certificates signed by this CA (default ca.pem of $DOCKER_CERT_PATH or of the folder above)",
+    ),
+    text("tlscert", "Our TLS certificate (default cert.pem, likewise)"),
+    text("tlskey", "Its key (default key.pem, likewise)"),
     switch("tlsverify", "Use TLS and check who answers"),
     switch("version", "Show the version and quit").short('v'),
 ];
@@ -152,7 +156,14 @@ pub async fn save_to(mut stream: ByteStream, output: &str, what: &str) -> Outcom
     let told = |e: std::io::Error| Failure::text(1, format!("{what}: {}", crate::terminal::io_text(&e)));
     let path = std::path::Path::new(output);
     if path.is_dir() {
-        return Err(format!("{what}: invalid output path: {output:?} is a directory").into());
+        return Err(format!("{what}: cannot write to a directory").into());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && let Err(e) = folder.metadata()
+    {
+        let why = crate::terminal::io_text(&e);
+        return Err(format!("{what}: invalid output path: stat {}: {why}", folder.display()).into());
     }
     // A device or a pipe is written into, not replaced.
     if path.exists() && !path.is_file() {
@@ -164,7 +175,14 @@ pub async fn save_to(mut stream: ByteStream, output: &str, what: &str) -> Outcom
     }
     let beside = format!("{output}.{}", std::process::id());
     let written = async {
-        let mut file = fs::File::create(&beside).map_err(told)?;
+        // What is in a container or an image is not for everybody.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)
+            .map_err(told)?;
         while let Some(bytes) = stream.next().await? {
             file.write_all(&bytes).map_err(told)?;
         }

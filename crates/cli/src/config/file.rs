@@ -12,25 +12,52 @@ use serde_json::{Map, Value, json};
 pub struct ConfigFile {
     dir: PathBuf,
     root: Map<String, Value>,
+    /// The file is there and could not be read: writing it would lose what a person can still mend.
+    is_unread: bool,
 }
 
+/// What is text, what is an object, what is a list; a value of another kind is told and passed over.
+const TEXTS: [&str; 8] = [
+    "credsStore",
+    "currentContext",
+    "detachKeys",
+    "psFormat",
+    "imagesFormat",
+    "networksFormat",
+    "volumesFormat",
+    "statsFormat",
+];
+const OBJECTS: [&str; 6] = ["auths", "credHelpers", "HttpHeaders", "proxies", "aliases", "plugins"];
+const LISTS: [&str; 2] = ["pruneFilters", "cliPluginsExtraDirs"];
+
 impl ConfigFile {
-    /// Reads the file of `dir`; a missing one is empty. A broken one is told and taken as empty.
+    /// Reads the file of `dir`; a missing or empty one has nothing in it. What is wrong with it is told, and passed over.
     pub fn load(dir: &Path) -> (ConfigFile, Option<String>) {
         let path = dir.join("config.json");
-        let empty = |complaint| (ConfigFile { dir: dir.to_owned(), root: Map::new() }, complaint);
+        let with = |root, is_unread| ConfigFile { dir: dir.to_owned(), root, is_unread };
+        let unread = |why: String| {
+            (with(Map::new(), true), Some(format!("parsing config file ({}): {why}", path.display())))
+        };
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return empty(None),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return (with(Map::new(), false), None),
             Err(err) => {
                 let why = crate::terminal::io_text(&err);
-                return empty(Some(format!("loading config file: {}: {why}", path.display())));
+                let why = format!("loading config file: open {}: {why}", path.display());
+                return (with(Map::new(), true), Some(why));
             }
         };
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return (with(Map::new(), false), None);
+        }
         match serde_json::from_slice(&text) {
-            Ok(Value::Object(root)) => (ConfigFile { dir: dir.to_owned(), root }, None),
-            Ok(_) => empty(Some(format!("loading config file: {}: no JSON object", path.display()))),
-            Err(err) => empty(Some(format!("loading config file: {}: {err}", path.display()))),
+            Ok(Value::Object(root)) => {
+                let complaint =
+                    complaint(&root).map(|why| format!("parsing config file ({}): {why}", path.display()));
+                (with(root, false), complaint)
+            }
+            Ok(_) => unread("it is no JSON object".into()),
+            Err(err) => unread(err.to_string()),
         }
     }
 
@@ -83,8 +110,11 @@ impl ConfigFile {
 
     /// Writes the file beside its old self and renames it: a full disk never costs the credentials.
     pub fn save(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
         let path = self.dir.join("config.json");
+        if self.is_unread {
+            return Err(io::Error::other(format!("{} is left as it is: mend it first", path.display())));
+        }
+        fs::create_dir_all(&self.dir)?;
         // A link to another place stays one.
         let path = fs::canonicalize(&path).unwrap_or(path);
         let beside = path.with_extension(format!("json{}", std::process::id()));
@@ -115,15 +145,29 @@ impl ConfigFile {
     }
 }
 
+/// The first key whose value is of a kind that it cannot be.
+fn complaint(root: &Map<String, Value>) -> Option<String> {
+    let wrong = |keys: &[&str], fits: fn(&Value) -> bool, kind| {
+        let is_wrong = |key: &&&str| root.get(**key).is_some_and(|value| !value.is_null() && !fits(value));
+        keys.iter().find(is_wrong).map(|key| format!("the value of {key} is not {kind}"))
+    };
+    wrong(&TEXTS, Value::is_string, "a text")
+        .or_else(|| wrong(&OBJECTS, Value::is_object, "an object"))
+        .or_else(|| wrong(&LISTS, Value::is_array, "a list"))
+}
+
 /// `DOCKER_CUSTOM_HEADERS`: `name=value` with commas between, as CSV. It takes the place of the file's `HttpHeaders`.
 pub fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
-    let wrong = |why: String| format!("failed to parse custom headers from DOCKER_CUSTOM_HEADERS: {why}");
+    let wrong = |why: String| {
+        format!("failed to set custom headers from DOCKER_CUSTOM_HEADERS environment variable: {why}")
+    };
     let mut out = Vec::new();
     for field in crate::parse::csv::fields(text).map_err(wrong)? {
-        let (name, value) =
-            field.split_once('=').ok_or_else(|| wrong(format!("{field:?} is not name=value")))?;
+        let (name, value) = field
+            .split_once('=')
+            .ok_or_else(|| wrong(format!("missing \"=\" in key=value pair: '{field}'")))?;
         match name.trim() {
-            "" => return Err(wrong("a header without a name".into())),
+            "" => return Err(wrong(format!("value contains a key=value pair with an empty key: '{field}'"))),
             name => out.push((name.to_owned(), value.to_owned())),
         }
     }
@@ -199,9 +243,29 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_told_and_empty() {
+    fn a_broken_file_is_told_and_never_written_over() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("config.json"), "{").unwrap();
-        assert!(ConfigFile::load(dir.path()).1.is_some());
+        let path = dir.path().join("config.json");
+        for broken in ["{", "[]", "3"] {
+            fs::write(&path, broken).unwrap();
+            let (mut config, complaint) = ConfigFile::load(dir.path());
+            assert!(complaint.unwrap().starts_with("parsing config file ("));
+            config.set_text("currentContext", "far");
+            assert!(config.save().unwrap_err().to_string().ends_with("is left as it is: mend it first"));
+            assert_eq!(fs::read_to_string(&path).unwrap(), broken);
+        }
+        fs::write(&path, "\n").unwrap();
+        let (config, complaint) = ConfigFile::load(dir.path());
+        assert_eq!(complaint, None);
+        config.save().unwrap();
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_told_by_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.json"), r#"{"psFormat":3,"detachKeys":"ctrl-a"}"#).unwrap();
+        let (config, complaint) = ConfigFile::load(dir.path());
+        assert!(complaint.unwrap().ends_with("the value of psFormat is not a text"));
+        assert_eq!((config.text("psFormat"), config.text("detachKeys")), ("", "ctrl-a"));
     }
 }

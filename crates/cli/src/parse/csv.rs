@@ -44,9 +44,23 @@ pub fn fields(line: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// Whether every field of the line is `key=value`.
+pub fn validate_pairs(line: &str) -> Result<(), String> {
+    match fields(line)?.iter().find(|field| !field.contains('=')) {
+        Some(field) => Err(format!("{field} must be formatted as key=value")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fields;
+    use super::{fields, validate_pairs};
+
+    #[test]
+    fn a_pair_has_a_key_and_a_value() {
+        assert_eq!(validate_pairs("a=1,b="), Ok(()));
+        assert_eq!(validate_pairs("a=1,b"), Err("b must be formatted as key=value".into()));
+    }
 
     #[test]
     fn quotes_hold_commas() {

@@ -1,5 +1,6 @@
 //! `--security-opt`: seccomp profiles are read here, because they are files of the person's machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
@@ -11,6 +12,15 @@ pub struct Security {
     pub options: Vec<String>,
     /// `systempaths=unconfined`: no masked and no read-only paths.
     pub open_system_paths: bool,
+}
+
+/// `--cap-add` and `--cap-drop` as the kernel names them, each once and in order: `net_admin` is `CAP_NET_ADMIN`.
+pub fn capabilities(names: &[String]) -> Vec<String> {
+    let full = |name: &String| match name.trim().to_uppercase() {
+        name if name == "ALL" || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    names.iter().map(full).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Reads `--security-opt` values.

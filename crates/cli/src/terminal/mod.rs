@@ -35,7 +35,12 @@ pub fn size() -> Option<(u16, u16)> {
     tcgetwinsize(io::stdout()).ok().filter(|s| s.ws_col > 0).map(|s| (s.ws_row, s.ws_col))
 }
 
-/// Columns of the terminal on standard input, as help and progress want them.
+/// Columns of the terminal on standard error, where builds show what they do.
+pub fn error_width() -> Option<usize> {
+    tcgetwinsize(io::stderr()).ok().filter(|s| s.ws_col > 0).map(|s| usize::from(s.ws_col))
+}
+
+/// Columns of the terminal on standard input, as help wants them.
 pub fn width() -> Option<usize> {
     if !stdin_is() {
         return None;

@@ -7,7 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use super::{DetachKeys, RawMode};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
+use crate::print;
 
 /// What of a container's streams is connected to ours.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,7 +74,7 @@ pub async fn stream(hijacked: Hijacked, attached: Attached, keys: DetachKeys) ->
         output.await.map(|()| Ended::Output)
     };
     drop(raw);
-    Ok(ended?)
+    ended
 }
 
 /// Standard input is read by a thread of its own: a blocking read of a terminal cannot be cancelled, and the
@@ -97,12 +98,12 @@ fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
     receiver
 }
 
-async fn plain(mut reader: gantry_client::HijackedReader) -> Result<(), ClientError> {
+async fn plain(mut reader: gantry_client::HijackedReader) -> Outcome {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         match reader.read(&mut buffer).await {
             Ok(0) => return Ok(()),
-            Ok(n) => write_out(&buffer[..n])?,
+            Ok(n) => print::written(&buffer[..n])?,
             // A terminal's far side hangs up when its last process ends.
             Err(err) if err.kind() == std::io::ErrorKind::ConnectionReset => return Ok(()),
             Err(err) => return Err(err.into()),
@@ -110,26 +111,20 @@ async fn plain(mut reader: gantry_client::HijackedReader) -> Result<(), ClientEr
     }
 }
 
-async fn framed(reader: gantry_client::HijackedReader, attached: Attached) -> Result<(), ClientError> {
+async fn framed(reader: gantry_client::HijackedReader, attached: Attached) -> Outcome {
     let mut frames = Frames::new(reader);
     while let Some(frame) = frames.next().await? {
         match frame.kind {
-            StreamKind::Stdin | StreamKind::Stdout if attached.stdout => write_out(&frame.bytes)?,
+            StreamKind::Stdin | StreamKind::Stdout if attached.stdout => print::written(&frame.bytes)?,
             StreamKind::Stderr if attached.stderr => write_err(&frame.bytes)?,
             StreamKind::System => {
                 let text = String::from_utf8_lossy(&frame.bytes).into_owned();
-                return Err(ClientError::Protocol(format!("error from daemon in stream: {text}")));
+                return Err(format!("error from daemon in stream: {text}").into());
             }
             _ => {}
         }
     }
     Ok(())
-}
-
-fn write_out(bytes: &[u8]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
 }
 
 fn write_err(bytes: &[u8]) -> std::io::Result<()> {

@@ -53,6 +53,16 @@ impl Verb {
             Verb::Quit | Verb::Logs(_) | Verb::Shell(_) => None,
         }
     }
+
+    fn question(&self) -> String {
+        let word = match self {
+            Verb::Stop(_) => "Stop",
+            Verb::Restart(_) => "Restart",
+            Verb::Kill(_) => "Kill",
+            Verb::Quit | Verb::Logs(_) | Verb::Shell(_) => return String::new(),
+        };
+        format!("{word} {}? [y/N]", self.row().map_or("", |row| row.name.as_str()))
+    }
 }
 
 /// Columns: title, width, whether numbers stand in it.
@@ -88,6 +98,8 @@ pub struct Board {
     all: bool,
     mode: Mode,
     said: String,
+    /// Why the engine does not answer, as long as it does not.
+    absent: String,
 }
 
 /// The column that orders the rows.
@@ -104,6 +116,7 @@ impl Default for Sort {
 impl Board {
     /// Takes the engine's list; what is known of a container stays.
     pub fn take_list(&mut self, list: &[Value]) {
+        self.absent.clear();
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
         let old = std::mem::take(&mut self.rows);
         self.rows = list
@@ -146,9 +159,14 @@ impl Board {
         new
     }
 
-    /// Shows a sentence below the table.
+    /// Shows a sentence below the table, until the next key.
     pub fn say(&mut self, text: String) {
         self.said = text;
+    }
+
+    /// Shows that the engine does not answer, until it does.
+    pub fn miss(&mut self, why: String) {
+        self.absent = why;
     }
 
     /// Whether stopped containers are wanted.
@@ -174,10 +192,7 @@ impl Board {
             return Some(Verb::Quit);
         }
         match std::mem::take(&mut self.mode) {
-            Mode::Question(verb) => {
-                self.said.clear();
-                matches!(key, Key::Letter('y' | 'Y')).then_some(verb)
-            }
+            Mode::Question(verb) => matches!(key, Key::Letter('y' | 'Y')).then_some(verb),
             Mode::Filter => {
                 self.type_filter(key);
                 None
@@ -199,6 +214,7 @@ impl Board {
 
     fn command(&mut self, key: Key) -> Option<Verb> {
         let columns = COLUMNS.len();
+        self.said.clear();
         match key {
             Key::Letter('q') => return Some(Verb::Quit),
             Key::Letter('/') => self.mode = Mode::Filter,
@@ -228,17 +244,16 @@ impl Board {
 
     fn deed(&mut self, letter: char) -> Option<Verb> {
         let row = self.chosen()?;
-        let (verb, word) = match letter {
+        let verb = match letter {
             'l' => return Some(Verb::Logs(row.id)),
             'e' => return Some(Verb::Shell(row.id)),
-            's' => (Verb::Stop(row.clone()), "Stop"),
-            'r' => (Verb::Restart(row.clone()), "Restart"),
-            'k' => (Verb::Kill(row.clone()), "Kill"),
+            's' => Verb::Stop(row.clone()),
+            'r' => Verb::Restart(row.clone()),
+            'k' => Verb::Kill(row.clone()),
             _ => return None,
         };
         // The question is about this one, whatever moves meanwhile.
         self.chosen.clone_from(&row.id);
-        self.said = format!("{word} {}? [y/N]", row.name);
         self.mode = Mode::Question(verb);
         None
     }
@@ -278,9 +293,13 @@ impl Board {
             };
             lines.push(format!("{colour}{text}"));
         }
-        lines.resize(height.saturating_sub(1).max(lines.len()), String::new());
+        // The last line is for what is asked and said; a screen of two lines shows that and the count.
+        lines.resize(height.saturating_sub(1), String::new());
         lines.push(match &self.mode {
             Mode::Filter => cut(&format!("/{}_  (Enter keeps, Esc clears)", self.filter)),
+            // Nothing that comes meanwhile may stand where the answer is typed.
+            Mode::Question(verb) => format!("\x1b[1m{}", cut(&verb.question())),
+            _ if !self.absent.is_empty() => format!("\x1b[1m{}", cut(&self.absent)),
             _ if !self.said.is_empty() => format!("\x1b[1m{}", cut(&self.said)),
             _ => cut("l logs  e shell  s stop  r restart  k kill  < > sort  / filter  a all  q quit"),
         });
@@ -372,6 +391,8 @@ mod tests {
         assert_eq!(board.press(Key::Letter('s')), None);
         assert!(board.picture(10, 100).last().unwrap().contains("Stop db? [y/N]"));
         board.take_reading("1", Some(Reading { cpu: 99.0, ..Reading::default() }));
+        board.say("web stopped".into());
+        assert!(board.picture(10, 100).last().unwrap().contains("Stop db? [y/N]"));
         match board.press(Key::Letter('y')) {
             Some(Verb::Stop(row)) => assert_eq!(row.name, "db"),
             other => panic!("{other:?}"),
@@ -379,6 +400,17 @@ mod tests {
         board.press(Key::Letter('k'));
         assert_eq!(board.press(Key::Letter('n')), None);
         assert_eq!(board.press(Key::Letter('q')), Some(Verb::Quit));
+    }
+
+    #[test]
+    fn an_engine_that_has_gone_is_told_until_it_is_back() {
+        let mut board = board();
+        let last = |board: &Board| board.picture(10, 100).pop().unwrap();
+        board.miss("Cannot connect".into());
+        board.press(Key::Down);
+        assert!(last(&board).contains("Cannot connect"));
+        board.take_list(&[]);
+        assert!(last(&board).starts_with("l logs"));
     }
 
     #[test]
@@ -401,5 +433,8 @@ mod tests {
         let picture = board.picture(5, 40);
         assert_eq!(picture.len(), 5);
         assert!(picture[2].starts_with("\x1b[7mweb"), "{picture:?}");
+        for height in 1..4 {
+            assert_eq!(board.picture(height, 10).len(), height);
+        }
     }
 }

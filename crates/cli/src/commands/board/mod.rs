@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use gantry_client::{Client, Query};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::{Arity, COMMAND, Command, Names};
 use crate::commands::container::stats::Reading;
@@ -85,6 +86,7 @@ enum News {
     List(Vec<Value>),
     Reading(String, Option<Reading>),
     Said(String),
+    Absent(String),
 }
 
 async fn live(s: &Session) -> Outcome {
@@ -95,6 +97,8 @@ async fn live(s: &Session) -> Outcome {
     let mut keyboard = Keyboard::open()?;
     let mut screen = Screen::enter()?;
     let (mut list, mut draw) = (tokio::time::interval(LIST), tokio::time::interval(DRAW));
+    // Told to end, or the terminal has gone: the screen is given back first.
+    let (mut told, mut gone) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     loop {
         for id in board.unwatched() {
             tokio::spawn(follow(client.clone(), id, sender.clone()));
@@ -115,12 +119,15 @@ async fn live(s: &Session) -> Outcome {
                     changed = false;
                 }
                 News::Said(text) => board.say(text),
+                News::Absent(why) => board.miss(why),
             },
             _ = list.tick() => {
                 tokio::spawn(ask(client.clone(), board.shows_all(), sender.clone()));
                 changed = false;
             }
             _ = draw.tick() => {}
+            _ = told.recv() => return Err(Failure::silent(143)),
+            _ = gone.recv() => return Err(Failure::silent(129)),
         }
         if changed {
             screen.draw(&board);
@@ -139,7 +146,7 @@ fn child(s: &Session, args: &[&str]) -> tokio::process::Command {
 async fn ask(client: Client, all: bool, sender: tokio::sync::mpsc::Sender<News>) {
     let told = match client.container_list(Query::new().flag("all", all)).await {
         Ok(list) => News::List(list),
-        Err(error) => News::Said(error.to_string()),
+        Err(error) => News::Absent(error.to_string()),
     };
     // The table is gone when nobody listens.
     let _ = sender.send(told).await;

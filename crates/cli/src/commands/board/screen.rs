@@ -32,8 +32,10 @@ impl Screen {
             if at > 0 {
                 text.push_str("\r\n");
             }
+            // Cleared before: behind a line as wide as the screen its last letter would be taken, too.
+            text.push_str("\x1b[2K");
             text.push_str(line);
-            text.push_str("\x1b[0m\x1b[K");
+            text.push_str("\x1b[0m");
         }
         text.push_str("\x1b[J");
         print::out(&text);

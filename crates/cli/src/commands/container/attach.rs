@@ -44,7 +44,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let config = &container["Config"];
     let tty = config["Tty"] == true;
     let stdin = !m.on("no-stdin") && config["OpenStdin"] == true;
-    if tty && stdin && !terminal::stdin_is() {
+    // As Docker's: whoever cannot type the detach keys says by --no-stdin that they only want to watch.
+    if tty && !m.on("no-stdin") && !terminal::stdin_is() {
         return Err("the input device is not a TTY".into());
     }
     let (keys_text, keys) = s.detach_keys(m.text("detach-keys"))?;

@@ -76,7 +76,7 @@ pub async fn create(s: &Session, m: &Matches, spec: &Spec) -> Result<String, Fai
     let query = Query::new().with_some("name", m.text("name")).with_some("platform", platform.clone());
     let created: Value = match client.container_create(query.clone(), &spec.body).await {
         Err(ClientError::Daemon { status: 404, message })
-            if m.text("pull") == "missing" && message.to_lowercase().contains("no such image") =>
+            if m.text("pull") == "missing" && is_missing(&message) =>
         {
             if let Ok(reference) = &reference
                 && !quiet
@@ -95,6 +95,12 @@ pub async fn create(s: &Session, m: &Matches, spec: &Spec) -> Result<String, Fai
     let id = created["Id"].as_str().unwrap_or_default().to_owned();
     id_file.write(&id)?;
     Ok(id)
+}
+
+/// Whether the image is not there, or not for the platform that was asked for.
+fn is_missing(message: &str) -> bool {
+    message.to_lowercase().contains("no such image")
+        || message.contains("does not match the specified platform")
 }
 
 /// The file of `--cidfile`: made before the container, so that an existing one stops the work, and removed again

@@ -45,6 +45,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let environment = env::env(&m.all("env-file"), &m.all("env"))?;
     let (keys_text, keys) = s.detach_keys(m.text("detach-keys"))?;
     if !detach && tty && stdin && !terminal::stdin_is() {
+        // A container that is not there is what they want to know first.
+        client.container_inspect(m.word(0), false).await?;
         return Err("the input device is not a TTY".into());
     }
     let console = terminal::size().filter(|_| tty).map(|(rows, columns)| json!([rows, columns]));

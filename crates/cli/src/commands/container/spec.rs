@@ -155,6 +155,10 @@ fn host_config(
         let all = m.all(flag);
         if all.is_empty() { Value::Null } else { json!(all) }
     };
+    let capabilities = |flag: &str| -> Value {
+        let all = security::capabilities(&m.all(flag));
+        if all.is_empty() { Value::Null } else { json!(all) }
+    };
     let hosts: Vec<String> =
         m.all("add-host").iter().map(|h| hosts::extra_host(h)).collect::<Result<_, _>>()?;
     let mut dns_options = m.all("dns-option");
@@ -171,8 +175,8 @@ fn host_config(
         "AutoRemove": m.on("rm"),
         "VolumeDriver": m.text("volume-driver"),
         "VolumesFrom": list("volumes-from"),
-        "CapAdd": list("cap-add"),
-        "CapDrop": list("cap-drop"),
+        "CapAdd": capabilities("cap-add"),
+        "CapDrop": capabilities("cap-drop"),
         "CgroupnsMode": m.text("cgroupns"),
         "Dns": m.all("dns"),
         "DnsOptions": dns_options,

@@ -44,7 +44,16 @@ pub static IMPORT: Command = Command {
 async fn export(s: &Session, m: &Matches) -> Outcome {
     let name = m.word(0);
     let store = s.contexts();
-    let context = store.get(name)?;
+    let context = match name {
+        "default" => Context {
+            name: name.to_owned(),
+            description: String::new(),
+            host: s.default_host(),
+            skip_verify: false,
+            metadata: serde_json::Map::new(),
+        },
+        _ => store.get(name)?,
+    };
     let mut writer = Writer::new(Vec::new());
     let told = |e: gantry_archive::Error| Failure::text(1, e.to_string());
     let meta = context.to_json().to_string();

@@ -22,7 +22,8 @@ static CREATE_FLAGS: &[Flag] = &[
         Kind::Named("stringToString"),
         "The engine (host=..., ca=..., cert=..., key=..., skip-tls-verify=...)",
     )
-    .default("[]"),
+    .default("[]")
+    .check(csv::validate_pairs),
     text("from", "Copy this context"),
     text("kubernetes", "Accepted and ignored").hidden(),
 ];
@@ -35,7 +36,8 @@ static UPDATE_FLAGS: &[Flag] = &[
         Kind::Named("stringToString"),
         "The engine (host=..., ca=..., cert=..., key=..., skip-tls-verify=...)",
     )
-    .default("[]"),
+    .default("[]")
+    .check(csv::validate_pairs),
     text("kubernetes", "Accepted and ignored").hidden(),
 ];
 
@@ -83,12 +85,12 @@ async fn create(s: &Session, m: &Matches) -> Outcome {
         skip_verify: false,
         metadata: Map::new(),
     };
-    let from = m.text("from");
-    if from.is_empty() && !m.changed("docker") {
-        return Err("docker endpoint configuration is required".into());
-    }
-    if !from.is_empty() {
-        copy(s, from, &mut context, &mut files)?;
+    match m.text("from") {
+        // Nothing told: the engine of now, under a name.
+        "" if !m.changed("docker") => copy(s, &s.context_name(), &mut context, &mut files)?,
+        "" => {}
+        _ if m.changed("docker") => return Err("cannot use --docker flag when --from is set".into()),
+        from => copy(s, from, &mut context, &mut files)?,
     }
     endpoint(s, m, &mut context, &mut files)?;
     if m.changed("description") {
@@ -103,6 +105,7 @@ async fn create(s: &Session, m: &Matches) -> Outcome {
 
 async fn update(s: &Session, m: &Matches) -> Outcome {
     let (store, name) = (s.contexts(), m.word(0));
+    valid_name(name)?;
     let mut context = store.get(name)?;
     let mut files = store.tls(name);
     endpoint(s, m, &mut context, &mut files)?;
@@ -141,12 +144,15 @@ fn endpoint(s: &Session, m: &Matches, context: &mut Context, files: &mut Files) 
             let (key, value) =
                 pair.split_once('=').ok_or_else(|| format!("{pair} must be formatted as key=value"))?;
             let file = |name: &str| -> Result<(String, Vec<u8>), Failure> {
-                let bytes =
-                    fs::read(value).map_err(|e| format!("open {value}: {}", crate::terminal::io_text(&e)))?;
+                let bytes = fs::read(value).map_err(|e| {
+                    let why = crate::terminal::io_text(&e);
+                    format!("unable to create docker endpoint config: open {value}: {why}")
+                })?;
                 Ok((name.to_owned(), bytes))
             };
             match key {
                 "from" => copy(s, value, context, files)?,
+                "host" if value.is_empty() => context.host = s.default_host(),
                 "host" => context.host = value.to_owned(),
                 "skip-tls-verify" => {
                     context.skip_verify = crate::parse::numbers::boolean(value)?;
@@ -168,6 +174,8 @@ fn endpoint(s: &Session, m: &Matches, context: &mut Context, files: &mut Files) 
         *files = fresh;
     }
     // A context that nobody could use is refused now.
-    Endpoint::parse(&context.host, None).map_err(|e| format!("invalid docker endpoint options: {e}"))?;
+    Endpoint::parse(&context.host, None).map_err(|e| {
+        format!("unable to create docker endpoint config: invalid docker endpoint options: {e}")
+    })?;
     Ok(())
 }

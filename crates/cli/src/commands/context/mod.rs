@@ -102,9 +102,9 @@ async fn choose(s: &Session, m: &Matches) -> Outcome {
     print::line(name);
     print::err(&format!("Current context is now {name:?}"));
     if name != "default" && s.host_is_given() {
-        print::err(
-            "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.",
-        );
+        print::err(&format!(
+            "Warning: DOCKER_HOST environment variable overrides the active context. To use {name:?}, either set the global --context flag, or unset DOCKER_HOST environment variable.",
+        ));
     }
     Ok(())
 }

@@ -73,6 +73,14 @@ impl Screen {
         Screen { out, terminal: !quiet && terminal::stdout_is(), lines: Vec::new(), begun: HashMap::new() }
     }
 
+    fn width(&self) -> usize {
+        let width = match self.out {
+            Out::Stderr => terminal::error_width(),
+            Out::Stdout | Out::Nowhere => terminal::size().map(|(_, columns)| usize::from(columns)),
+        };
+        width.unwrap_or(usize::MAX)
+    }
+
     fn write(&self, text: &str) {
         match self.out {
             Out::Stdout => print::out(text),
@@ -119,6 +127,8 @@ impl Screen {
         }
         let pace = self.pace(id, status, &message["progressDetail"]);
         let text = line(id, status, &format!("{}{pace}", bar.as_deref().unwrap_or_default()));
+        // A line that breaks takes two, and the ones above could not be found again.
+        let text: String = text.chars().take(self.width()).collect();
         match self.lines.iter().position(|known| known == id) {
             None => {
                 self.lines.push(id.to_owned());

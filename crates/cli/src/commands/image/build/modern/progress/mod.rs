@@ -55,14 +55,14 @@ impl Show {
     /// Draws again: time has passed.
     pub fn tick(&mut self, story: &Story) {
         if let Show::Tty(tty) = self {
-            write(&tty.draw(story, terminal::width().unwrap_or(80), false));
+            write(&tty.draw(story, terminal::error_width().unwrap_or(80), false));
         }
     }
 
     /// The last picture, and warnings.
     pub fn end(&mut self, story: &Story) {
         match self {
-            Show::Tty(tty) => write(&tty.draw(story, terminal::width().unwrap_or(80), true)),
+            Show::Tty(tty) => write(&tty.draw(story, terminal::error_width().unwrap_or(80), true)),
             Show::Quiet | Show::Plain(_) | Show::Raw => {}
         }
         if !matches!(self, Show::Quiet | Show::Raw) {
