@@ -20,7 +20,11 @@ impl Seat {
     fn at(engine: &Engine) -> Seat {
         // Whoever runs the tests in the background may have them ignore Ctrl-C, and all that they start.
         let top = format!("{} -H {} top", gantry().display(), engine.host());
-        let line = format!("stty rows 24 cols 150; exec env --default-signal=INT {top}");
+        let pid = engine.path("top.pid");
+        let line = format!(
+            "stty rows 24 cols 150; echo $$ > {}; exec env --default-signal=INT {top}",
+            pid.display()
+        );
         let mut script = command(Path::new("script"), engine, &["-qefc", &line, "/dev/null"]);
         let mut child =
             script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -180,4 +184,17 @@ fn a_table_without_an_engine_says_so() {
     });
     seat.types("\x03");
     assert!(seat.child.wait().unwrap().success());
+}
+
+/// Told to end by another program, it gives the screen back as a person would have it.
+#[test]
+fn a_table_that_is_told_to_end_leaves_the_screen_as_it_was() {
+    let engine = Engine::empty(&[]);
+    let mut seat = Seat::at(&engine);
+    seat.sees("q quit");
+    let pid = std::fs::read_to_string(engine.path("top.pid")).unwrap().trim().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    seat.sees("\x1b[?1049l");
+    assert_eq!(seat.child.wait().unwrap().code(), Some(143));
 }

@@ -7,6 +7,7 @@ mod file;
 mod help;
 mod plugins;
 mod secured;
+mod slips;
 mod ssh;
 mod variables;
 
