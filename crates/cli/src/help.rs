@@ -11,7 +11,7 @@ use crate::terminal;
 const DEFAULT_WIDTH: usize = 80;
 
 /// What this program also is; these have their own command lines.
-pub const SERVERS: [(&str, &str); 2] =
+pub static SERVERS: [(&str, &str); 2] =
     [("daemon", "Run the engine"), ("registry", "Serve a registry and look after it")];
 
 /// A row of a list of commands: name, line.

@@ -63,6 +63,37 @@ fn every_link_of_a_document_leads_somewhere() {
     assert!(links > 30, "{links}");
 }
 
+/// Whoever reads from the first page to the last comes by every page.
+#[test]
+fn every_page_is_a_page_of_the_book() {
+    let book = std::fs::read_to_string(root().join("docs/README.md")).expect("the book has an index");
+    let pages = std::fs::read_dir(root().join("docs")).expect("a folder can be read").flatten();
+    let names = pages.map(|page| page.file_name().to_string_lossy().into_owned());
+    let missing: Vec<String> = names
+        .filter(|name| name.ends_with(".md") && name != "README.md" && !book.contains(&format!("]({name})")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// `own_client::*` beside a claim: there is a module of that name among the tests of the whole program.
+#[test]
+fn every_test_that_the_readme_points_at_is_there() {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("a document is text");
+    let program = root().join("crates/daemon/tests/program");
+    let named = text.split('`').skip(1).step_by(2).filter_map(|word| word.strip_suffix("::*"));
+    let (mut missing, mut count) = (Vec::new(), 0);
+    for name in named {
+        count += 1;
+        // `build*` stands for several.
+        let name = name.trim_end_matches('*').replace("::", "/");
+        if !program.join(&name).is_dir() && !program.join(format!("{name}.rs")).is_file() {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(count > 10, "{count}");
+}
+
 /// The headings of a document as a link names them.
 fn headings(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();

@@ -89,7 +89,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let _all = Command::new("sh")
-            .args(["-c", "gantry ps -aq | xargs -r gantry rm -fv >/dev/null 2>&1"])
+            .args(["-c", "gantry ps -aq | xargs -r gantry rm -fv >/dev/null 2>&1; gantry network prune -f >/dev/null 2>&1"])
             .envs(self.environment())
             .status();
         let _asked = Command::new("kill").arg(self.daemon.id().to_string()).status();

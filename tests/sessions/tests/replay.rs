@@ -23,6 +23,7 @@ fn program() -> PathBuf {
     built
 }
 
+/// All of them, or those whose path has the word that `DOCUMENT` names: for who writes one.
 fn documents() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md")];
     for entry in std::fs::read_dir(root().join("docs")).expect("docs is there") {
@@ -31,6 +32,8 @@ fn documents() -> Vec<PathBuf> {
             found.push(path);
         }
     }
+    let asked = std::env::var("DOCUMENT").unwrap_or_default();
+    found.retain(|path| path.to_string_lossy().contains(&asked));
     found.sort();
     found
 }

@@ -46,6 +46,16 @@ pub(super) fn page(page: &Page) -> String {
     for (name, short) in below {
         out.push_str(&format!(".TP\n\\fB{}\\-{}\\fR(1)\n{}\n", escape(&title), escape(name), escape(short)));
     }
+    for (title, rows) in page.around() {
+        out.push_str(&format!(".SH {}\n", title.to_uppercase()));
+        for (name, what) in rows {
+            out.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escape(name), escape(what)));
+        }
+    }
+    let also = page.also();
+    if !also.is_empty() {
+        out.push_str(&format!(".SH ALSO CALLED\n{}\n", escape(&also.join(", "))));
+    }
     if let [rest @ .., _] = page.path.as_slice()
         && !rest.is_empty()
     {

@@ -29,10 +29,15 @@ pub(super) fn page(page: &Page) -> String {
     for (name, short) in below {
         out.push_str(&format!("| [`{name}`]({}-{name}.md) | {} |\n", page.file(), cell(short)));
     }
-    if page.command.aliases.len() > 1 {
-        let names: Vec<String> =
-            page.command.aliases.iter().map(|alias| format!("`gantry {alias}`")).collect();
-        out.push_str(&format!("\nAlso: {}\n", names.join(", ")));
+    for (title, rows) in page.around() {
+        out.push_str(&format!("\n## {title}\n\n| | |\n|---|---|\n"));
+        for (name, what) in rows {
+            out.push_str(&format!("| `{}` | {} |\n", cell(name), cell(what)));
+        }
+    }
+    let also = page.also();
+    if !also.is_empty() {
+        out.push_str(&format!("\nAlso called `{}`\n", also.join("`, `")));
     }
     out
 }

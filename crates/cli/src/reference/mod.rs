@@ -1,5 +1,6 @@
 //! The reference: a page for every command, as Markdown or for `man`, from the same tables that help and the parser read.
 
+mod around;
 mod man;
 mod markdown;
 
@@ -10,6 +11,8 @@ use std::path::Path;
 use crate::command::{Command, Shelf};
 use crate::commands::ROOT;
 use crate::flags::Flag;
+use crate::help::SERVERS;
+use around::Table;
 
 /// How a page is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,26 @@ impl Page {
             self.command.flags.iter().flat_map(|t| t.iter()).filter(|f| !f.hidden).collect();
         flags.sort_by_key(|flag| flag.long);
         flags
+    }
+
+    /// What only the program's own page tells.
+    fn around(&self) -> Vec<(&'static str, Table)> {
+        match self.path.as_slice() {
+            [_] => vec![
+                ("Also this program", &SERVERS),
+                ("Exit codes", around::CODES),
+                ("Variables", around::VARIABLES),
+                ("Files", around::FILES),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its other names.
+    fn also(&self) -> Vec<String> {
+        let words = self.path[1..].join(" ");
+        let others = self.command.aliases.iter().filter(|name| **name != words);
+        others.map(|name| format!("gantry {name}")).collect()
     }
 
     /// Commands below it: name, line.
@@ -109,7 +132,14 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2 * man);
         let run = fs::read_to_string(folder.path().join("gantry-container-run.1")).unwrap();
         assert!(run.contains("\\fB\\-\\-read\\-only\\fR") && run.contains(".SH SYNOPSIS"), "{run}");
+        assert!(run.contains(".SH ALSO CALLED"), "{run}");
+        let root = fs::read_to_string(folder.path().join("gantry.1")).unwrap();
+        assert!(
+            root.contains(".SH VARIABLES") && root.contains("DOCKER_HOST") && root.contains("daemon"),
+            "{root}"
+        );
         let root = fs::read_to_string(folder.path().join("gantry.md")).unwrap();
+        assert!(root.contains("## Exit codes"), "{root}");
         assert!(root.contains("[`container`](gantry-container.md)"), "{root}");
     }
 }
