@@ -503,12 +503,18 @@ def many_exec(long):
     engine.load_busybox()
     create(engine, "box", ["sleep", "1000"])
     engine.ask("POST", "/containers/box/start")
-    count = 10_000 if long else 60
+    count = 10_000 if long else 100
     before = memory_kib(engine.process.pid)
     began = time.monotonic()
+    wrong = 0
     for _ in range(count):
-        made = engine.ask("POST", "/containers/box/exec", {"Cmd": ["true"], "AttachStdout": True})
+        made = engine.ask("POST", "/containers/box/exec", {"Cmd": ["false"], "AttachStdout": True})
         engine.ask("POST", f"/exec/{made['Id']}/start", {})
+        try:
+            wrong += engine.ask("GET", f"/exec/{made['Id']}/json")["ExitCode"] != 1
+        except Refused:
+            wrong += 1
+    check("many exec", wrong == 0, f"{wrong} of {count} were not told how they ended")
     RESULTS[f"{count} exec, s"] = round(time.monotonic() - began, 1)
     grown = memory_kib(engine.process.pid) - before
     RESULTS[f"engine grown by {count} exec, KiB"] = grown

@@ -1,20 +1,20 @@
 //! The engine: what all verbs share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gantry_events::{Journal, Kind, Query, Subscription};
 use gantry_images::ImageStore;
-use gantry_names::{ContainerId, ExecId};
+use gantry_names::ContainerId;
 use gantry_shim_client::Shims;
 use gantry_store::{Store, Table};
 use gantry_volumes::Volumes;
 
 use crate::bundle::Host;
 use crate::config::EngineConfig;
-use crate::container::{Container, ExecSession, Registry};
+use crate::container::{Container, Registry, Sessions};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::network::Networking;
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) shims: Shims,
     pub(crate) network: Networking,
     registry: RwLock<Registry>,
-    execs: Mutex<HashMap<ExecId, Arc<ExecSession>>>,
+    execs: Mutex<Sessions>,
     /// The engine ends: exits are recorded, but nothing is started or removed any more.
     pub(crate) draining: AtomicBool,
     /// Whether [`Engine::restore`] is through: starts by policy wait for it.
@@ -146,7 +146,7 @@ impl Engine {
         self.inner.registry.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn execs(&self) -> MutexGuard<'_, HashMap<ExecId, Arc<ExecSession>>> {
+    pub(crate) fn execs(&self) -> MutexGuard<'_, Sessions> {
         self.inner.execs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -47,7 +47,7 @@ pub use step::StepRequest;
 pub use top::Top;
 pub use wait::{WaitCondition, Waited};
 
-pub(crate) use exec::ExecSession;
+pub(crate) use exec::Sessions;
 pub(crate) use exit::lost as lost_exit;
 pub(crate) use inspect::graph;
 

@@ -1,12 +1,16 @@
 //! `exec`: another process in a running container.
 
+mod session;
+
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use gantry_names::{ContainerId, ExecId};
 use gantry_runtime_lib::spec as oci;
 use gantry_shim_client::{AttachTo, ExecSpec, ExitRecord, ShimError};
 
+use self::session::Phase;
+pub(crate) use self::session::{ExecSession, Sessions};
 use super::resize::clamp;
 use super::root;
 use super::{Attachment, Container, attach};
@@ -19,8 +23,6 @@ use crate::record::ContainerRecord;
 
 /// Docker's exit codes of sessions that could not run.
 const NOT_STARTED: i32 = 126;
-/// Ended sessions that are remembered for `inspect`; the oldest of a container go first.
-const REMEMBERED: usize = 64;
 
 /// A process to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,51 +70,6 @@ pub struct ExecState {
     pub can_remove: bool,
 }
 
-/// A session in the engine. It is not written down: after a restart of the engine its end is not told.
-pub(crate) struct ExecSession {
-    id: ExecId,
-    container: ContainerId,
-    request: ExecRequest,
-    phase: Mutex<Phase>,
-    ended: tokio::sync::watch::Sender<Option<i32>>,
-    /// Of the engine's own making (a health probe): no events.
-    silent: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Created,
-    Running { pid: i32 },
-    Ended { code: i32 },
-}
-
-impl ExecSession {
-    fn phase(&self) -> Phase {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, phase: Phase) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
-        if let Phase::Ended { code } = phase {
-            self.ended.send_replace(Some(code));
-        }
-    }
-
-    /// The one that may start it.
-    fn begin(&self) -> bool {
-        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = *phase == Phase::Created;
-        if first {
-            *phase = Phase::Running { pid: 0 };
-        }
-        first
-    }
-
-    fn line(&self) -> String {
-        self.request.command.join(" ")
-    }
-}
-
 impl Engine {
     /// Prepares a process in a running container; nothing runs yet.
     pub async fn exec_create(&self, container: &str, request: ExecRequest) -> Result<ExecId> {
@@ -130,15 +87,8 @@ impl Engine {
     }
 
     fn new_session(&self, container: &Container, request: ExecRequest, silent: bool) -> Arc<ExecSession> {
-        let session = Arc::new(ExecSession {
-            id: ExecId::random(),
-            container: container.id.clone(),
-            request,
-            phase: Mutex::new(Phase::Created),
-            ended: tokio::sync::watch::Sender::new(None),
-            silent,
-        });
-        self.execs().insert(session.id.clone(), Arc::clone(&session));
+        let session = Arc::new(ExecSession::new(container.id.clone(), request, silent));
+        self.execs().insert(Arc::clone(&session));
         session
     }
 
@@ -185,7 +135,7 @@ impl Engine {
             Ok(attachment) => Ok(attachment),
             Err(err) => {
                 let code = if let Error::Start { code, .. } = &err { *code } else { NOT_STARTED };
-                session.set(Phase::Ended { code });
+                self.execs().end(session, code);
                 Err(err)
             }
         }
@@ -210,7 +160,7 @@ impl Engine {
         shim.exec_create(spec).await?;
         let attachment = if attached {
             let to = AttachTo { stdin, stdout: request.stdout, stderr: request.stderr, close_stdin: true };
-            Some(attach::session(&shim, &session.id, to, request.tty, session.ended.subscribe()).await?)
+            Some(attach::session(&shim, &session.id, to, request.tty, session.end()).await?)
         } else {
             None
         };
@@ -219,11 +169,7 @@ impl Engine {
         }
         match shim.exec_start(&session.id).await {
             Ok(pid) => {
-                let mut phase = session.phase.lock().unwrap_or_else(PoisonError::into_inner);
-                // It may have ended already.
-                if matches!(*phase, Phase::Running { .. }) {
-                    *phase = Phase::Running { pid: pid.cast_signed() };
-                }
+                session.runs(pid.cast_signed());
                 Ok(attachment)
             }
             Err(ShimError::Failed(failure)) => {
@@ -327,17 +273,19 @@ impl Engine {
 
     /// The keeper heard of a session's end.
     pub(super) fn exec_exited(&self, id: &ExecId, exit: &ExitRecord) {
-        let Some(session) = self.execs().get(id).cloned() else { return };
-        session.set(Phase::Ended { code: exit.code });
+        let session = {
+            let mut all = self.execs();
+            let Some(session) = all.get(id).cloned() else { return };
+            all.end(&session, exit.code);
+            session
+        };
         if session.silent {
-            self.execs().remove(id);
             return;
         }
         if let Ok(container) = self.find(session.container.as_str()) {
             let more = [("execID", id.to_string()), ("exitCode", exit.code.to_string())];
             self.container_event(&container.record(), "exec_die", &more);
         }
-        self.forget_oldest(&session.container);
     }
 
     /// Runs a command for the engine itself (a health probe) and gives its code and output.
@@ -358,7 +306,7 @@ impl Engine {
                 output.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
         }
-        let mut ended = session.ended.subscribe();
+        let mut ended = session.end();
         let code = ended.wait_for(Option::is_some).await.map(|code| *code).unwrap_or(None);
         drop(guard);
         Ok((code.unwrap_or(-1), output))
@@ -366,41 +314,21 @@ impl Engine {
 
     /// The container has ended, and with it whatever ran in it.
     pub(super) fn end_execs(&self, container: &Container) {
-        let mine: Vec<_> =
-            self.execs().values().filter(|session| session.container == container.id).cloned().collect();
+        let mut all = self.execs();
+        let mine: Vec<_> = all.open(&container.id).cloned().collect();
         for session in mine {
-            if !matches!(session.phase(), Phase::Ended { .. }) {
-                session.set(Phase::Ended { code: 137 });
-            }
+            all.end(&session, 137);
         }
     }
 
     pub(super) fn forget_execs(&self, container: &ContainerId) {
-        self.execs().retain(|_, session| session.container != *container);
-    }
-
-    fn forget_oldest(&self, container: &ContainerId) {
-        let mut all = self.execs();
-        let ended: Vec<ExecId> = all
-            .values()
-            .filter(|session| {
-                session.container == *container && matches!(session.phase(), Phase::Ended { .. })
-            })
-            .map(|session| session.id.clone())
-            .collect();
-        for id in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
-            all.remove(id);
-        }
+        self.execs().forget(container);
     }
 
     /// Sessions that run in a container.
     pub(super) fn exec_ids(&self, container: &ContainerId) -> Vec<ExecId> {
         let all = self.execs();
-        let mine = all.values().filter(|session| {
-            session.container == *container
-                && !session.silent
-                && !matches!(session.phase(), Phase::Ended { .. })
-        });
+        let mine = all.open(container).filter(|session| !session.silent);
         mine.map(|session| session.id.clone()).collect()
     }
 
