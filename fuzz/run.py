@@ -57,7 +57,7 @@ class Target:
 
     def slice(self, seconds):
         command = [f"{out}/{TRIPLE}/release/{self.name}", f"{out}/corpus/{self.name}", f"{out}/seeds/{self.name}", f"-max_total_time={seconds}",
-                   "-timeout=10", "-rss_limit_mb=2048", "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={out}/found/{self.name}-"]
+                   "-timeout=60", "-rss_limit_mb=2048", "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={out}/found/{self.name}-"]
         with open(self.log, "wb") as log:
             # Without Rust's own beginning of a program nobody else says that a closed socket is an error and no signal.
             child = subprocess.Popen(["env", "--ignore-signal=PIPE", *command], stdout=log, stderr=log)
