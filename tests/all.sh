@@ -46,3 +46,4 @@ tests/reliability/flip.py --flips 10
 tests/reliability/phases.py --every 30
 tests/reliability/starve.py
 tests/reliability/interrupt.py --rounds 8
+tests/reliability/soak.py --minutes 0.5
