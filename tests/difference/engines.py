@@ -2,11 +2,12 @@
 """The same commands and requests on two engines, ours and Docker's: output, complaints, exit code, JSON and events are compared.
 
     engines.py PROGRAM DOCKERD IMAGE [WORDS]
+    CORNER=clients engines.py ...   our client and the original, each on an engine of Docker's: the commands alone
 
 PROGRAM is gantry, DOCKERD is Docker's engine (its folder is put before the PATH, so that its containerd and runc are found), IMAGE a docker-archive
 of busybox. Both engines run in network and mount namespaces of their own and are stopped at the end. The client is `docker` of the PATH, or
 CLIENT. Cases are the lines of cli.cases and of engines.cases; with WORDS only those that hold them; {v} in a line is every version from 1.24 to 1.51. Ids, times, addresses and sizes are made alike
-before they are compared. A case that differs is shown, unless it stands in engines.known with its reason; the exit code says whether any was shown.
+before they are compared. A case that differs is shown, unless it stands in engines.known (clients.known) with its reason; the exit code says whether any was shown.
 """
 import concurrent.futures
 import difflib
@@ -54,7 +55,7 @@ OPAQUE = {"Id", "Created", "Pid", "ResolvConfPath", "HostnamePath", "HostsPath",
 class Engine:
     """An engine in namespaces of its own."""
 
-    def __init__(self, name, command, path=None):
+    def __init__(self, name, command, path=None, client=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"differ-{name}-"))
         self.socket = self.dir / "s"
         flags = ["-H", f"unix://{self.socket}", "--data-root", str(self.dir / "data"), "--exec-root", str(self.dir / "exec"), "--pidfile", str(self.dir / "pid")]
@@ -69,8 +70,7 @@ class Engine:
         (self.work / "env").write_text("A=1\n")
         (self.work / "file").write_text("hello\n")
         (self.work / "bin").mkdir()
-        client = shutil.which(os.environ.get("CLIENT", "docker"))
-        (self.work / "bin" / "docker").symlink_to(client)
+        (self.work / "bin" / "docker").symlink_to(client or shutil.which(os.environ.get("CLIENT", "docker")))
         self.environment = dict(os.environ, HOME=str(self.dir / "home"), DOCKER_HOST=f"unix://{self.socket}", PATH=f"{self.work / 'bin'}:{os.environ['PATH']}")
 
     def await_answer(self):
@@ -198,15 +198,20 @@ def cases(words):
 
 
 def main(program, dockerd, image, words=""):
-    image = os.path.abspath(image)
-    known = set((HERE / "engines.known").read_text().splitlines())
-    engines = [Engine("ours", [os.path.abspath(program), "daemon"]), Engine("theirs", [os.path.abspath(dockerd)], f"{os.path.dirname(os.path.abspath(dockerd))}/../bin:{os.path.dirname(os.path.abspath(dockerd))}")]
+    image, program, dockerd = (os.path.abspath(path) for path in (image, program, dockerd))
+    corner = os.environ.get("CORNER", "engines")
+    known = set((HERE / f"{corner}.known").read_text().splitlines())
+    docker = lambda name, client=None: Engine(name, [dockerd], os.path.dirname(dockerd), client)
+    ours = docker("ours", program) if corner == "clients" else Engine("ours", [program, "daemon"])
+    engines = [ours, docker("theirs")]
     total = different = listed = 0
     try:
         for engine in engines:
             engine.await_answer()
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for case in cases(words):
+                if corner == "clients" and case.startswith("HTTP "):
+                    continue
                 total += 1
                 ours, theirs = pool.map(lambda engine: run(engine, case, image), engines)
                 theirs = mistakes_alike(ours, theirs)

@@ -283,7 +283,8 @@ async fn unlock_key(s: &Session, m: &Matches) -> Outcome {
         let swarm = client.swarm().await?;
         write_back(s, swarm["Spec"].clone(), Query::new().with("rotateManagerUnlockKey", "true")).await?;
     }
-    let answer = client.get("/swarm/unlockkey").value().await?;
+    let answer = client.get("/swarm/unlockkey").value().await;
+    let answer = answer.map_err(|why| format!("could not fetch unlock key: {why}"))?;
     match answer["UnlockKey"].as_str() {
         None | Some("") => Err("no unlock key is set".into()),
         Some(key) => {

@@ -144,6 +144,11 @@ fn server(info: &Value, out: &mut Page) {
             out.line(2, &format!("{}: {}", cell("Source"), cell("ID")));
         }
     }
+    let specs = texts(&info["CDISpecDirs"]);
+    if !specs.is_empty() {
+        out.line(1, "CDI spec directories:");
+        specs.iter().for_each(|folder| out.line(2, folder));
+    }
     swarm(&info["Swarm"], out);
     if let Some(runtimes) = info["Runtimes"].as_object().filter(|r| !r.is_empty()) {
         let mut names: Vec<&str> = runtimes.keys().map(String::as_str).collect();
