@@ -24,8 +24,13 @@ const DEFAULT: &[&str] = &[
 
 /// A word that is no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid capability: {0:?}")]
-pub struct Unknown(pub String);
+#[error("invalid {list}: unknown capability: {name:?}")]
+pub struct Unknown {
+    /// `CapAdd` or `CapDrop`.
+    pub list: &'static str,
+    /// By its full name.
+    pub name: String,
+}
 
 /// The names behind a mask of numbers, as in `/proc/self/status`.
 pub fn of_mask(mask: u64) -> BTreeSet<String> {
@@ -34,19 +39,19 @@ pub fn of_mask(mask: u64) -> BTreeSet<String> {
 }
 
 /// `net_admin` and `CAP_NET_ADMIN` are one; `ALL` stays.
-fn normalize(words: &[String]) -> Result<Vec<String>, Unknown> {
+fn normalize(list: &'static str, words: &[String]) -> Result<Vec<String>, Unknown> {
     let each = words.iter().map(|word| {
         let upper = word.to_ascii_uppercase();
         let name = if upper == "ALL" || upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-        if name == "ALL" || ALL.contains(&name.as_str()) { Ok(name) } else { Err(Unknown(word.clone())) }
+        if name == "ALL" || ALL.contains(&name.as_str()) { Ok(name) } else { Err(Unknown { list, name }) }
     });
     each.collect()
 }
 
 /// Checks the words of `--cap-add` and `--cap-drop`.
 pub fn validate(add: &[String], drop: &[String]) -> Result<(), Unknown> {
-    normalize(add)?;
-    normalize(drop).map(drop_it)
+    normalize("CapAdd", add)?;
+    normalize("CapDrop", drop).map(drop_it)
 }
 
 fn drop_it(_: Vec<String>) {}
@@ -59,7 +64,7 @@ pub fn choose(
     drop: &[String],
     host: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Unknown> {
-    let (add, drop) = (normalize(add)?, normalize(drop)?);
+    let (add, drop) = (normalize("CapAdd", add)?, normalize("CapDrop", drop)?);
     if privileged {
         return Ok(host.clone());
     }
@@ -96,7 +101,10 @@ mod tests {
         assert_eq!(choose(false, &words(&["chown"]), &words(&["all"]), &host).unwrap().len(), 1);
         assert_eq!(choose(false, &words(&["ALL"]), &words(&["SYS_ADMIN"]), &host).unwrap().len(), 40);
         assert_eq!(choose(true, &[], &[], &host).unwrap().len(), 41);
-        assert_eq!(choose(false, &words(&["fly"]), &[], &host), Err(Unknown("fly".into())));
+        assert_eq!(
+            choose(false, &words(&["fly"]), &[], &host),
+            Err(Unknown { list: "CapAdd", name: "CAP_FLY".into() })
+        );
     }
 
     #[test]

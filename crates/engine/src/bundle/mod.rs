@@ -254,7 +254,9 @@ pub fn environment(spec: &ContainerSpec, extra: &[String], home: &str) -> Enviro
     if spec.tty {
         env.set("TERM=xterm");
     }
-    for word in extra.iter().chain(&spec.env) {
+    // A bare key takes away what Docker or a link says, never what is asked for beside it.
+    let (asked, taken): (Vec<_>, Vec<_>) = spec.env.iter().partition(|word| word.contains('='));
+    for word in extra.iter().chain(taken).chain(asked) {
         env.set(word);
     }
     if !env.has("HOME") {

@@ -159,6 +159,8 @@ impl Engine {
                 name = spec.log.driver
             )));
         }
+        gantry_logs::validate(&spec.log.driver, &spec.log.options)
+            .map_err(|err| Error::Invalid(err.to_string()))?;
         if spec.runtime.is_empty() {
             spec.runtime.clone_from(&config.default_runtime);
         }

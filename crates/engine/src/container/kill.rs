@@ -11,7 +11,7 @@ impl Engine {
     pub async fn container_kill(&self, name: &str, signal: &str) -> Result<()> {
         let number = match signal {
             "" => SIGKILL,
-            text => signal::parse(text).ok_or_else(|| Error::Invalid(format!("invalid signal: {text}")))?,
+            text => signal::parse(text).ok_or_else(|| refusal(text))?,
         };
         let container = self.find(name)?;
         {
@@ -34,4 +34,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A number may be no signal of this system, a word none of any.
+fn refusal(text: &str) -> Error {
+    Error::Invalid(match text.parse::<i32>() {
+        Ok(number) if number != 0 => format!("the linux daemon does not support signal {number}"),
+        _ => format!("invalid signal: {text}"),
+    })
 }

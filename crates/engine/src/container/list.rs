@@ -154,8 +154,11 @@ impl Engine {
             None
         };
         known_states(&request.filters)?;
+        known_health(&request.filters)?;
+        filters::truth(&request.filters, "is-task")?;
+        ["publish", "expose"].iter().try_for_each(|key| ports(&request.filters, key))?;
         let codes = filters::values(&request.filters, "exited")
-            .map(|code| code.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={code}'"))));
+            .map(|code| code.parse().map_err(|_| invalid_code(code)));
         Ok(Wanted {
             codes: codes.collect::<Result<_>>()?,
             since: one("since", &request.since)?,
@@ -209,6 +212,48 @@ fn known_states(filters: &Filters) -> Result<()> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Refuses a state of health that there is not.
+fn known_health(filters: &Filters) -> Result<()> {
+    const STATES: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
+    match filters::values(filters, "health").find(|health| !STATES.contains(&health.as_str())) {
+        Some(health) => Err(Error::Invalid(format!(
+            "invalid filter 'health={health}': invalid value for health ({health}): must be one of {}",
+            STATES.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn invalid_code(code: &str) -> Error {
+    Error::Invalid(format!(
+        "invalid filter 'exited={code}': strconv.Atoi: parsing \"{code}\": invalid syntax"
+    ))
+}
+
+/// Refuses ports that are none: a number, or a range, before its protocol.
+fn ports(filters: &Filters, key: &str) -> Result<()> {
+    let number = |text: &str| {
+        text.parse::<u16>().map_err(|err| {
+            let why = match err.kind() {
+                std::num::IntErrorKind::PosOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            format!("strconv.ParseUint: parsing \"{text}\": {why}")
+        })
+    };
+    let range = |text: &str| -> std::result::Result<(), String> {
+        let ports = text.split_once('/').map_or(text, |(ports, _)| ports);
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        if number(first)? > number(last)? {
+            return Err(format!("Invalid range specified for the Port: {ports}"));
+        }
+        Ok(())
+    };
+    filters::values(filters, key).try_for_each(|value| {
+        range(value).map_err(|why| Error::Invalid(format!("error while looking up for {key} {value}: {why}")))
+    })
 }
 
 fn shown_image(record: &ContainerRecord, names: &BTreeMap<String, ImageId>) -> String {

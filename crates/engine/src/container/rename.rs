@@ -27,7 +27,9 @@ impl Engine {
                 "Renaming a container with the same name as its current name".to_owned(),
             ));
         }
-        self.registry_mut().reserve(&new, &container.id)?;
+        self.registry_mut()
+            .reserve(&new, &container.id)
+            .map_err(|err| Error::Conflict(format!("Error when allocating new name: {err}")))?;
         let renamed = new.clone();
         if let Err(err) = self.change(&container, |record| record.name = renamed).await {
             self.registry_mut().release(&new);

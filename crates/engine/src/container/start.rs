@@ -350,8 +350,13 @@ fn devices(record: &ContainerRecord) -> Result<Vec<Device>> {
         let one = device(Path::new(&asked.host), target, access);
         let one = one.map_err(|err| {
             Error::Invalid(format!(
-                "error gathering device information while adding custom device \"{}\": {err}",
-                asked.host
+                "error gathering device information while adding custom device \"{}\": {}",
+                asked.host,
+                match err.kind() {
+                    // As Go says it.
+                    std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+                    _ => err.to_string(),
+                }
             ))
         })?;
         all.retain(|known| known.path != one.path);

@@ -26,7 +26,8 @@ impl Engine {
     ) -> Result<()> {
         let container = self.find(name)?;
         container.admit(Verb::Stop)?;
-        let signal = chosen_signal(&container.record(), signal)?;
+        let signal = chosen_signal(&container.record(), signal)
+            .map_err(|err| Error::Invalid(format!("cannot stop container: {name}: {err}")))?;
         self.stop(&container, signal, timeout_s).await
     }
 

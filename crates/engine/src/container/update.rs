@@ -20,8 +20,9 @@ impl Engine {
         let _gate = container.gate.lock().await;
         let record = container.admit(Verb::Update)?;
         if record.spec.auto_remove && restart.is_some_and(|policy| policy != RestartPolicy::No) {
-            return Err(Error::Conflict(
-                "Restart policy cannot be updated because AutoRemove is enabled for the container".to_owned(),
+            return Err(cannot(
+                &container.id,
+                "Restart policy cannot be updated because AutoRemove is enabled for the container",
             ));
         }
         let mut asked = asked;
@@ -32,9 +33,9 @@ impl Engine {
             && record.spec.resources.memory_swap > 0
             && asked.memory > record.spec.resources.memory_swap
         {
-            return Err(Error::Conflict(
-                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
-                    .to_owned(),
+            return Err(cannot(
+                &container.id,
+                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
             ));
         }
         validate::resources(&merged, host::cpus())?;
@@ -42,11 +43,7 @@ impl Engine {
             let limits = resources::limits(&merged, &start::device_numbers)
                 .map_err(|err| Error::Invalid(format!("error gathering device information: {err}")))?;
             let json = serde_json::to_value(limits).map_err(|err| Error::Invalid(err.to_string()))?;
-            container
-                .living_shim()?
-                .update(json)
-                .await
-                .map_err(|err| Error::Conflict(format!("Cannot update container {}: {err}", container.id)))?;
+            container.living_shim()?.update(json).await.map_err(|err| cannot(&container.id, err))?;
         }
         self.change(&container, |record| {
             record.spec.resources = merged;
@@ -58,6 +55,10 @@ impl Engine {
         self.container_event(&container.record(), "update", &[]);
         Ok(warnings)
     }
+}
+
+fn cannot(id: &gantry_names::ContainerId, why: impl std::fmt::Display) -> Error {
+    Error::Conflict(format!("Cannot update container {id}: {why}"))
 }
 
 /// `asked` over `old`, where it asks for anything.

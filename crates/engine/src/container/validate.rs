@@ -163,7 +163,56 @@ fn mounts(spec: &ContainerSpec) -> Result<()> {
             _ => {}
         }
     }
-    spec.tmpfs.keys().try_for_each(|target| place(target))
+    spec.tmpfs.keys().try_for_each(|target| place(target))?;
+    spec.tmpfs.values().try_for_each(|options| tmpfs_options(options))
+}
+
+/// The words of a mount that are flags, and a tmpfs' own with their values.
+fn tmpfs_options(options: &str) -> Result<()> {
+    const FLAGS: [&str; 35] = [
+        "defaults",
+        "ro",
+        "rw",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "remount",
+        "mand",
+        "nomand",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "bind",
+        "rbind",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
+        "unbindable",
+        "runbindable",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+        "iversion",
+        "noiversion",
+    ];
+    const VALUES: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
+    for word in options.split(',').filter(|word| !word.is_empty() && !FLAGS.contains(word)) {
+        if !word.split_once('=').is_some_and(|(key, _)| VALUES.contains(&key)) {
+            return Err(Error::Invalid(format!("invalid tmpfs option {word:?}")));
+        }
+    }
+    Ok(())
 }
 
 /// Docker's checks of limits; also of `update`.
@@ -190,10 +239,10 @@ pub(super) fn resources(asked: &Resources, cpus: usize) -> Result<()> {
         )));
     }
     if asked.nano_cpus > 0 && asked.cpu_period > 0 {
-        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
     }
     if asked.nano_cpus > 0 && asked.cpu_quota > 0 {
-        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
     let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
     if asked.nano_cpus < 0 || asked.nano_cpus > most {
@@ -220,7 +269,9 @@ pub(super) fn resources(asked: &Resources, cpus: usize) -> Result<()> {
     }
     for (what, list) in [("cpus", &asked.cpuset_cpus), ("mems", &asked.cpuset_mems)] {
         if !is_set(list) {
-            return Err(Error::Invalid(format!("Invalid value {list} for cpuset {what}")));
+            return Err(Error::Invalid(format!(
+                "Invalid value {list} for cpuset {what}: invalid format: {list}"
+            )));
         }
     }
     for limit in &asked.ulimits {
@@ -263,7 +314,10 @@ mod tests {
             told(|s| s.resources.nano_cpus = 3_000_000_000),
             "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
         );
-        assert_eq!(told(|s| s.resources.cpuset_cpus = "x".into()), "Invalid value x for cpuset cpus");
+        assert_eq!(
+            told(|s| s.resources.cpuset_cpus = "x".into()),
+            "Invalid value x for cpuset cpus: invalid format: x"
+        );
         assert_eq!(told(|s| s.stop_signal = "SIGNOPE".into()), "invalid signal: SIGNOPE");
         assert_eq!(
             told(|s| s.working_dir = "rel".into()),

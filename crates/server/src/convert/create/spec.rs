@@ -30,7 +30,14 @@ pub(super) fn spec(
         }
     }
     spec.mounts = host.mounts.into_iter().map(mounts::mount).collect::<Result<_, _>>()?;
-    spec.tmpfs = host.tmpfs.into_iter().map(|(place, options)| (clean(&place), options)).collect();
+    for (place, options) in host.tmpfs {
+        if !place.starts_with('/') {
+            return Err(Failure::invalid(format!(
+                "invalid mount path: '{place}' mount path must be absolute"
+            )));
+        }
+        spec.tmpfs.insert(clean(&place), options);
+    }
     for from in host.volumes_from.unwrap_or_default() {
         spec.volumes_from.push(volumes_from(&from)?);
     }
