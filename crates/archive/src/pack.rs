@@ -12,6 +12,12 @@ use crate::root::{clean, list, os, split};
 use crate::whiteout::{OPAQUE, PREFIX};
 use crate::{Entry, Error, Kind, Result, Root, Time, Whiteouts, Writer, is_overlay_whiteout, xattr};
 
+/// Nobody could unpack a longer name (PATH_MAX). A container may have made such folders without ever naming them: they
+/// end the walk before it has all descriptors open.
+const NAME_MAX: usize = 4095;
+/// So much of it is told.
+const SHOWN: usize = 64;
+
 /// Decides by its name in the archive whether a member is left out (with all that is below it).
 pub type Skip<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
@@ -62,16 +68,33 @@ pub fn pack<W: Write>(
         if !options.rename.is_empty() {
             packer.directory_entry(&fd, b".", &options.rename, &stat)?;
         }
-        return packer.children(&fd, &options.rename);
+        return packer.children(fd, &options.rename);
     }
     let parent = root.open_dir(dir).map_err(Error::file("opening", dir))?;
     if options.rename.is_empty() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&parent, os(base), flags, Mode::empty())
             .map_err(Error::file("opening", &path))?;
-        return packer.children(&fd, b"");
+        return packer.children(fd, b"");
     }
-    packer.member(&parent, base, &options.rename)
+    match packer.member(&parent, base, &options.rename)? {
+        Some(folder) => packer.children(folder, &options.rename),
+        None => Ok(()),
+    }
+}
+
+/// A folder on the way down, and the names in it that are still to be packed.
+struct Level {
+    folder: OwnedFd,
+    name: Vec<u8>,
+    left: std::vec::IntoIter<Vec<u8>>,
+}
+
+impl Level {
+    fn of(folder: OwnedFd, name: &[u8]) -> Result<Level> {
+        let left = list(&folder).map_err(Error::file("listing", name))?.into_iter();
+        Ok(Level { folder, name: name.to_vec(), left })
+    }
 }
 
 struct Packer<'a, 'o, W> {
@@ -84,41 +107,57 @@ struct Packer<'a, 'o, W> {
 }
 
 impl<W: Write> Packer<'_, '_, W> {
-    fn children(&mut self, dir: &OwnedFd, name: &[u8]) -> Result<()> {
-        for base in list(dir).map_err(Error::file("listing", name))? {
-            let child = join(name, &base);
-            self.member(dir, &base, &child)?;
+    /// All that is below a folder. No call within a call: a stack is no place for what strangers make deep.
+    fn children(&mut self, folder: OwnedFd, name: &[u8]) -> Result<()> {
+        let mut way = vec![Level::of(folder, name)?];
+        while let Some(level) = way.last_mut() {
+            let Some(base) = level.left.next() else {
+                way.pop();
+                continue;
+            };
+            let child = join(&level.name, &base);
+            if let Some(below) = self.member(&level.folder, &base, &child)? {
+                way.push(Level::of(below, &child)?);
+            }
         }
         Ok(())
     }
 
-    fn member(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8]) -> Result<()> {
+    /// Packs one name; gives back the folder whose children come next, if it is one.
+    fn member(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8]) -> Result<Option<OwnedFd>> {
         if self.options.skip.is_some_and(|skip| skip(name)) {
-            return Ok(());
+            return Ok(None);
         }
         let stat = match rustix::fs::statat(dir, os(base), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(Error::file("reading", name)(error)),
         };
         if self.options.whiteouts.is_overlay() && is_overlay_whiteout(&stat) {
             let (above, base) = split(name);
             let gone = [PREFIX, base].concat();
-            return self.mark(join(above, &gone), &stat);
+            return self.mark(join(above, &gone), &stat).map(|()| None);
         }
         if self.mount.is_some() && mount_of(dir.as_fd(), base, name)? != self.mount {
-            return self.mount_point(dir, base, name, &stat);
+            return self.mount_point(dir, base, name, &stat).map(|()| None);
         }
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => self.directory(dir, base, name, &stat),
+            FileType::RegularFile => self.file(dir, base, name, &stat).map(|()| None),
+            _ => self.other(dir, base, name, &stat).map(|()| None),
+        }
+    }
+
+    /// A link, a device or a pipe.
+    fn other(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8], stat: &Stat) -> Result<()> {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => return self.directory(dir, base, name, &stat),
-            FileType::RegularFile => return self.file(dir, base, name, &stat),
             FileType::Symlink => Kind::Symlink,
             FileType::CharacterDevice => Kind::Char,
             FileType::BlockDevice => Kind::Block,
             FileType::Fifo => Kind::Fifo,
             _ => return Ok(()),
         };
-        let mut entry = self.entry(dir, base, name, &stat, kind)?;
+        let mut entry = self.entry(dir, base, name, stat, kind)?;
         if kind == Kind::Symlink {
             let target =
                 rustix::fs::readlinkat(dir, os(base), Vec::new()).map_err(Error::file("reading", name))?;
@@ -126,7 +165,7 @@ impl<W: Write> Packer<'_, '_, W> {
         } else if kind != Kind::Fifo {
             entry.device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         }
-        self.linked(&mut entry, &stat);
+        self.linked(&mut entry, stat);
         self.writer.append_bytes(&entry, b"")
     }
 
@@ -149,18 +188,21 @@ impl<W: Write> Packer<'_, '_, W> {
         self.writer.append_bytes(&entry, b"")
     }
 
-    fn directory(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8], stat: &Stat) -> Result<()> {
+    fn directory(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8], stat: &Stat) -> Result<Option<OwnedFd>> {
+        if name.len() > NAME_MAX {
+            return Err(Error::file("packing", &name[..SHOWN])(Errno::NAMETOOLONG));
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(dir, os(base), flags, Mode::empty()) {
             Ok(fd) => fd,
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(Error::file("opening", name)(error)),
         };
         self.directory_entry(dir, base, name, stat)?;
         if self.options.whiteouts.is_opaque(dir.as_fd(), base).map_err(Error::file("reading", name))? {
             self.mark(join(name, OPAQUE), stat)?;
         }
-        self.children(&fd, name)
+        Ok(Some(fd))
     }
 
     fn directory_entry(&mut self, dir: &OwnedFd, base: &[u8], name: &[u8], stat: &Stat) -> Result<()> {

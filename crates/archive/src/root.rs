@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawMode, ResolveFlags, Stat};
+use rustix::fs::{Mode, OFlags, RawMode, ResolveFlags, Stat};
 
 /// A directory descriptor below which names are resolved as if it were `/`: no symlink, `..` or absolute name leads out of
 /// it (openat2 with RESOLVE_IN_ROOT, kernel 5.6). Resolution is the kernel's own, so there is no race to win.
@@ -129,25 +129,6 @@ pub(crate) fn split(name: &[u8]) -> (&[u8], &[u8]) {
     match name.iter().rposition(|b| *b == b'/') {
         Some(at) => (&name[..at], &name[at + 1..]),
         None => (b"", name),
-    }
-}
-
-/// Removes `name` in `dir` with all that is below it. Missing is success.
-pub(crate) fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
-    use rustix::io::Errno;
-    match rustix::fs::unlinkat(dir, os(name), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(other) => return Err(other),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let child = rustix::fs::openat(dir, os(name), flags, Mode::empty())?;
-    for entry in list(&child)? {
-        remove_tree(child.as_fd(), &entry)?;
-    }
-    match rustix::fs::unlinkat(dir, os(name), AtFlags::REMOVEDIR) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use gantry_archive::{Decoder, Entry, Kind, Reader, Time, Writer};
+use gantry_archive::{Decoder, Entry, Kind, PackOptions, Reader, Root, Time, Writer, pack};
 use proptest::prelude::*;
 
 fn read_all(bytes: &[u8]) -> gantry_archive::Result<Vec<(Entry, Vec<u8>)>> {
@@ -300,4 +300,34 @@ fn every_compression_is_told_and_undone() {
     let mut raw = Vec::new();
     Decoder::new(Cursor::new(b"ab".to_vec())).unwrap().read_to_end(&mut raw).unwrap();
     assert_eq!(raw, b"ab");
+}
+
+/// Folders in folders, deeper than any name is long: the walk ends in an error before it ends the stack.
+#[test]
+fn what_is_too_deep_to_be_named_is_refused_and_removed_all_the_same() {
+    use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+    let base = tempfile::tempdir().unwrap();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let make = |name: &str, depth: usize| {
+        let mut here = openat(CWD, base.path(), flags, Mode::empty()).unwrap();
+        for at in 0..depth {
+            let name = if at == 0 { name } else { "d" };
+            mkdirat(&here, name, Mode::RWXU).unwrap();
+            here = openat(&here, name, flags, Mode::empty()).unwrap();
+        }
+    };
+    make("a", 2047);
+    make("b", 10_000);
+    let root = Root::open(base.path()).unwrap();
+    let packed = |path: &[u8]| {
+        let mut out = Writer::new(Vec::new());
+        let options = PackOptions { rename: b"x".to_vec(), ..PackOptions::default() };
+        pack(&root, path, &options, &mut out).map(|()| out.finish().unwrap().len())
+    };
+    assert!(packed(b"a").unwrap() > 2047 * 512);
+    let error = packed(b"b").unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("name too long") && error.to_string().len() < 200, "{error}: {cause}");
+    gantry_sys::tree::remove_dir_all(&base.path().join("b")).unwrap();
+    gantry_sys::tree::remove_dir_all(&base.path().join("a")).unwrap();
 }

@@ -49,7 +49,7 @@ impl Builder {
         let mounts = CacheMounts::open(&folder, store.clone());
         for left in ["scratch", "contexts"] {
             // Of builds that the engine's end has cut off.
-            let _nothing_left = std::fs::remove_dir_all(folder.join(left));
+            let _nothing_left = gantry_sys::tree::remove_dir_all(&folder.join(left));
         }
         Ok(Self { images, cache, outside, folder, mounts, gc: Gc::default() })
     }

@@ -175,7 +175,7 @@ impl CacheMounts {
     pub fn remove(&self, id: &Digest) -> Result<bool, MountsError> {
         let lock = self.lock_of(id);
         let Ok(_alone) = lock.try_write() else { return Ok(false) };
-        match std::fs::remove_dir_all(self.folder.join(id.hex())) {
+        match gantry_sys::tree::remove_dir_all(&self.folder.join(id.hex())) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
                 return Err(MountsError::Io { name: id.to_string(), cause });
             }

@@ -20,56 +20,105 @@ pub(crate) struct Before<'a> {
     pub(crate) whole: bool,
 }
 
-/// All changes, ordered by path.
+/// All changes, ordered by path. No call within a call: a stack is no place for what a container may make deep.
 pub(crate) fn changes(new: &Root, before: &Before<'_>) -> Result<Vec<Change>> {
     let mut found = Vec::new();
-    walk(new, before, &[], true, &mut found)?;
+    let mut way = vec![Level::of(new, before, Vec::new(), true, None, 0)?];
+    while let Some(level) = way.last_mut() {
+        if let Some(name) = level.left.pop_first() {
+            let path = join(&level.dir, &name);
+            level.names.insert(name);
+            if let Some(below) = compare(new, before, path, level.was_dir, &mut found)? {
+                way.push(below);
+            }
+            continue;
+        }
+        let Some(full) = way.pop() else { break };
+        full.close(before, &mut found)?;
+    }
     found.sort();
     Ok(found)
 }
 
-/// Compares what is in the directory `dir`; says whether anything in it changed.
-fn walk(new: &Root, before: &Before<'_>, dir: &[u8], was_dir: bool, found: &mut Vec<Change>) -> Result<bool> {
-    let start = found.len();
-    let mut complete = before.whole;
-    if !dir.is_empty() && !complete {
-        complete = is_opaque(new, dir)?;
+/// A directory on the way down.
+struct Level {
+    dir: Vec<u8>,
+    /// Names that are still to be compared.
+    left: BTreeSet<Vec<u8>>,
+    /// Those that were.
+    names: BTreeSet<Vec<u8>>,
+    /// Whether nothing of what was here shows through.
+    complete: bool,
+    was_dir: bool,
+    /// What is known of the directory itself.
+    told: Option<ChangeKind>,
+    /// How much was found before it.
+    start: usize,
+}
+
+impl Level {
+    fn of(
+        new: &Root,
+        before: &Before<'_>,
+        dir: Vec<u8>,
+        was_dir: bool,
+        told: Option<ChangeKind>,
+        start: usize,
+    ) -> Result<Level> {
+        let complete = before.whole || (!dir.is_empty() && is_opaque(new, &dir)?);
+        let left = names(new, &dir)?;
+        Ok(Level { dir, left, names: BTreeSet::new(), complete, was_dir, told, start })
     }
-    let names = names(new, dir)?;
-    for name in &names {
-        let path = join(dir, name);
-        let Ok(stat) = new.lstat(&path) else { continue };
-        let old = if was_dir { look(before, &path)? } else { None };
-        if !before.whole && is_overlay_whiteout(&stat) {
-            if old.is_some() {
-                found.push(change(&path, ChangeKind::Deleted));
+
+    /// What is gone from it, and whether that or anything else in it makes it a changed one.
+    fn close(self, before: &Before<'_>, found: &mut Vec<Change>) -> Result<()> {
+        if self.complete && self.was_dir {
+            for name in old_names(before, &self.dir)? {
+                if !self.names.contains(&name) {
+                    found.push(change(&join(&self.dir, &name), ChangeKind::Deleted));
+                }
             }
-            continue;
         }
-        let is_dir = kind(&stat) == FileType::Directory;
-        let at = found.len();
-        let told = match &old {
-            None => Some(ChangeKind::Added),
-            Some((layer, old)) => {
-                let differs = differs(old, &stat)
-                    || capability(&before.layers[*layer], &path) != capability(new, &path);
-                differs.then_some(ChangeKind::Modified)
-            }
-        };
+        let inside = (found.len() > self.start).then_some(ChangeKind::Modified);
+        if let Some(kind) = self.told.or(inside).filter(|_| !self.dir.is_empty()) {
+            found.push(change(&self.dir, kind));
+        }
+        Ok(())
+    }
+}
+
+/// Compares one path; gives back the directory whose contents come next, if it is one.
+fn compare(
+    new: &Root,
+    before: &Before<'_>,
+    path: Vec<u8>,
+    was_dir: bool,
+    found: &mut Vec<Change>,
+) -> Result<Option<Level>> {
+    let Ok(stat) = new.lstat(&path) else { return Ok(None) };
+    let old = if was_dir { look(before, &path)? } else { None };
+    if !before.whole && is_overlay_whiteout(&stat) {
+        if old.is_some() {
+            found.push(change(&path, ChangeKind::Deleted));
+        }
+        return Ok(None);
+    }
+    let told = match &old {
+        None => Some(ChangeKind::Added),
+        Some((layer, old)) => {
+            let differs =
+                differs(old, &stat) || capability(&before.layers[*layer], &path) != capability(new, &path);
+            differs.then_some(ChangeKind::Modified)
+        }
+    };
+    if kind(&stat) == FileType::Directory {
         let old_is_dir = old.as_ref().is_some_and(|(_, old)| kind(old) == FileType::Directory);
-        let inside = is_dir && walk(new, before, &path, old_is_dir, found)?;
-        if let Some(kind) = told.or(inside.then_some(ChangeKind::Modified)) {
-            found.insert(at, change(&path, kind));
-        }
+        return Level::of(new, before, path, old_is_dir, told, found.len()).map(Some);
     }
-    if complete && was_dir {
-        for name in old_names(before, dir)? {
-            if !names.contains(&name) {
-                found.push(change(&join(dir, &name), ChangeKind::Deleted));
-            }
-        }
+    if let Some(kind) = told {
+        found.push(change(&path, kind));
     }
-    Ok(found.len() > start)
+    Ok(None)
 }
 
 fn look(before: &Before<'_>, path: &[u8]) -> Result<Option<(usize, Stat)>> {

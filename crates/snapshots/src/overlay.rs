@@ -54,7 +54,7 @@ impl Overlay {
             options: self.options.clone(),
         };
         let tried = rootfs.open(Access::Write);
-        fs::remove_dir_all(&dir).map_err(Error::io("removing", &dir))?;
+        gantry_sys::tree::remove_dir_all(&dir).map_err(Error::io("removing", &dir))?;
         match tried {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::Unsupported {
@@ -131,7 +131,7 @@ impl Overlay {
         self.shelf.persist(&claim.id, usage)?;
         let work = self.shelf.work(&claim.id);
         if work.exists() {
-            fs::remove_dir_all(&work).map_err(Error::io("removing", &work))?;
+            gantry_sys::tree::remove_dir_all(&work).map_err(Error::io("removing", &work))?;
         }
         let id = claim.id.clone();
         claim.settle(Kind::Committed, parent, Some(usage), Some(key))?;

@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gantry_sys::tree::remove_dir_all;
+
 use crate::row::{META, Row, replace_meta, some_bytes, write_meta};
 use crate::sync::{Syncer, boot_id, sync_dir, sync_tree};
 use crate::{Error, Info, Kind, Result, Usage};
@@ -76,7 +78,7 @@ impl Shelf {
             if unsynced.as_ref().is_some_and(|boot| boot.as_os_str() != boot_id().as_str()) {
                 // The record goes first, as in every removal.
                 let _ = fs::remove_file(entry.path().join(META));
-                fs::remove_dir_all(entry.path()).map_err(Error::io("removing", &entry.path()))?;
+                remove_dir_all(&entry.path()).map_err(Error::io("removing", &entry.path()))?;
                 continue;
             }
             if unsynced.is_some() {
@@ -91,7 +93,7 @@ impl Shelf {
                     Err(_) => state.damaged.push(entry.path()),
                 },
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    fs::remove_dir_all(entry.path()).map_err(Error::io("removing", &entry.path()))?;
+                    remove_dir_all(&entry.path()).map_err(Error::io("removing", &entry.path()))?;
                 }
                 Err(e) => return Err(Error::io("reading", &entry.path())(e)),
             }
@@ -195,7 +197,7 @@ impl Shelf {
         state.remove(name);
         drop(state);
         let dir = self.dir(&row.id);
-        fs::remove_dir_all(&dir).map_err(Error::io("removing", &dir))
+        remove_dir_all(&dir).map_err(Error::io("removing", &dir))
     }
 
     /// Begins a commit of the active snapshot `key` as `name` on `parent`: from now on neither can be taken.
@@ -301,7 +303,7 @@ impl Claim<'_> {
     /// Takes back what was made for a snapshot that did not come to be.
     pub(crate) fn undo(self) {
         // What resists is recognised by its missing record at the next open.
-        let _ = fs::remove_dir_all(self.shelf.dir(&self.id));
+        let _ = remove_dir_all(&self.shelf.dir(&self.id));
     }
 }
 

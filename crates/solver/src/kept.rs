@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use gantry_names::Digest;
+use gantry_sys::tree::remove_dir_all;
 
 /// Places that are kept.
 const PLACES: usize = 24;
@@ -131,7 +132,7 @@ impl Shelf {
         if !self.busy().insert(path.to_owned()) {
             return;
         }
-        if let Err(error) = std::fs::remove_dir_all(path) {
+        if let Err(error) = remove_dir_all(path) {
             tracing::warn!(%error, path = %path.display(), "a kept folder cannot be removed");
         }
         // It may never have been weighed.
@@ -175,7 +176,7 @@ impl Drop for Place {
         // A folder that never was whole weighs nothing that anybody knows, and would be kept for it.
         let whole = bytes > 0 || beside(&self.taken).exists();
         if self.passing || !whole {
-            if let Err(error) = std::fs::remove_dir_all(&self.taken) {
+            if let Err(error) = remove_dir_all(&self.taken) {
                 tracing::warn!(%error, path = %self.taken.display(), "a folder of a build cannot be removed");
             }
         } else if let Ok(folder) = std::fs::File::open(&self.taken)

@@ -1,7 +1,7 @@
 //! The one crate that may contain unsafe code: the system calls that `rustix` does not wrap.
 //!
-//! What this is: thin safe functions over single system calls, each unsafe block with its proof, and [`overlay`], the one
-//! mount that every kernel wants to be asked for in another way.
+//! What this is: thin safe functions over single system calls, each unsafe block with its proof; [`overlay`], the one
+//! mount that every kernel wants to be asked for in another way; [`tree`], a removal that no container can make too deep.
 //! What it is not: policy. Nothing here decides in which order a container is built.
 //! Start reading at [`clone`], then [`seccomp`] and [`bpf`]; everything that rustix offers is used from there.
 //!
@@ -23,6 +23,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod signals;
 pub mod terminal;
+pub mod tree;
 pub mod writeback;
 
 use std::io;

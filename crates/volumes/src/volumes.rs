@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gantry_names::ContainerId;
 use gantry_store::{Store, Table};
+use gantry_sys::tree::remove_dir_all;
 use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
@@ -57,7 +58,7 @@ impl Volumes {
         for entry in fs::read_dir(root).map_err(io_of("", "read the volumes' folder"))?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(REMOVING) {
                 // What cannot be removed now is tried again at the next start.
-                let _ = fs::remove_dir_all(entry.path());
+                let _ = remove_dir_all(&entry.path());
             }
         }
         let names: Vec<String> = volumes.lock().all.keys().cloned().collect();
@@ -245,7 +246,7 @@ impl Volumes {
         self.store.write_freeing(|tx| tx.remove(VOLUMES, &name.to_owned()))?;
         state.all.remove(name);
         drop(state);
-        match fs::remove_dir_all(&away) {
+        match remove_dir_all(&away) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_of(name, "remove its content")(err)),
             _ => Ok(()),
         }

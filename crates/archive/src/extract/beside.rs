@@ -18,7 +18,7 @@ use super::Unpacker;
 use super::attributes::Attributes;
 use super::make::new_file;
 use super::places::Place;
-use crate::root::{remove_tree, split};
+use crate::root::split;
 use crate::{Entry, Error, Kind, Reader, Result};
 
 /// Larger files are copied piece by piece where they are read.
@@ -126,7 +126,7 @@ impl Writer<'_> {
         let base = split(name).1;
         let fd = match new_file(parent, base) {
             Err(Errno::EXIST) => {
-                remove_tree(parent.as_fd(), base).map_err(Error::file("removing", name))?;
+                gantry_sys::tree::remove_at(parent.as_fd(), base).map_err(Error::file("removing", name))?;
                 new_file(parent, base)
             }
             other => other,

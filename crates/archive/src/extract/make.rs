@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::Unpacker;
 use super::attributes::set_times;
 use crate::error::lossy;
-use crate::root::{clean, os, remove_tree, split};
+use crate::root::{clean, os, split};
 use crate::whiteout::is_overlay_whiteout;
 use crate::{Entry, Error, Kind, Reader, Result};
 
@@ -219,6 +219,6 @@ impl Unpacker<'_> {
         self.parent = None;
         let below = [name, b"/"].concat();
         self.dirs.retain(|dir, _| dir != name && !dir.starts_with(&below));
-        remove_tree(parent.as_fd(), split(name).1).map_err(Error::file("removing", name))
+        gantry_sys::tree::remove_at(parent.as_fd(), split(name).1).map_err(Error::file("removing", name))
     }
 }

@@ -72,11 +72,41 @@ pub fn copy(
     copier.file(&OwnedFd::from(file), &entry, source, parent.fd(), &name)
 }
 
+/// No name in an image can be longer.
+const PATH_MAX: usize = 4095;
+/// So much of it is told.
+const SHOWN: usize = 64;
+
 struct Copier<'a> {
     options: &'a CopyOptions,
     /// Where the first name of a file with several names went, by device and inode.
     links: HashMap<(u64, u64), (OwnedFd, CString)>,
     transfer: Transfer,
+}
+
+/// A folder on the way down, here and there.
+struct Level {
+    from: OwnedFd,
+    to: OwnedFd,
+    path: String,
+    left: std::vec::IntoIter<CString>,
+    /// Its name in the folder above, and what it is to look like; nothing for the topmost.
+    told: Option<(CString, Entry)>,
+}
+
+impl Level {
+    fn of(
+        from: OwnedFd,
+        to: OwnedFd,
+        path: String,
+        told: Option<(CString, Entry)>,
+    ) -> Result<Level, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let names =
+            fs::openat(&from, c".", flags, Mode::empty()).and_then(|folder| sorted_names(folder.as_fd()));
+        let left = names.map_err(FileError::io(&path))?.into_iter();
+        Ok(Level { from, to, path, left, told })
+    }
 }
 
 impl Copier<'_> {
@@ -88,13 +118,25 @@ impl Copier<'_> {
     }
 
     fn contents(&mut self, from: BorrowedFd<'_>, path: &str, to: BorrowedFd<'_>) -> Result<(), FileError> {
-        let readable =
-            fs::openat(from, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(FileError::io(path))?;
-        for name in sorted_names(readable.as_fd()).map_err(FileError::io(path))? {
-            let shown = name.to_string_lossy();
-            let path = if path.is_empty() { shown.into_owned() } else { format!("{path}/{shown}") };
-            self.entry(from, &name, &path, to)?;
+        let again = |folder: BorrowedFd<'_>| folder.try_clone_to_owned().map_err(FileError::io(path));
+        let mut way = vec![Level::of(again(from)?, again(to)?, path.to_owned(), None)?];
+        // No call within a call: a stack is no place for what a step may make deep.
+        while let Some(level) = way.last_mut() {
+            if let Some(name) = level.left.next() {
+                let shown = name.to_string_lossy();
+                let path = match level.path.as_str() {
+                    "" => shown.into_owned(),
+                    above => format!("{above}/{shown}"),
+                };
+                let below = self.entry(level.from.as_fd(), &name, &path, level.to.as_fd())?;
+                way.extend(below);
+                continue;
+            }
+            let Some(full) = way.pop() else { break };
+            // Last, so that the folder's own times survive its filling.
+            if let (Some((name, entry)), Some(above)) = (&full.told, way.last()) {
+                self.finish(above.to.as_fd(), name, entry, &full.path)?;
+            }
         }
         Ok(())
     }
@@ -105,48 +147,55 @@ impl Copier<'_> {
         name: &CStr,
         path: &str,
         to: BorrowedFd<'_>,
-    ) -> Result<(), FileError> {
+    ) -> Result<Option<Level>, FileError> {
         let excluded = self.options.ignore.excludes(path);
         if excluded && !self.options.ignore.may_take_back_below(path) {
-            return Ok(());
+            return Ok(None);
         }
         let stat = fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW).map_err(FileError::io(path))?;
         let entry = Entry::of(stat);
         match entry.kind {
-            EntryKind::Folder => self.folder(from, name, &entry, path, to),
-            _ if excluded => Ok(()),
+            EntryKind::Folder => return self.folder(from, name, entry, path, to).map(Some),
+            _ if excluded => {}
             EntryKind::File => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let file = fs::openat(from, name, flags, Mode::empty()).map_err(FileError::io(path))?;
-                self.file(&file, &entry, path, to, name)
+                self.file(&file, &entry, path, to, name)?;
             }
             EntryKind::Link => {
                 make_room(to, name, path)?;
                 let target = fs::readlinkat(from, name, Vec::new()).map_err(FileError::io(path))?;
                 fs::symlinkat(&target, to, name).map_err(FileError::io(path))?;
-                self.finish(to, name, &entry, path)
+                self.finish(to, name, &entry, path)?;
             }
             EntryKind::Other => {
                 make_room(to, name, path)?;
                 let mode = Mode::from_raw_mode(entry.stat.st_mode & 0o7777);
                 let kind = fs::FileType::from_raw_mode(entry.stat.st_mode);
                 if kind == fs::FileType::Socket {
-                    return Ok(()); // A socket is nothing without its listener.
+                    return Ok(None); // A socket is nothing without its listener.
                 }
                 fs::mknodat(to, name, kind, mode, entry.stat.st_rdev).map_err(FileError::io(path))?;
-                self.finish(to, name, &entry, path)
+                self.finish(to, name, &entry, path)?;
             }
         }
+        Ok(None)
     }
 
+    /// Makes a folder; what it is filled with comes next.
     fn folder(
-        &mut self,
+        &self,
         from: BorrowedFd<'_>,
         name: &CStr,
-        entry: &Entry,
+        entry: Entry,
         path: &str,
         to: BorrowedFd<'_>,
-    ) -> Result<(), FileError> {
+    ) -> Result<Level, FileError> {
+        // Made by a step without ever being named: it ends the walk before it has all descriptors open.
+        if path.len() > PATH_MAX {
+            let shown: String = path.chars().take(SHOWN).collect();
+            return Err(FileError::io(&shown)(Errno::NAMETOOLONG));
+        }
         match fs::mkdirat(to, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
@@ -161,9 +210,7 @@ impl Copier<'_> {
         let below = |folder: BorrowedFd<'_>| fs::openat(folder, name, flags, Mode::empty());
         let (source, target) =
             (below(from).map_err(FileError::io(path))?, below(to).map_err(FileError::io(path))?);
-        self.contents(source.as_fd(), path, target.as_fd())?;
-        // Last, so that the folder's own times survive its filling.
-        self.finish(to, name, entry, path)
+        Level::of(source, target, path.to_owned(), Some((name.to_owned(), entry)))
     }
 
     fn file(

@@ -333,5 +333,7 @@ impl Drop for Engine {
         if std::thread::panicking() {
             eprintln!("the engine's log:\n{}", self.log());
         }
+        // The folder's own removal would not survive what a hostile container has dug.
+        let _deep = gantry_sys::tree::remove_dir_all(&self.path("data"));
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn relabel(selinux: &Selinux, path: &Path, label: &str, sharing: Shar
     };
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let parent = rustix::fs::openat(CWD, parent, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
-    Ok(tree(&parent, name.as_bytes(), ATTRIBUTE, label.to_string().as_bytes())?)
+    Ok(tree(&parent, name.as_bytes(), ATTRIBUTE, label.to_string().as_bytes(), 0)?)
 }
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -85,8 +85,14 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
 
+/// Nobody can name what is deeper (PATH_MAX); a container may have made it nevertheless.
+const DEPTH_MAX: usize = 2048;
+
 /// From folder to folder by descriptor: a container that changes the tree meanwhile cannot lead the walk out of it.
-fn tree(parent: &OwnedFd, name: &[u8], attribute: &[u8], label: &[u8]) -> Result<(), Errno> {
+fn tree(parent: &OwnedFd, name: &[u8], attribute: &[u8], label: &[u8], depth: usize) -> Result<(), Errno> {
+    if depth > DEPTH_MAX {
+        return Err(Errno::NAMETOOLONG);
+    }
     give(parent, name, attribute, label)?;
     let folder = match rustix::fs::openat(parent, name, FOLDER, Mode::empty()) {
         Ok(folder) => folder,
@@ -98,7 +104,7 @@ fn tree(parent: &OwnedFd, name: &[u8], attribute: &[u8], label: &[u8]) -> Result
         let name = child.file_name().to_bytes();
         match child.file_type() {
             _ if matches!(name, b"." | b"..") => {}
-            FileType::Directory | FileType::Unknown => tree(&folder, name, attribute, label)?,
+            FileType::Directory | FileType::Unknown => tree(&folder, name, attribute, label, depth + 1)?,
             _ => give(&folder, name, attribute, label)?,
         }
     }
@@ -131,7 +137,7 @@ mod tests {
         std::fs::write(folder.path().join("top/below/file"), "x").unwrap();
         let parent = rustix::fs::open(folder.path(), OFlags::RDONLY, Mode::empty()).unwrap();
         for label in ["one:s0:c1,c2", "two:s0", "two:s0"] {
-            tree(&parent, b"top", b"user.label", label.as_bytes()).unwrap();
+            tree(&parent, b"top", b"user.label", label.as_bytes(), 0).unwrap();
             let mut value = [0; 64];
             let n = rustix::fs::lgetxattr(folder.path().join("top/below/file"), "user.label", &mut value)
                 .unwrap();

@@ -2,6 +2,7 @@
 //! shows it shut. Every test names its CVE; `docs/security.md` lists them.
 
 mod build;
+mod depth;
 mod door;
 mod links;
 mod proc;
