@@ -45,5 +45,6 @@ tests/reliability/kill.py --kills 8
 tests/reliability/flip.py --flips 10
 tests/reliability/phases.py --every 30
 tests/reliability/starve.py
+tests/reliability/hand.py
 tests/reliability/interrupt.py --rounds 8
 tests/reliability/soak.py --minutes 0.5

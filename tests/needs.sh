@@ -23,6 +23,7 @@ if [ "${1:-build}" = test ]; then
     want ip iproute2        # "other machines" are network namespaces
     want nft nftables       # reads back what we wrote
     want iptables iptables
+    want mkfs.ext4 e2fsprogs # a disk that fails
     want skopeo skopeo      # an original client for registries and archives
     want docker-registry docker-registry # the registry to compare ours with
     want sshd openssh-server # images travel between engines by it

@@ -549,4 +549,5 @@ def main():
     sys.exit(1 if WRONG else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ use gantry_build::Builder;
 use gantry_content::ContentStore;
 use gantry_engine::spec::{IpcMode, LogConfig, Ulimit};
 use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking, Transfers};
+use gantry_errdefs::{Class, Classified};
 use gantry_images::ImageStore;
 use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, HostNames, Prefix};
 use gantry_store::Store;
@@ -21,7 +22,10 @@ const BRIDGES: [&str; 2] = ["docker0", "gantry0"];
 /// Opens the records of everything.
 pub(crate) fn store(config: &Config) -> Result<Store> {
     let path = config.data_root.join("store.db");
-    let store = Store::open(&path).context("opening the store")?;
+    let store = Store::open(&path).map_err(|err| match err.class() {
+        Class::Conflict => anyhow!("another engine runs on the data root {}", config.data_root.display()),
+        _ => anyhow::Error::new(err).context("opening the store"),
+    })?;
     if store.is_restored() {
         tracing::error!(
             store = %path.display(),

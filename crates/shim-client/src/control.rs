@@ -4,6 +4,7 @@
 //! away. The task ends when the last handle is dropped or the shim closes.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gantry_shim_protocol::{Request, Response};
 use tokio::sync::{mpsc, oneshot};
@@ -13,30 +14,50 @@ use crate::connection::Connection;
 
 /// Requests that wait for the connection. More callers than this wait in `send`.
 const QUEUE: usize = 32;
+/// An answer may take its time. After so much of it we look whether the shim stands still: then none comes.
+const LOOK: Duration = Duration::from_secs(2);
 
 type Asked = (Request, oneshot::Sender<Result<Response, ShimError>>);
 
 /// Where requests go in.
 #[derive(Debug, Clone)]
-pub(crate) struct Control(mpsc::Sender<Asked>);
+pub(crate) struct Control {
+    requests: mpsc::Sender<Asked>,
+    shim_pid: u32,
+}
 
 impl Control {
     /// Gives the connection to a task of its own.
     pub(crate) fn run(connection: Connection) -> Control {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (requests, receiver) = mpsc::channel(QUEUE);
+        let shim_pid = connection.shim_pid;
         tokio::spawn(serve(connection, receiver));
-        Control(sender)
+        Control { requests, shim_pid }
     }
 
     /// Asks, and waits for the answer. `Failed` answers become errors.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response, ShimError> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send((request, answer)).await.map_err(|_| ShimError::Gone)?;
-        match answered.await.map_err(|_| ShimError::Gone)?? {
+        let (answer, mut answered) = oneshot::channel();
+        self.requests.send((request, answer)).await.map_err(|_| ShimError::Gone)?;
+        let answered = loop {
+            match tokio::time::timeout(LOOK, &mut answered).await {
+                Ok(answered) => break answered,
+                Err(_) if is_stopped(self.shim_pid) => return Err(ShimError::Stopped(self.shim_pid)),
+                Err(_) => {}
+            }
+        };
+        match answered.map_err(|_| ShimError::Gone)?? {
             Response::Failed(failure) => Err(failure.into()),
             response => Ok(response),
         }
     }
+}
+
+/// Whether somebody has sent that process SIGSTOP, or traces it (proc_pid_stat(5), field 3).
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is the program's name in brackets and may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
 }
 
 async fn serve(mut connection: Connection, mut asked: mpsc::Receiver<Asked>) {

@@ -17,6 +17,9 @@ pub enum ShimError {
     /// It did not answer in time.
     #[error("shim does not answer")]
     Silent,
+    /// It stands still, so it will not answer.
+    #[error("the container's shim is stopped: wake it with `kill -CONT {0}`, or kill the container")]
+    Stopped(u32),
     /// It speaks, but not our language.
     #[error("shim sent something unexpected: {0}")]
     Unexpected(String),
@@ -57,7 +60,7 @@ impl Classified for ShimError {
         match self {
             ShimError::Failed(failure) => failure.class,
             ShimError::Gone => Class::NotFound,
-            ShimError::Silent => Class::Unavailable,
+            ShimError::Silent | ShimError::Stopped(_) => Class::Unavailable,
             ShimError::Frame(_) => Class::InvalidArgument,
             ShimError::Unexpected(_) => Class::Internal,
             ShimError::Io(err) => err.class(),

@@ -1,10 +1,13 @@
 //! A handle on one shim: each method is one request.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantry_names::ExecId;
 use gantry_shim_protocol::{ExecSpec, ExitRecord, Request, Response, Status};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::attach::{AttachTo, Attachment};
 use crate::connection::Connection;
@@ -149,6 +152,17 @@ impl Shim {
             Ok(mut events) => events.exit_of(session).await,
             Err(ShimError::Gone) => Exit::on_disk(&self.place.bundle, session),
             Err(err) => Err(err),
+        }
+    }
+
+    /// Ends the shim itself, with SIGKILL: the way to a container whose shim stands still. What is left of the container
+    /// is for [`crate::Shims::clean`].
+    pub fn kill(&self) -> io::Result<()> {
+        let pid = i32::try_from(self.place.shim_pid).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        match kill_process(pid, Signal::KILL) {
+            Err(err) if err != rustix::io::Errno::SRCH => Err(err.into()),
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantry_shim_client::ShimError;
+
 use super::Container;
 use crate::admission::Verb;
 use crate::engine::Engine;
@@ -67,7 +69,7 @@ impl Engine {
         &self,
         container: &Arc<Container>,
         signal: i32,
-        timeout_s: Option<i64>,
+        mut timeout_s: Option<i64>,
     ) -> Result<()> {
         let mut moment = container.moment();
         {
@@ -91,7 +93,11 @@ impl Engine {
             }
             container.live().stop_asked = true;
             self.hand_over_ports(container).await;
-            self.send_signal(container, &record, signal).await?;
+            match self.send_signal(container, &record, signal).await {
+                // Nothing was delivered, so there is nothing to wait for.
+                Err(Error::Shim(ShimError::Stopped(_))) => timeout_s = Some(0),
+                other => other?,
+            }
         }
         let timeout = timeout_s.or(container.record().spec.stop_timeout).unwrap_or(STOP_TIMEOUT_S);
         let ended = moment.wait_for(|moment| !moment.alive || moment.removed);
@@ -147,6 +153,13 @@ impl Engine {
             Ok(()) => {}
             // It has ended meanwhile: that is what was wanted.
             Err(err) if gantry_errdefs::Classified::class(&err) == gantry_errdefs::Class::NotFound => {}
+            // A keeper that stands still is no way to the container's end. It is ended, and the undertaker comes.
+            Err(ShimError::Stopped(pid)) if signal == SIGKILL => {
+                tracing::warn!(container = %container.id, pid, "the container's shim is stopped: it is killed");
+                shim.kill().map_err(Error::io("kill the container's shim"))?;
+                self.container_event(record, "kill", &[("signal", signal.to_string())]);
+                return Ok(());
+            }
             Err(err) => return Err(err.into()),
         }
         self.container_event(record, "kill", &[("signal", signal.to_string())]);
