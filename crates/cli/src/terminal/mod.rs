@@ -3,10 +3,12 @@
 mod detach;
 mod raw;
 mod streams;
+mod told;
 
 pub use detach::{DetachKeys, parse_detach_keys};
 pub use raw::RawMode;
 pub use streams::{Attached, Ended, Resizer, stream};
+pub use told::until_told;
 
 use std::io::{self, IsTerminal};
 

@@ -7,7 +7,7 @@ use crate::command::{Arity, COMMAND, Command, Names};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Matches, switch, text};
 use crate::session::Session;
-use crate::terminal::{self, Attached, Ended, Resizer, stream};
+use crate::terminal::{self, Attached, Ended, Resizer, stream, until_told};
 use crate::work;
 
 static FLAGS: &[Flag] = &[
@@ -66,7 +66,12 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             async move { client.container_resize(&id, rows, columns).await }
         })
     });
-    let ended = stream(hijacked, Attached { stdin, stdout: true, stderr: true, tty }, keys).await?;
+    let streams = stream(hijacked, Attached { stdin, stdout: true, stderr: true, tty }, keys);
+    // Signals that are passed on are not for us.
+    let ended = match proxy {
+        Some(_) => streams.await?,
+        None => until_told(streams).await?,
+    };
     drop(resizer);
     drop(proxy);
     if ended == Ended::Detached {

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Matches, list, switch, text};
 use crate::parse::env;
 use crate::session::Session;
-use crate::terminal::{self, Attached, Ended, Resizer, stream};
+use crate::terminal::{self, Attached, Ended, Resizer, stream, until_told};
 use crate::work;
 
 static FLAGS: &[Flag] = &[
@@ -81,7 +81,8 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
             async move { client.exec_resize(&id, rows, columns).await }
         })
     });
-    let ended = stream(hijacked, Attached { stdin, stdout: true, stderr: true, tty }, keys).await?;
+    let attached = Attached { stdin, stdout: true, stderr: true, tty };
+    let ended = until_told(stream(hijacked, attached, keys)).await?;
     drop(resizer);
     if ended == Ended::Detached {
         return Err(Failure::text(1, "read escape sequence"));

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Matches, switch, text};
 use crate::print;
 use crate::session::Session;
-use crate::terminal::{self, Attached, Ended, Resizer, stream};
+use crate::terminal::{self, Attached, Ended, Resizer, stream, until_told};
 use crate::work;
 
 static FLAGS: &[Flag] = &[
@@ -82,7 +82,12 @@ async fn attached(s: &Session, m: &Matches, query: Query) -> Outcome {
             async move { client.container_resize(&id, rows, columns).await }
         })
     });
-    let ended = stream(hijacked, Attached { stdin, stdout: true, stderr: true, tty }, keys).await?;
+    let streams = stream(hijacked, Attached { stdin, stdout: true, stderr: true, tty }, keys);
+    // Signals that are passed on are not for us.
+    let ended = match proxy {
+        Some(_) => streams.await?,
+        None => until_told(streams).await?,
+    };
     drop(resizer);
     drop(proxy);
     if ended == Ended::Detached {

@@ -1,8 +1,8 @@
 //! `login`.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 
 use crate::command::{Arity, COMMAND, Command};
@@ -69,7 +69,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         }
         let before = known.as_ref().map(|a| a.username.clone()).unwrap_or_default();
         let hint = if before.is_empty() { String::new() } else { format!(" ({before})") };
-        username = ask(&format!("Username{hint}: "), true)?;
+        username = ask(&format!("Username{hint}: "), true).await?;
         if username.is_empty() {
             username = before;
         }
@@ -81,7 +81,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         if !terminal::stdin_is() {
             return Err("Error: Cannot perform an interactive login from a non TTY device".into());
         }
-        password = ask("Password: ", false)?;
+        password = ask("Password: ", false).await?;
         print::line("");
         if password.is_empty() {
             return Err("Error: Password Required".into());
@@ -123,21 +123,46 @@ async fn try_login(s: &Session, registry: &str, auth: &Auth) -> Result<String, F
     Ok(answer["Status"].as_str().unwrap_or("Login Succeeded").to_owned())
 }
 
-/// Asks for a line; a secret is not shown while it is typed.
-fn ask(question: &str, shown: bool) -> Result<String, Failure> {
+/// Asks for a line; a secret is not shown while it is typed, and what is typed after it, or after Ctrl-C, is.
+async fn ask(question: &str, shown: bool) -> Result<String, Failure> {
+    // Before the question: whoever answers at once is not shown either.
+    let quiet = if shown { None } else { Quiet::enter()? };
     print::out(question);
-    std::io::stdout().flush()?;
-    let before = tcgetattr(std::io::stdin()).ok().filter(|_| !shown);
-    if let Some(before) = &before {
+    let line = terminal::until_told(async {
+        let read = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let line = read.await.map_err(|why| Failure::text(1, why.to_string()))??;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    });
+    let line = line.await;
+    drop(quiet);
+    if line.is_err() {
+        print::line("");
+    }
+    line
+}
+
+/// A terminal that does not show what is typed, until dropped.
+struct Quiet {
+    before: Termios,
+}
+
+impl Quiet {
+    /// Nothing where standard input is no terminal.
+    fn enter() -> std::io::Result<Option<Quiet>> {
+        let Ok(before) = tcgetattr(std::io::stdin()) else { return Ok(None) };
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &quiet).map_err(std::io::Error::from)?;
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &quiet)?;
+        Ok(Some(Quiet { before }))
     }
-    let mut line = String::new();
-    let read = std::io::stdin().read_line(&mut line);
-    if let Some(before) = &before {
-        tcsetattr(std::io::stdin(), OptionalActions::Now, before).map_err(std::io::Error::from)?;
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nobody is left to tell when even this fails.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
     }
-    read?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

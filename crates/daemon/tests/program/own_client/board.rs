@@ -1,74 +1,11 @@
 //! `gantry top` on a terminal of its own: the table lives, and its keys do what they say.
 
-use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::command;
-use crate::harness::{Engine, PATIENCE, gantry};
+use rustix::process::Signal;
 
-/// The program on a terminal that script(1) made, with a keyboard and a memory of what was shown.
-struct Seat {
-    child: Child,
-    keyboard: ChildStdin,
-    shown: Arc<Mutex<String>>,
-}
-
-impl Seat {
-    fn at(engine: &Engine) -> Seat {
-        // Whoever runs the tests in the background may have them ignore Ctrl-C, and all that they start.
-        let top = format!("{} -H {} top", gantry().display(), engine.host());
-        let pid = engine.path("top.pid");
-        let line = format!(
-            "stty rows 24 cols 150; echo $$ > {}; exec env --default-signal=INT {top}",
-            pid.display()
-        );
-        let mut script = command(Path::new("script"), engine, &["-qefc", &line, "/dev/null"]);
-        let mut child =
-            script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let shown = Arc::new(Mutex::new(String::new()));
-        let (mut output, memory) = (child.stdout.take().unwrap(), Arc::clone(&shown));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(len @ 1..) = output.read(&mut bytes) {
-                memory.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..len]));
-            }
-        });
-        let keyboard = child.stdin.take().unwrap();
-        Seat { child, keyboard, shown }
-    }
-
-    /// Types, and forgets what was shown until then.
-    fn types(&mut self, keys: &str) {
-        self.shown.lock().unwrap().clear();
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-        self.keyboard.flush().unwrap();
-    }
-
-    /// Waits until what was shown since the last key fits.
-    fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
-        let begun = Instant::now();
-        while !fits(&self.shown.lock().unwrap()) {
-            assert!(begun.elapsed() < PATIENCE, "{what}: {:?}", self.shown.lock().unwrap());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Waits until a text is shown.
-    fn sees(&self, text: &str) {
-        self.until(text, |shown| shown.contains(text));
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // It is our own child; one that is gone already needs no stopping.
-        let _gone = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
+use super::seat::Seat;
+use crate::harness::{Engine, PATIENCE};
 
 /// The last whole picture that was drawn: each begins at the upper left.
 fn last_picture(shown: &str) -> &str {
@@ -101,7 +38,7 @@ fn the_live_table_and_its_keys() {
     run("talker", "while :; do echo i am talking; sleep 1; done");
     run("silent", "sleep 1000");
     run("doomed", "sleep 1000");
-    let mut seat = Seat::at(&engine);
+    let mut seat = Seat::at(&engine, "top");
     // Readings come by themselves.
     seat.until("three rows with numbers", |shown| {
         let picture = last_picture(shown);
@@ -173,7 +110,7 @@ fn the_live_table_and_its_keys() {
 fn a_table_without_an_engine_says_so() {
     let mut engine = Engine::start();
     engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
-    let mut seat = Seat::at(&engine);
+    let mut seat = Seat::at(&engine, "top");
     seat.until("a row", |shown| last_picture(shown).contains("box"));
     engine.crash();
     seat.sees("Cannot connect to the Docker daemon");
@@ -190,11 +127,32 @@ fn a_table_without_an_engine_says_so() {
 #[test]
 fn a_table_that_is_told_to_end_leaves_the_screen_as_it_was() {
     let engine = Engine::empty(&[]);
-    let mut seat = Seat::at(&engine);
+    let mut seat = Seat::at(&engine, "top");
     seat.sees("q quit");
-    let pid = std::fs::read_to_string(engine.path("top.pid")).unwrap().trim().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    seat.is_told(Signal::TERM);
     seat.sees("\x1b[?1049l");
     assert_eq!(seat.child.wait().unwrap().code(), Some(143));
+}
+
+/// A shell inside, or a password half typed: the terminal is as before when the client is told to end.
+#[test]
+fn a_terminal_in_another_state_is_put_back_when_the_client_is_told_to_end() {
+    let engine = Engine::start();
+    engine.docker(["run", "-dit", "--name", "box", "--network", "none", "busybox", "sh"]).ok();
+    for (words, seen, signal, code) in [
+        ("exec -it box sh", "# ", Signal::TERM, 143),
+        ("exec -it box sh", "# ", Signal::HUP, 129),
+        ("attach box", "# ", Signal::INT, 130),
+        ("login -u me localhost:1", "Password: ", Signal::INT, 130),
+    ] {
+        let mut seat = Seat::at(&engine, words);
+        if words == "attach box" {
+            seat.until_typed("\r", seen);
+        }
+        seat.sees(seen);
+        seat.is_told(signal);
+        seat.sees("speed ");
+        seat.until("its settings", |shown| shown.contains(" icanon") && shown.contains(" echo "));
+        assert_eq!(seat.child.wait().unwrap().code(), Some(code), "{words}");
+    }
 }

@@ -6,6 +6,7 @@ mod contexts;
 mod file;
 mod help;
 mod plugins;
+mod seat;
 mod secured;
 mod slips;
 mod ssh;
