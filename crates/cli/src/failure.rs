@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Text { text, .. } => f.write_str(text),
-            Failure::Client(err) => write!(f, "{err}"),
+            Failure::Client(err) => f.write_str(&crate::terminal::without_numbers(&err.to_string())),
         }
     }
 }

@@ -35,7 +35,14 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ClientError> 
         Endpoint::Tcp { host, port, tls } => {
             // Files that are wrong are told whether or not anybody listens.
             let certificates = tls.as_ref().map(tls::config).transpose()?;
-            let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(told)?;
+            let place = tokio::net::lookup_host((host.as_str(), *port)).await;
+            // The resolver's own words tell neither the name nor what is wrong with it.
+            let places: Vec<_> = place
+                .map_err(|_| ClientError::Connect {
+                    cause: format!("dial tcp: lookup {host}: no such host"),
+                })?
+                .collect();
+            let stream = TcpStream::connect(places.as_slice()).await.map_err(told)?;
             // Interactive bytes should not wait for company.
             stream.set_nodelay(true)?;
             let Some(certificates) = certificates else { return Ok(Box::new(stream)) };

@@ -50,6 +50,24 @@ pub fn width() -> Option<usize> {
     tcgetwinsize(io::stdin()).ok().filter(|s| s.ws_col > 0).map(|s| usize::from(s.ws_col))
 }
 
+/// A text without the kernel's numbers for its errors: ` (os error 104)` tells a person nothing.
+pub fn without_numbers(text: &str) -> String {
+    const MARK: &str = " (os error ";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(MARK) {
+        out.push_str(before);
+        match after.split_once(')') {
+            Some((number, behind)) if number.bytes().all(|b| b.is_ascii_digit()) => rest = behind,
+            _ => {
+                out.push_str(MARK);
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
 /// An I/O error in the words of C and Go: `no such file or directory`.
 pub fn io_text(err: &io::Error) -> String {
     let text = err.to_string();
@@ -60,5 +78,17 @@ pub fn io_text(err: &io::Error) -> String {
     match err.raw_os_error() {
         Some(_) => text.to_lowercase().replace("i/o", "input/output"),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_numbers;
+
+    #[test]
+    fn numbers_of_errors_are_left_away() {
+        let text = "a: Connection reset by peer (os error 104): b (os error 2)";
+        assert_eq!(without_numbers(text), "a: Connection reset by peer: b");
+        assert_eq!(without_numbers("x (os error y) z"), "x (os error y) z");
     }
 }

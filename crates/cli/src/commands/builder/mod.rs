@@ -1,5 +1,6 @@
 //! The builder's cache.
 
+mod instances;
 mod prune;
 mod worker;
 
@@ -17,13 +18,18 @@ pub static BUILDER: Command = Command {
 pub static BUILDX: Command = Command {
     short: "Build with BuildKit, as the plugin of this name does",
     below: &[
+        entry(&["bake", "f"], &instances::BAKE),
         entry(&["build", "b"], &build::BUILD),
+        entry(&["create"], &instances::CREATE),
         entry(&["du"], &worker::DU),
         entry(&["history"], &worker::HISTORY),
         entry(&["imagetools"], &imagetools::IMAGETOOLS),
         entry(&["inspect"], &worker::INSPECT),
         entry(&["ls"], &worker::LS),
         entry(&["prune"], &prune::PRUNE),
+        entry(&["rm"], &instances::RM),
+        entry(&["use"], &instances::USE),
+        entry(&["version"], &instances::VERSION),
     ],
     ..COMMAND
 };

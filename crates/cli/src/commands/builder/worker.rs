@@ -8,10 +8,14 @@ use gantry_buildkit::proto::control::{
     ListWorkersResponse, StatusRequest, StatusResponse, UpdateBuildHistoryRequest, WorkerRecord,
 };
 use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::instances::{DEFAULT, known};
 
 use crate::command::{Arity, COMMAND, Command, entry};
 use crate::failure::{Failure, Outcome};
-use crate::flags::{Flag, Matches, list, switch};
+use crate::flags::{Flag, Matches, list, switch, text};
+use crate::format::{Fields, Format, Listing};
 use crate::parse::size;
 use crate::print;
 use crate::session::Session;
@@ -29,11 +33,20 @@ pub static DU: Command = Command {
     ..COMMAND
 };
 
-pub static LS: Command = Command { short: "List builders", work: work!(ls), ..COMMAND };
+static LS_FLAGS: &[Flag] = &[
+    text("format", "Format of the output: 'table', 'json' or a Go template"),
+    switch("no-trunc", "Do not cut anything"),
+];
+
+pub static LS: Command =
+    Command { usage: "[OPTIONS]", short: "List builders", flags: &[LS_FLAGS], work: work!(ls), ..COMMAND };
+
+static INSPECT_FLAGS: &[Flag] = &[switch("bootstrap", "Accepted: the engine runs")];
 
 pub static INSPECT: Command = Command {
-    usage: "[NAME]",
+    usage: "[OPTIONS] [NAME]",
     short: "Inspect the builder",
+    flags: &[INSPECT_FLAGS],
     arity: Arity::AtMost(1),
     work: work!(inspect),
     ..COMMAND
@@ -124,23 +137,50 @@ fn version(worker: &WorkerRecord) -> &str {
     worker.buildkit_version.as_ref().map_or("", |version| version.version.as_str())
 }
 
-async fn ls(s: &Session, _: &Matches) -> Outcome {
-    print::line(&format!(
-        "{:<16}{:<18}{:<10}{:<12}{}",
-        "NAME/NODE", "DRIVER/ENDPOINT", "STATUS", "BUILDKIT", "PLATFORMS"
-    ));
-    print::line(&format!("{:<16}{}", "default*", "docker"));
-    for worker in workers(s).await? {
-        let (node, version, platforms) = (" \\_ default", version(&worker), platforms(&worker));
-        print::line(&format!("{node:<16}{:<18}{:<10}{version:<12}{platforms}", " \\_ default", "running"));
+async fn ls(s: &Session, m: &Matches) -> Outcome {
+    let workers = workers(s).await?;
+    if m.text("format") == "json" {
+        let nodes: Vec<Value> = workers
+            .iter()
+            .map(|worker| {
+                json!({
+                    "Name": DEFAULT, "Endpoint": DEFAULT, "Status": "running", "Version": version(worker),
+                    "IDs": [worker.id], "Labels": worker.labels, "Platforms": platforms(worker).split(',').collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let builder =
+            json!({"Name": DEFAULT, "Driver": "docker", "Current": true, "Dynamic": false, "Nodes": nodes});
+        print::line(&builder.to_string());
+        return Ok(());
     }
+    let format = Format::choose(
+        m.text("format"),
+        "",
+        None,
+        "table {{if .Node}} \\_ {{end}}{{.Name}}{{if .Current}}*{{end}}\\t{{if .Node}} \\_ {{end}}{{.DriverEndpoint}}\\t{{.Status}}\\t{{.Buildkit}}\\t{{.Platforms}}",
+    );
+    let row = |node: bool, place: &str, status: &str, version: &str, platforms: &str| {
+        Fields::new("*formatter.lsContext")
+            .with("Name", "NAME/NODE", DEFAULT)
+            .with("Current", "", !node)
+            .with("Node", "", node)
+            .with("DriverEndpoint", "DRIVER/ENDPOINT", place)
+            .with("Status", "STATUS", status)
+            .with("Buildkit", "BUILDKIT", version)
+            .with("Platforms", "PLATFORMS", platforms)
+    };
+    let mut listing = Listing::new(format, &row(false, "", "", "", ""))?;
+    listing.add(row(false, "docker", "", "", ""))?;
+    for worker in &workers {
+        listing.add(row(true, DEFAULT, "running", version(worker), &platforms(worker)))?;
+    }
+    print::out(&listing.finish());
     Ok(())
 }
 
 async fn inspect(s: &Session, m: &Matches) -> Outcome {
-    if !["", "default"].contains(&m.word(0)) {
-        return Err(format!("ERROR: no builder {:?} found", m.word(0)).into());
-    }
+    known(m.word(0))?;
     print::line("Name:   default\nDriver: docker\n\nNodes:");
     for worker in workers(s).await? {
         print::line("Name:             default\nEndpoint:         default\nStatus:           running");
