@@ -18,7 +18,8 @@ pub use environment::Environment;
 pub use mounts::BoundMount;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use gantry_runtime_lib::spec as oci;
 use gantry_seccomp::docker::{Facts, Profile};
@@ -142,7 +143,19 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 /// The defaults `inspect` shows for a container that is not privileged.
 pub fn default_masked_paths() -> Vec<String> {
-    MASKED.iter().map(|path| (*path).to_owned()).collect()
+    static THROTTLES: LazyLock<Vec<String>> =
+        LazyLock::new(|| throttles(Path::new("/sys/devices/system/cpu")));
+    MASKED.iter().map(|path| (*path).to_owned()).chain(THROTTLES.iter().cloned()).collect()
+}
+
+/// Where the host's processors tell how hot they are, and so what others do (GHSA-6fw5-f8r9-fgfm).
+fn throttles(cpus: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(cpus).into_iter().flatten().flatten();
+    let number =
+        |entry: &std::fs::DirEntry| entry.file_name().to_str()?.strip_prefix("cpu")?.parse::<u32>().ok();
+    let numbers: BTreeSet<u32> = entries.filter_map(|entry| number(&entry)).collect();
+    let paths = numbers.into_iter().map(|number| cpus.join(format!("cpu{number}/thermal_throttle")));
+    paths.filter(|path| path.exists()).map(|path| path.display().to_string()).collect()
 }
 
 /// See [`default_masked_paths`].

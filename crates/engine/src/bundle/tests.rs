@@ -178,3 +178,13 @@ fn the_environment_can_be_overridden_and_taken_away() {
         ["PATH=/x", "TERM=xterm", "LINK=1", "HOME=/h"]
     );
 }
+
+#[test]
+fn what_tells_how_hot_a_processor_is_is_masked() {
+    let cpus = tempfile::tempdir().unwrap();
+    for name in ["cpu10/thermal_throttle", "cpu2/thermal_throttle", "cpu3", "cpufreq/thermal_throttle"] {
+        std::fs::create_dir_all(cpus.path().join(name)).unwrap();
+    }
+    let at = |number: u32| cpus.path().join(format!("cpu{number}/thermal_throttle")).display().to_string();
+    assert_eq!(throttles(cpus.path()), [at(2), at(10)]);
+}
