@@ -37,6 +37,7 @@ difference: needs helpers
 	tests/images.sh $(CURDIR)/.test-images busybox >/dev/null
 	install -D -m 755 -t $(TARGET)/debug $(HELPERS)/gantry-shim $(HELPERS)/gantry-runtime
 	python3 tests/difference/engines.py $(TARGET)/debug/gantry $$(tests/docker-engine.sh $(CURDIR)/.test-images) .test-images/busybox.tar
+	CORNER=clients python3 tests/difference/engines.py $(TARGET)/debug/gantry $$(tests/docker-engine.sh $(CURDIR)/.test-images) .test-images/busybox.tar
 
 build: helpers
 	$(CARGO) build --locked --profile $(PROFILE) -p gantry

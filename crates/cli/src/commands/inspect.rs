@@ -144,7 +144,12 @@ async fn one(s: &Session, kinds: &[Kind], name: &str, size: bool) -> Result<Valu
             }
         };
         match result {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                if size && !matches!(kind, Kind::Container) {
+                    print::err(&format!("WARNING: --size ignored for {}\n", kind.word()));
+                }
+                return Ok(value);
+            }
             Err(err) if kinds.len() > 1 && passes(&err, *kind) => {}
             Err(err) => return Err(err.into()),
         }

@@ -66,6 +66,9 @@ pub fn from_flags(m: &Matches, proxies: &[(String, String)]) -> Result<Spec, Str
     if let Some(health) = health(m)? {
         put("Healthcheck", health);
     }
+    if m.word(0).is_empty() {
+        return Err("invalid reference format".to_owned());
+    }
     put("Image", json!(m.word(0)));
     let anonymous: Map<String, Value> = volumes.anonymous.iter().map(|v| (v.clone(), json!({}))).collect();
     put("Volumes", Value::Object(anonymous));

@@ -53,9 +53,10 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         .with_some("until", time::to_query(m.text("until"), now)?)
         .with_some("filters", filters::encode(&m.all("filter")));
     let mut stream = s.client()?.events(query).await?;
-    while let Some(event) = stream.next().await? {
+    while let Some(mut event) = stream.next().await? {
         match &template {
             Some(template) => {
+                name_plainly(&mut event, template);
                 let text =
                     template.execute(&Datum::Json(event)).map_err(|e| Failure::text(1, e.to_string()))?;
                 print::line(&text);
@@ -64,6 +65,15 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The words that the API writes small have a large letter in templates.
+fn name_plainly(event: &mut Value, template: &Template) {
+    for (name, key) in [("ID", "id"), ("From", "from"), ("Status", "status"), ("Scope", "scope")] {
+        if template.mentions(name) {
+            event[name] = event[key].as_str().unwrap_or_default().into();
+        }
+    }
 }
 
 /// `<time> container start <id> (image=busybox, name=x)`.
@@ -89,7 +99,8 @@ fn sentence(event: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::sentence;
+    use super::{name_plainly, sentence};
+    use gantry_template::{Datum, Template};
 
     #[test]
     fn an_event_is_a_sentence() {
@@ -97,5 +108,13 @@ mod tests {
             "Actor": {"ID": "abc", "Attributes": {"name": "x", "image": "busybox"}}});
         assert!(sentence(&event).ends_with(" container start abc (image=busybox, name=x)"));
         assert!(sentence(&event).contains("01.500000000"));
+    }
+
+    #[test]
+    fn a_template_has_the_words_that_the_api_writes_small() {
+        let mut event = json!({"id": "abc", "from": "busybox", "status": "start", "scope": "local"});
+        let template = Template::parse("{{.ID}} {{.From}} {{.Status}} {{.Scope}}").unwrap();
+        name_plainly(&mut event, &template);
+        assert_eq!(template.execute(&Datum::Json(event)).unwrap(), "abc busybox start local");
     }
 }

@@ -51,9 +51,13 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
     let mut body = json!({
         "Name": name,
         "Driver": m.text("driver"),
-        "DriverOpts": m.map("opt"),
-        "Labels": m.map("label"),
     });
+    // What was not asked for is not said: the engine shows `null` then.
+    for (key, flag) in [("DriverOpts", "opt"), ("Labels", "label")] {
+        if m.changed(flag) {
+            body[key] = json!(m.map(flag));
+        }
+    }
     let cluster =
         ["availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing", "type"];
     if cluster.iter().any(|f| m.changed(f)) {
