@@ -120,10 +120,16 @@ pub static ROOT: Command = Command {
     ..COMMAND
 };
 
-/// What `--version` prints.
+/// The Docker whose client we behave as when we are called so.
+const SPOKEN: &str = "28.5.2";
+
+/// What `--version` prints. Scripts look for Docker's number in its third word.
 pub fn version_line(program: &str) -> String {
-    let name = if program == "docker" { "Docker (Gantry)" } else { "Gantry" };
-    format!("{name} version {}", env!("CARGO_PKG_VERSION"))
+    let own = env!("CARGO_PKG_VERSION");
+    match program {
+        "docker" => format!("Docker version {SPOKEN} (Gantry {own})"),
+        _ => format!("Gantry version {own}"),
+    }
 }
 
 /// Does `work` for every name, many at once; prints each result in order and tells the failures at the end.
@@ -194,4 +200,16 @@ pub async fn save_to(mut stream: ByteStream, output: &str, what: &str) -> Outcom
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_finds_dockers_number_in_the_third_word() {
+        let line = version_line("docker");
+        assert_eq!(line.split(' ').nth(2), Some(SPOKEN));
+        assert!(line.starts_with("Docker version ") && line.contains("Gantry"));
+    }
 }
