@@ -109,6 +109,11 @@ fn dockers_default_profile_decides_as_docker_does() {
     assert_eq!(ask(X86_64, 56, 0x0002_0000), EPERM, "clone with a mount namespace");
     assert_eq!(ask(X86_64, 56, 0x11), ALLOW, "fork");
     assert_eq!(ask(X86_64, 41, 2), ALLOW, "socket AF_INET");
+    for family in 0..64 {
+        let wanted = if matches!(family, 38 | 40) { EPERM } else { ALLOW };
+        assert_eq!(ask(X86_64, 41, family), wanted, "socket {family}");
+        assert_eq!(ask(X86_64, 41, (1 << 32) | family), EPERM, "the kernel would take it for {family}");
+    }
     assert_eq!([ask(X86_64, 41, 38), ask(X86_64, 41, 40)], [EPERM, EPERM], "AF_ALG, AF_VSOCK");
     assert_eq!([ask(X86_64, 135, 0xffff_ffff), ask(X86_64, 135, 0x40_0000)], [ALLOW, EPERM], "personality");
     assert_eq!([ask(X86_64, 600, 0), ask(I386, 3, 0), ask(I386, 21, 0)], [ENOSYS, ALLOW, EPERM]);

@@ -199,8 +199,11 @@ pub fn default() -> Profile {
         includes: Filter { min_kernel: Some("4.8".into()), ..Default::default() },
         ..allow(&["process_vm_readv", "process_vm_writev", "ptrace"])
     });
-    // Every address family but AF_ALG (38) and AF_VSOCK (40): 39 is between them.
-    syscalls.extend([when("socket", "LT", 38, 0), when("socket", "EQ", 39, 0), when("socket", "GT", 40, 0)]);
+    // Every address family but AF_ALG (38) and AF_VSOCK (40). Not simply what is greater than 40: the filter sees 64 bits
+    // and the kernel takes 32 of them, so that 2^32 + 40 would be a way to 40.
+    syscalls.extend([when("socket", "LT", 38, 0), when("socket", "EQ", 39, 0), when("socket", "EQ", 41, 0)]);
+    syscalls
+        .extend([(!1, 42), (!3, 44), (!15, 48)].map(|(mask, from)| when("socket", "MASKED_EQ", mask, from)));
     // PER_LINUX, PER_LINUX32, both with UNAME26, and the question for the present one.
     syscalls.extend(
         [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff].map(|persona| when("personality", "EQ", persona, 0)),
