@@ -146,7 +146,7 @@ async fn one(s: &Session, kinds: &[Kind], name: &str, size: bool) -> Result<Valu
         match result {
             Ok(value) => {
                 if size && !matches!(kind, Kind::Container) {
-                    print::err(&format!("WARNING: --size ignored for {}\n", kind.word()));
+                    print::err(&format!("WARNING: --size ignored for {}", kind.word()));
                 }
                 return Ok(value);
             }
