@@ -261,8 +261,8 @@ impl Engine {
         if let Err(err) = noted {
             tracing::error!(err = chain(&err), container = %container.id, "record a failed start");
         }
+        // No exit: who waits for the next one goes on waiting, as on Docker. Who asked for the start is told by it.
         container.tell(|moment| {
-            moment.exits += 1;
             moment.alive = false;
             moment.code = code;
             moment.error = Some(text);
