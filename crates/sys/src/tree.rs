@@ -15,6 +15,9 @@ use rustix::io::Errno;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// Names of one folder that are kept at once.
+const AT_ONCE: usize = 4096;
+
 /// Removes the folder `path` with all that is below it; a link is removed, not followed.
 ///
 /// # Errors
@@ -37,11 +40,14 @@ pub fn remove_dir_all(path: &Path) -> io::Result<()> {
 pub fn remove_at(above: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     let Some(mut here) = remove_or_open(above, name)? else { return Ok(()) };
     // The folders on the way down, each with what is still in it and where it was found.
-    let mut way = vec![Level { name: name.to_vec(), left: names(&here)?, above: None }];
+    let mut way = vec![Level { name: name.to_vec(), left: Names::read(&here)?, above: None }];
     while let Some(level) = way.last_mut() {
-        if let Some(name) = level.left.pop() {
+        if level.left.some.is_empty() && level.left.more {
+            level.left = Names::read(&here)?;
+        }
+        if let Some(name) = level.left.some.pop() {
             if let Some(below) = remove_or_open(here.as_fd(), &name)? {
-                way.push(Level { name, left: names(&below)?, above: Some(identity(&fstat(&here)?)) });
+                way.push(Level { name, left: Names::read(&below)?, above: Some(identity(&fstat(&here)?)) });
                 here = below;
             }
             continue;
@@ -63,7 +69,7 @@ pub fn remove_at(above: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
 
 struct Level {
     name: Vec<u8>,
-    left: Vec<Vec<u8>>,
+    left: Names,
     /// The folder it is in; the topmost is in the caller's.
     above: Option<(u64, u64)>,
 }
@@ -92,15 +98,27 @@ fn is_folder(above: BorrowedFd<'_>, name: &[u8]) -> bool {
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-fn names(folder: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(name);
+/// Names in a folder: some of them, where there are very many, so that nobody fills our memory with them.
+struct Names {
+    some: Vec<Vec<u8>>,
+    more: bool,
+}
+
+impl Names {
+    fn read(folder: &OwnedFd) -> rustix::io::Result<Names> {
+        let mut some = Vec::new();
+        for entry in Dir::read_from(folder)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            some.push(name);
+            if some.len() == AT_ONCE {
+                return Ok(Names { some, more: true });
+            }
         }
+        Ok(Names { some, more: false })
     }
-    Ok(names)
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {
@@ -147,6 +165,19 @@ mod tests {
         assert_eq!(std::fs::read_dir(&base).unwrap().count(), 1);
         assert_eq!(std::fs::read_to_string(kept.join("file")).unwrap(), "x");
         remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_more_names_than_are_kept_goes_too() {
+        let base = Path::new("/dev/shm").join(format!("gantry-tree-wide-{}", std::process::id()));
+        for folder in ["", "a", "b"] {
+            std::fs::create_dir(base.join(folder)).unwrap();
+            for number in 0..AT_ONCE + 1 {
+                std::fs::write(base.join(folder).join(number.to_string()), "").unwrap();
+            }
+        }
+        remove_dir_all(&base).unwrap();
+        assert!(!base.exists());
     }
 
     /// Deeper than there are descriptors, and than a stack has room for.

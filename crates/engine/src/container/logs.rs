@@ -7,6 +7,7 @@ use gantry_logs::{Driver, ReadOptions, Reader, Stream};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::Following;
 use super::attach::{AttachRequest, Output};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ pub struct Logs {
     pub tty: bool,
     /// The lines; ends with the log, or with the container when following.
     pub lines: mpsc::Receiver<std::result::Result<LogLine, String>>,
+    /// The container's removal waits for this to be dropped.
+    _following: Following,
 }
 
 impl Engine {
@@ -68,7 +71,9 @@ impl Engine {
         let mut reader = self.open_log(&record, &request)?;
         let tty = record.spec.tty;
         let (sender, lines) = mpsc::channel(LINES);
+        let mut following = None;
         if request.follow {
+            following = container.follow();
             // The reader waits in the kernel: it is woken at the container's end, and when the client leaves.
             let (stop, mut moment, gone) = (reader.stop_handle(), container.moment(), sender.clone());
             tokio::spawn(async move {
@@ -105,7 +110,7 @@ impl Engine {
                 }
             })
             .map_err(Error::io("start a log reader"))?;
-        Ok(Logs { tty, lines })
+        Ok(Logs { tty, lines, _following: following })
     }
 
     fn open_log(&self, record: &ContainerRecord, request: &LogsRequest) -> Result<Reader> {

@@ -64,6 +64,9 @@ use crate::admission::{self, Verb, Verdict};
 use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, State};
 
+/// How long a removal waits for those who follow: somebody who does not read holds nobody up.
+const FOLLOWERS_PATIENCE: Duration = Duration::from_millis(500);
+
 /// A container.
 pub(crate) struct Container {
     pub(crate) id: ContainerId,
@@ -72,7 +75,12 @@ pub(crate) struct Container {
     pub(crate) gate: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
     moment: watch::Sender<Moment>,
+    /// Shared by those who follow its log or its counters.
+    followed: Arc<tokio::sync::RwLock<()>>,
 }
+
+/// Held by one who follows a container's log or counters, until they have all of it.
+pub(crate) type Following = Option<tokio::sync::OwnedRwLockReadGuard<()>>;
 
 /// What is not written down.
 #[derive(Default)]
@@ -122,7 +130,18 @@ impl Container {
             gate: tokio::sync::Mutex::new(()),
             live: Mutex::default(),
             moment: watch::Sender::new(moment),
+            followed: Arc::default(),
         })
+    }
+
+    /// Its removal waits for a follower; one that comes while it does is not waited for.
+    pub(crate) fn follow(&self) -> Following {
+        Arc::clone(&self.followed).try_read_owned().ok()
+    }
+
+    /// Waits until those who follow it have heard its end; not long, for they may not be reading.
+    pub(crate) async fn followers_end(&self) {
+        let _left_early = tokio::time::timeout(FOLLOWERS_PATIENCE, self.followed.write()).await;
     }
 
     /// The record as it is now.

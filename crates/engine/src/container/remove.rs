@@ -59,6 +59,9 @@ impl Engine {
     /// Removes a container that does not run and whose gate the caller holds.
     pub(crate) async fn remove_locked(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
         container.tell(|moment| moment.leaving = true);
+        // Their streams end before the removal is answered, as Docker's do: a client that leaves one open and goes
+        // would find it open still.
+        container.followers_end().await;
         let taken = self.take_away(container, volumes).await;
         if taken.is_err() {
             container.tell(|moment| moment.leaving = false);

@@ -95,8 +95,10 @@ impl Engine {
 
     /// Ends when the container's removal begins: who streams its counters ends with it, before the removal is answered.
     pub fn container_leaving(&self, name: &str) -> Result<impl Future<Output = ()> + Send + use<>> {
-        let mut moment = self.find(name)?.moment();
+        let container = self.find(name)?;
+        let (mut moment, following) = (container.moment(), container.follow());
         Ok(async move {
+            let _following = following;
             // An error is a container that nobody holds any more.
             let _gone = moment.wait_for(|moment| moment.leaving).await;
         })

@@ -156,6 +156,28 @@ async fn logs_are_tailed_and_followed_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_has_the_whole_log_before_the_removal_is_answered() {
+    let home = Home::new().await;
+    for _ in 0..5 {
+        let id = home.run(&["sh", "-c", "echo first; sleep 1000"], |_| ()).await;
+        home.until_log(&id, "first").await;
+        let request = LogsRequest { stdout: true, stderr: true, follow: true, ..Default::default() };
+        let mut logs = home.engine.container_logs(&id, request).await.unwrap();
+        let (told, heard) = tokio::sync::watch::channel(None);
+        tokio::spawn(async move {
+            let mut lines = 0;
+            while logs.lines.recv().await.is_some() {
+                lines += 1;
+            }
+            told.send_replace(Some(lines));
+        });
+        home.engine.container_remove(&id, true, false, false).await.unwrap();
+        assert_eq!(*heard.borrow(), Some(1));
+    }
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_are_set_shown_and_changed() {
     let home = Home::new().await;
     let id = home
