@@ -2,7 +2,7 @@
 
 use gantry_engine::record::ContainerRecord;
 use gantry_engine::spec::Resources;
-use gantry_engine::{AttachRequest, Attachment, ExecRequest, LogsRequest, Output};
+use gantry_engine::{AttachRequest, Attachment, ExecRequest, LogsRequest, Output, WaitCondition};
 use gantry_errdefs::{Class, Classified};
 use gantry_events::Query;
 use tokio::io::AsyncWriteExt;
@@ -152,6 +152,22 @@ async fn logs_are_tailed_and_followed_to_the_end() {
         lines.push(String::from_utf8_lossy(&line.unwrap().line).into_owned());
     }
     assert_eq!(lines, ["100\n", "last\n"]);
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_failed_is_no_exit() {
+    let home = Home::new().await;
+    let id = home.create(&["/no/such"], |_| ()).await;
+    let mut next = home.engine.container_wait(&id, WaitCondition::NextExit).await.unwrap();
+    let mut removed = home.engine.container_wait(&id, WaitCondition::Removed).await.unwrap();
+    home.engine.container_start(&id).await.unwrap_err();
+    // Whoever would tell of an exit has had the time to.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(next.try_recv().is_err() && removed.try_recv().is_err());
+    home.engine.container_remove(&id, false, false, false).await.unwrap();
+    assert_eq!(next.await.unwrap().code, 127);
+    assert_eq!(removed.await.unwrap().code, 127);
     home.close().await;
 }
 
