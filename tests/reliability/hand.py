@@ -5,18 +5,15 @@ usage: hand.py [--long] [--only WORD]
 
 Each case says what must hold: it is told in a sentence within a bound, nothing is lost, what can go on goes on, and nothing is left behind.
 """
-import argparse
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 
-from engine import Engine, Gone, Refused, inside_namespaces
-from starve import RESULTS, WRONG, check, create, fill_up, finish, memory_kib, parent, refused, run, until
+from engine import Engine, Gone, Refused
+from starve import RESULTS, WRONG, check, create, fill_up, finish, main, memory_kib, parent, refused, run, until
 
 
 def begin(**host):
@@ -272,24 +269,4 @@ def many_mounts(long):
 CASES = [hung_shim, full_exec_root, read_only_disk, network_by_hand, two_engines, odd_resolv_conf, no_process_left, many_listeners, many_mounts]
 
 
-def main():
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--long", action="store_true")
-    asked.add_argument("--only", default="")
-    asked = asked.parse_args()
-    inside_namespaces()
-    for case in CASES:
-        if asked.only in case.__name__:
-            began = time.monotonic()
-            try:
-                case(asked.long)
-            except Exception as err:  # one case's trouble must not hide the others'
-                check(case.__name__, False, repr(err))
-            print(f"{case.__name__}: {time.monotonic() - began:.1f} s", flush=True)
-    print(json.dumps(RESULTS, indent=1))
-    for line in WRONG:
-        print(f"WRONG: {line}")
-    sys.exit(1 if WRONG else 0)
-
-
-main()
+main(CASES)
