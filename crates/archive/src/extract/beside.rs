@@ -185,9 +185,9 @@ impl Unpacker<'_> {
         self.beside.as_ref().is_some_and(|beside| beside.names.contains(name))
     }
 
-    /// [`Unpacker::settle`], if something under way has the name of `dir` or of one above it.
-    pub(super) fn settle_above(&mut self, dir: &[u8]) -> Result<()> {
-        let mut above = dir;
+    /// [`Unpacker::settle`], if something under way has this name or one above it.
+    pub(super) fn settle_above(&mut self, name: &[u8]) -> Result<()> {
+        let mut above = name;
         while !above.is_empty() {
             if self.is_beside(above) {
                 return self.settle();

@@ -131,7 +131,8 @@ impl Unpacker<'_> {
             return Ok(());
         }
         let (dir, base) = split(&target);
-        if self.is_beside(&target) || self.root.open_plain_dir(dir).is_err() {
+        self.settle_above(&target)?;
+        if self.root.open_plain_dir(dir).is_err() {
             self.settle()?;
         }
         let from = match self.root.open_dir(dir) {

@@ -36,7 +36,11 @@ impl Unpacker<'_> {
                 let plain = self.root.open_plain_dir(dir).is_ok();
                 Place { fd, plain }
             }
-            Err(_) => Place { fd: Arc::new(self.open_or_make(dir)?), plain: false },
+            Err(_) => {
+                // What a symlink leads to may be what is being replaced.
+                self.settle()?;
+                Place { fd: Arc::new(self.open_or_make(dir)?), plain: false }
+            }
         };
         self.parent = Some((dir.to_vec(), place.clone()));
         Ok(place)
