@@ -208,9 +208,15 @@ async fn a_unix_socket_is_for_its_group_and_goes_with_its_listener() {
     drop(first);
     assert!(!path.exists());
     // What a killed engine leaves behind is replaced.
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let left = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    // A child that it was just starting may hold it for a moment.
+    let child = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(left);
+    });
     let third = Listener::open(&address, &options).await.unwrap();
     assert!(UnixStream::connect(&path).is_ok());
+    child.join().unwrap();
     drop(third);
     let nobody = ListenOptions { group: Some("no-such-group".into()), tls: None };
     let err = Listener::open(&address, &nobody).await.unwrap_err().to_string();

@@ -17,6 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
@@ -50,6 +51,16 @@ pub enum ListenError {
     /// `fd://name` of none that systemd gave.
     #[error("could not find a matching activated socket for fd://{0}")]
     NoSuchSocket(String),
+}
+
+impl ListenError {
+    fn is_in_use(&self) -> bool {
+        match self {
+            ListenError::InUse(_) => true,
+            ListenError::Socket { cause, .. } => cause.kind() == io::ErrorKind::AddrInUse,
+            _ => false,
+        }
+    }
 }
 
 /// How sockets are made.
@@ -96,12 +107,30 @@ impl fmt::Debug for Kind {
     }
 }
 
+/// How long somebody else may still hold an address.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Listener {
     /// Listens on an address. `fd://` may give several.
+    ///
+    /// An address in use is asked for again for two seconds: a child that an engine was just starting when it was killed holds
+    /// its sockets until it runs its own program.
     ///
     /// # Errors
     /// When the kernel, the group or systemd says no.
     pub async fn open(address: &Address, options: &ListenOptions) -> Result<Vec<Listener>, ListenError> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Listener::open_now(address, options).await {
+                Err(err) if err.is_in_use() && Instant::now() < end => {
+                    tokio::time::sleep(PATIENCE / 40).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn open_now(address: &Address, options: &ListenOptions) -> Result<Vec<Listener>, ListenError> {
         match address {
             Address::Unix(path) => {
                 let (listener, file) = unix::listen(path, options.group.as_deref())?;
