@@ -10,9 +10,11 @@ use gantry_engine::{Engine, EngineConfig, ForeignRuntime, InfoFacts, Networking,
 use gantry_errdefs::{Class, Classified};
 use gantry_images::ImageStore;
 use gantry_network::{AddressPool, DefaultBridge, DnsSpec, Firewall, HostNames, Prefix};
+use gantry_snapshots::Snapshotter;
 use gantry_store::Store;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,19 +38,23 @@ pub(crate) fn store(config: &Config) -> Result<Store> {
     Ok(store)
 }
 
+/// The driver that was asked for; where none was, the best there is.
+fn snapshots(config: &Config, root: &Path) -> gantry_snapshots::Result<Arc<dyn Snapshotter>> {
+    if !config.storage_driver.is_empty() {
+        return gantry_snapshots::open(&config.storage_driver, root);
+    }
+    let (driver, why) = gantry_snapshots::best(root)?;
+    if let Some(why) = why {
+        tracing::warn!(%why, "no overlays: every container is a whole copy of its image");
+    }
+    Ok(driver)
+}
+
 /// Opens everything else below the two roots. Nothing runs yet.
 pub(crate) fn engine(config: &Config, store: &Store) -> Result<(Engine, Builder)> {
     let root = &config.data_root;
     let content = ContentStore::open(&root.join("content")).context("opening the content store")?;
-    let snapshots = gantry_snapshots::open(&config.storage_driver, &root.join("snapshots"))
-        .context("opening the storage driver")?;
-    if config.storage_driver.is_empty() && snapshots.driver() == "native" {
-        tracing::warn!(
-            data_root = %root.display(),
-            "this host cannot stack file systems there, or the folder holds copies already: every container is a whole copy of its \
-             image"
-        );
-    }
+    let snapshots = snapshots(config, &root.join("snapshots")).context("opening the storage driver")?;
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
     let networking =
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;

@@ -29,7 +29,7 @@ mod view;
 pub use error::{Error, Result};
 pub use mount::Access;
 pub use native::Native;
-pub use open::open;
+pub use open::{best, open};
 pub use overlay::Overlay;
 pub use snapshotter::{Change, ChangeKind, Info, Kind, PrepareOptions, Rootfs, Snapshotter, Usage};
 pub use view::{PathStat, RootView, UntarOptions};

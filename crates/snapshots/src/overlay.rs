@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use gantry_archive::{PackOptions, Root, Whiteouts, Writer, pack};
+use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
 
 use crate::changes::{Before, changes};
 use crate::row::Row;
@@ -27,12 +28,17 @@ const OFF: [&str; 3] = ["index", "metacopy", "redirect_dir"];
 impl Overlay {
     /// Opens the snapshots below `root`. Tells when the kernel or the file system there cannot do overlays.
     pub fn open(root: &Path) -> Result<Overlay> {
+        let overlay = Overlay::untried(root)?;
+        overlay.probe()?;
+        Ok(overlay)
+    }
+
+    /// The same before anybody knows whether it can be mounted.
+    pub(crate) fn untried(root: &Path) -> Result<Overlay> {
         let shelf = Shelf::open(root)?;
         let known = |name: &&&str| Path::new("/sys/module/overlay/parameters").join(name).exists();
         let options = OFF.iter().filter(known).map(|name| format!("{name}=off")).collect();
-        let overlay = Overlay { shelf, options };
-        overlay.probe()?;
-        Ok(overlay)
+        Ok(Overlay { shelf, options })
     }
 
     /// Records that could not be read at open; their files are left where they are.
@@ -41,31 +47,30 @@ impl Overlay {
     }
 
     /// One detached mount, to know now what would fail later.
-    fn probe(&self) -> Result<()> {
+    pub(crate) fn probe(&self) -> Result<()> {
         let dir = self.shelf.root().join(".probe");
-        let part = |name: &str| dir.join(name);
         for name in ["lower", "upper", "work"] {
-            fs::create_dir_all(part(name)).map_err(Error::io("making", &part(name)))?;
+            fs::create_dir_all(dir.join(name)).map_err(Error::io("making", &dir.join(name)))?;
         }
-        let rootfs = Rootfs::Overlay {
-            lower: vec![part("lower")],
-            upper: Some(part("upper")),
-            work: Some(part("work")),
-            options: self.options.clone(),
-        };
-        let tried = rootfs.open(Access::Write);
+        let tried = self.try_below(&dir);
         gantry_sys::tree::remove_dir_all(&dir).map_err(Error::io("removing", &dir))?;
-        match tried {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::Unsupported {
-                driver: "overlay",
-                what: format!(
-                    "cannot mount on {}: {}",
-                    self.shelf.root().display(),
-                    gantry_errdefs::chain(&error)
-                ),
-            }),
+        tried.map_err(|why| Error::Unsupported {
+            driver: "overlay",
+            what: format!("cannot mount on {}: {why}", self.shelf.root().display()),
+        })
+    }
+
+    fn try_below(&self, dir: &Path) -> std::result::Result<(), String> {
+        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| dir.join(name));
+        // The kernel mounts these too, and then shows files that were removed, or old ones below new folders.
+        if !tells_kinds(dir).map_err(|err| err.to_string())? {
+            return Err("its directories do not tell what an entry is (d_type)".to_owned());
         }
+        rustix::fs::lsetxattr(&upper, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+            .map_err(|err| format!("it has no trusted attributes: {err}"))?;
+        let options = self.options.clone();
+        let rootfs = Rootfs::Overlay { lower: vec![lower], upper: Some(upper), work: Some(work), options };
+        rootfs.open(Access::Write).map(drop).map_err(|err| gantry_errdefs::chain(&err))
     }
 
     fn paths(&self, rows: &[Row]) -> Vec<PathBuf> {
@@ -240,6 +245,13 @@ impl Snapshotter for Overlay {
         writer.finish()?;
         Ok(())
     }
+}
+
+/// Whether a listing of `dir` tells the kinds of its entries.
+fn tells_kinds(dir: &Path) -> rustix::io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut entries = rustix::fs::Dir::read_from(rustix::fs::open(dir, flags, Mode::empty())?)?;
+    entries.try_fold(true, |all, entry| Ok(all && entry?.file_type() != FileType::Unknown))
 }
 
 pub(crate) fn same_owner_and_mode(from: &Path, to: &Path) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use gantry_archive::{Entry, ExtractOptions, Kind, Reader, Root, Writer, extract, settle};
-use gantry_snapshots::{Error, Native, Overlay, RootView, Snapshotter, testsuite};
+use gantry_snapshots::{Error, Native, Overlay, RootView, Snapshotter, best, testsuite};
 
 fn root() -> bool {
     let is = rustix::process::geteuid().is_root();
@@ -29,6 +29,28 @@ fn native_keeps_the_contract() {
         let temp = tempfile::tempdir().unwrap();
         testsuite::run(temp.path(), &|dir| Box::new(Native::open(&dir.join("snapshots")).unwrap()));
     }
+}
+
+#[test]
+fn a_driver_that_holds_something_stays() {
+    if !root() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    Native::open(&temp.path().join("native")).unwrap().prepare("base", None).unwrap();
+    // The first asking leaves a folder for overlays.
+    for _ in 0..2 {
+        let (driver, why) = best(temp.path()).unwrap();
+        assert_eq!(driver.driver(), "native");
+        assert!(why.unwrap().ends_with("holds copies already"));
+        driver.stat("base").unwrap();
+    }
+    Native::open(&temp.path().join("native")).unwrap().remove("base").unwrap();
+    let (driver, why) = best(temp.path()).unwrap();
+    assert_eq!((driver.driver(), why), ("overlay", None));
+    driver.prepare("base", None).unwrap();
+    Native::open(&temp.path().join("native")).unwrap().prepare("base", None).unwrap();
+    assert_eq!(best(temp.path()).unwrap().0.driver(), "overlay");
 }
 
 #[test]

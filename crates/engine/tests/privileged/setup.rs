@@ -59,7 +59,7 @@ pub fn open_on(
     std::fs::create_dir_all(&data).unwrap();
     let store = Store::open(&data.join("store.db")).unwrap();
     let content = ContentStore::open(&data).unwrap();
-    let snapshots = gantry_snapshots::open("", &data.join("snapshots")).unwrap();
+    let snapshots = gantry_snapshots::best(&data.join("snapshots")).unwrap().0;
     let images = ImageStore::open(store.clone(), content, snapshots).unwrap();
     let mut config = EngineConfig::new(data, dir.join("run"), shim());
     // A cgroup parent of this run alone: what is left in it can be seen.
