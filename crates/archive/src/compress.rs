@@ -19,6 +19,9 @@ pub enum Compression {
     Xz,
 }
 
+/// What undoing xz may take, in KiB: a stream names its dictionary's size itself, up to 4 GiB. A dictionary of 128 MiB, twice that of
+/// `xz -9` and zstd's own line, and what is around it.
+const XZ_MEMORY_KIB: u32 = (128 << 10) + 1024;
 /// Enough bytes to tell every compression apart.
 const MAGIC: usize = 6;
 
@@ -78,7 +81,7 @@ impl Decoder {
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
             Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
-            Compression::Xz => Box::new(lzma_rust2::XzReader::new(whole, true)),
+            Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY_KIB)),
         };
         Ok(Decoder { compression, inner })
     }

@@ -52,7 +52,8 @@ impl Records {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
+        let pairs = std::mem::size_of_val(self.sparse_pairs.as_slice()) as u64;
+        self.map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>() + pairs
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {

@@ -42,6 +42,8 @@ struct Preface {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     records: Records,
+    /// Bytes of its extended headers: there may be several.
+    bytes: u64,
     some: bool,
 }
 
@@ -77,6 +79,10 @@ impl<R: Read> Reader<R> {
             match block[field::TYPE] {
                 b'x' | b'X' => {
                     let bytes = self.special(&block, pax::MAX_BYTES)?;
+                    preface.bytes += bytes.len() as u64;
+                    if preface.bytes > pax::MAX_BYTES {
+                        return Err(Error::Limit { what: "a member's PAX headers", limit: pax::MAX_BYTES });
+                    }
                     preface.records.parse(&bytes)?;
                 }
                 b'g' => {

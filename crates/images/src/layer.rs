@@ -75,26 +75,40 @@ impl ImageStore {
     ) -> Result<Layer> {
         let (mut to_unpack, from_blob) = pipe();
         let below = parent.map(ToString::to_string);
-        let (blob, blob_size, unpacked) = std::thread::scope(|scope| {
+        let mut ingest = self.inner.content.ingest_nameless()?;
+        let unpacked = std::thread::scope(|scope| {
             let unpacking = scope.spawn(move || self.unpack_stream(from_blob, below.as_deref()));
-            let taken = self.take_blob(&mut input, &mut to_unpack);
-            match &taken {
+            let fed = feed(&mut input, &mut ingest, &mut to_unpack);
+            match &fed {
                 Ok(_) => drop(to_unpack.finish()),
                 Err(_) => {
                     to_unpack.fail(io::Error::other("the layer's stream broke off"));
                 }
             }
             let unpacked = join(unpacking);
+            let fed = match (&unpacked, fed) {
+                (Ok(_), Ok(Fed::Half)) => io::copy(&mut input, &mut ingest).map(drop),
+                (_, fed) => fed.map(drop),
+            };
             // The first cause is the one to tell: a stream that broke off also fails to unpack.
-            match (taken, unpacked) {
-                (Ok((digest, size)), Ok(unpacked)) => Ok((digest, size, unpacked)),
+            match (fed, unpacked) {
+                (Ok(()), Ok(unpacked)) => Ok(unpacked),
                 (Err(error), Ok(unpacked)) => {
                     self.discard(&unpacked.key);
-                    Err(error)
+                    Err(error.into())
                 }
-                (Err(error), Err(_)) | (Ok(_), Err(error)) => Err(error),
+                (Err(error), Err(_)) => Err(error.into()),
+                (Ok(()), Err(error)) => Err(error),
             }
         })?;
+        let blob_size = ingest.offset();
+        let blob = match ingest.commit(None, None) {
+            Ok(blob) => blob,
+            Err(error) => {
+                self.discard(&unpacked.key);
+                return Err(error.into());
+            }
+        };
         self.place(lease, unpacked, (blob, blob_size), Place { parent, expected, index: 0, apart: false })
     }
 
@@ -220,15 +234,8 @@ impl ImageStore {
         Ok(Some(Layer { diff_id, blob, media_type: media_type(Compression::None).into(), blob_size, size }))
     }
 
-    /// Writes a stream to the content store and to whoever unpacks it; gives the blob's digest and size.
-    pub(crate) fn take_blob(&self, input: &mut dyn Read, also: &mut PipeWriter) -> Result<(Digest, u64)> {
-        let ingest = self.fill_blob(input, Some(also))?;
-        let size = ingest.offset();
-        Ok((ingest.commit(None, None)?, size))
-    }
-
-    /// The same without the last step. Where unpacking gave up, the blob is filled all the same: whether it is needed is for
-    /// others to say.
+    /// Writes a stream to the content store and to whoever unpacks it. Where unpacking gave up, the blob is filled all the same:
+    /// whether it is needed is for others to say.
     pub(crate) fn fill_blob(
         &self,
         mut input: &mut dyn Read,
@@ -376,6 +383,27 @@ impl ImageStore {
 /// The result of a scoped thread; its panic goes on here.
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// How much of a layer's stream [`feed`] took.
+enum Fed {
+    Whole,
+    /// Who unpacks wants no more of it.
+    Half,
+}
+
+/// Writes a stream to the content store and to whoever unpacks it, for as long as that one takes it.
+fn feed(input: &mut impl Read, ingest: &mut Ingest, to_unpack: &mut PipeWriter) -> io::Result<Fed> {
+    loop {
+        let piece = read_piece(input)?;
+        if piece.is_empty() {
+            return Ok(Fed::Whole);
+        }
+        ingest.write_all(&piece)?;
+        if to_unpack.send_piece(piece).is_err() {
+            return Ok(Fed::Half);
+        }
+    }
 }
 
 fn untar(input: impl Read, root: &Root, whiteouts: Whiteouts) -> Result<Extracted> {

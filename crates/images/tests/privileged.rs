@@ -22,7 +22,7 @@ use serde_json::json;
 struct House {
     images: ImageStore,
     snapshots: Arc<dyn Snapshotter>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn house(driver: &str) -> House {
@@ -31,7 +31,7 @@ fn house(driver: &str) -> House {
     let content = ContentStore::open(&folder.path().join("content")).unwrap();
     let store = Store::open(&folder.path().join("store.db")).unwrap();
     let images = ImageStore::open(store, content, Arc::clone(&snapshots)).unwrap();
-    House { images, snapshots, _folder: folder }
+    House { images, snapshots, folder: folder }
 }
 
 impl House {
@@ -64,6 +64,11 @@ impl House {
         let mut out = Vec::new();
         self.images.save(&names, None, &mut out).unwrap();
         out
+    }
+
+    fn blobs(&self) -> usize {
+        let found = std::fs::read_dir(self.folder.path().join("content/blobs/sha256"));
+        found.map_or(0, Iterator::count)
     }
 
     fn leftovers(&self) -> Vec<String> {
@@ -232,6 +237,31 @@ fn an_import_is_an_image_of_one_layer_with_its_changes() {
         assert_eq!(image.config.config.as_ref().unwrap().cmd.as_deref(), Some(&["hello".to_owned()][..]));
         assert_eq!(image.comment(), "by hand");
         assert_eq!(house.seen("mine"), ["hello=x".to_owned()].into());
+    });
+}
+
+/// A stream that is refused at its beginning is not taken to its end, and nothing of it stays.
+#[test]
+fn an_import_that_fails_leaves_nothing() {
+    struct Endless(Cursor<Vec<u8>>, u64);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 += buffer.len() as u64;
+            assert!(self.1 < 256 << 20, "it is read on and on");
+            match self.0.read(buffer)? {
+                0 => Ok(buffer.len()),
+                read => Ok(read),
+            }
+        }
+    }
+    each_driver(|house| {
+        let mut bad = tar(&[("hello", "x")]);
+        bad.truncate(1024);
+        bad.extend([b'?'; 512]);
+        let error = house.images.import(Endless(Cursor::new(bad), 0), &ImportOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("tar"), "{error}");
+        assert!(house.leftovers().is_empty());
+        assert_eq!(house.blobs(), 0);
     });
 }
 
