@@ -31,7 +31,7 @@ fn house(driver: &str) -> House {
     let content = ContentStore::open(&folder.path().join("content")).unwrap();
     let store = Store::open(&folder.path().join("store.db")).unwrap();
     let images = ImageStore::open(store, content, Arc::clone(&snapshots)).unwrap();
-    House { images, snapshots, folder: folder }
+    House { images, snapshots, folder }
 }
 
 impl House {
