@@ -20,6 +20,8 @@ use crate::name::RepositoryName;
 
 /// So many bytes are given to the disk at once while more come.
 const FLUSH: u64 = 32 << 20;
+/// So many uploads are kept at hand, a descriptor and a running hash each: a client may begin any number and never come back.
+const AT_HAND: usize = 512;
 
 /// What is written beside an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,7 +215,9 @@ impl Uploads {
         // The note first: a file without one is removed at the next start.
         fs::write(self.directory.join(&id).with_extension("json"), json)?;
         let upload = self.create(&id, about)?;
-        lock(&self.live).insert(id.clone(), Arc::new(tokio::sync::Mutex::new(upload)));
+        let mut live = lock(&self.live);
+        make_room(&mut live);
+        live.insert(id.clone(), Arc::new(tokio::sync::Mutex::new(upload)));
         Ok(id)
     }
 
@@ -228,7 +232,9 @@ impl Uploads {
             None => match self.reopen(id)? {
                 Some(upload) => {
                     let fresh = Arc::new(tokio::sync::Mutex::new(upload));
-                    Arc::clone(lock(&self.live).entry(id.to_owned()).or_insert(fresh))
+                    let mut live = lock(&self.live);
+                    make_room(&mut live);
+                    Arc::clone(live.entry(id.to_owned()).or_insert(fresh))
                 }
                 None => return Ok(None),
             },
@@ -253,7 +259,7 @@ impl Uploads {
         }
     }
 
-    /// Finds an upload that an earlier server began.
+    /// Finds an upload that is not at hand, or that an earlier server began.
     fn reopen(&self, id: &str) -> io::Result<Option<Upload>> {
         let Some(about) = self.read_note(id)? else { return Ok(None) };
         let Some(hash) = Hash::named(&about.algorithm) else { return Ok(None) };
@@ -305,6 +311,24 @@ impl Uploads {
     }
 }
 
+/// Lets go of half the uploads that nobody uses at this moment, the smallest first: each is found again by its note, and its
+/// hash computed again.
+fn make_room(live: &mut HashMap<String, Shared>) {
+    if live.len() < AT_HAND {
+        return;
+    }
+    let idle = live.iter().filter_map(|(id, shared)| {
+        let upload = shared.try_lock().ok()?;
+        // A sync under way has a result that must be heard.
+        (Arc::strong_count(shared) == 1 && upload.flushing.is_none()).then(|| (upload.size, id.clone()))
+    });
+    let mut idle: Vec<_> = idle.collect();
+    idle.sort();
+    for (_, id) in idle.iter().take(idle.len().div_ceil(2)) {
+        live.remove(id);
+    }
+}
+
 /// A version 4 UUID, as Docker's registry gives.
 fn fresh_id() -> io::Result<String> {
     let mut bytes = [0u8; 16];
@@ -344,6 +368,27 @@ mod tests {
         assert_eq!(upload.size(), 6);
         upload.write(b"world").unwrap();
         upload.finish(&Digest::sha256_of(b"hello world"), true).unwrap();
+    }
+
+    #[test]
+    fn uploads_that_nobody_goes_on_with_hold_few_descriptors_and_are_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path()).unwrap();
+        let name = RepositoryName::parse("a").unwrap();
+        let first = uploads.begin(note()).unwrap();
+        let found = |id: &str| uploads.get(id, &name, None).unwrap().unwrap();
+        found(&first).try_lock().unwrap().write(b"hello").unwrap();
+        let used = found(&first);
+        let all: Vec<String> = (0..4 * AT_HAND).map(|_| uploads.begin(note()).unwrap()).collect();
+        assert!(lock(&uploads.live).len() <= AT_HAND);
+        assert!(Arc::ptr_eq(&used, &found(&first)), "one that is in use stays");
+        drop(used);
+        for id in &all {
+            found(id).try_lock().unwrap().write(b"x").unwrap();
+        }
+        assert!(lock(&uploads.live).len() <= AT_HAND);
+        found(&all[0]).try_lock().unwrap().finish(&Digest::sha256_of(b"x"), false).unwrap();
+        found(&first).try_lock().unwrap().finish(&Digest::sha256_of(b"hello"), false).unwrap();
     }
 
     #[test]
