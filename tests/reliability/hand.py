@@ -163,14 +163,15 @@ def network_by_hand(_long):
 
 
 def two_engines(_long):
-    """A second engine on the same pid file, data root or socket ends with a sentence, and the first one does not notice. Its socket deleted, it still
-    ends as asked."""
+    """A second engine on the same pid file, data root, socket or exec root ends with a sentence, and the first one does not notice. Its socket deleted, it
+    still ends as asked. What runs is not started again below another exec root."""
     case = "two engines"
     engine = begin(Init=True)
     flags = {"-H": f"unix://{engine.root}/other.sock", "--data-root": f"{engine.root}/data", "--exec-root": f"{engine.root}/exec", "--pidfile": f"{engine.root}/pid"}
     for change, sentence in (({}, "still running"), ({"--pidfile": f"{engine.root}/pid2"}, f"another engine runs on the data root {engine.root}/data"),
-                             ({"--pidfile": f"{engine.root}/pid3", "--data-root": f"{engine.root}/data3", "--exec-root": f"{engine.root}/exec3", "-H": f"unix://{engine.socket}"}, "already running")):
-        words = [word for pair in {**flags, **change}.items() for word in pair]
+                             ({"--pidfile": f"{engine.root}/pid3", "--data-root": f"{engine.root}/data3", "--exec-root": f"{engine.root}/exec3", "-H": f"unix://{engine.socket}"}, "already running"),
+                             ({"--pidfile": f"{engine.root}/pid4", "--data-root": f"{engine.root}/data4", "--bridge": "none"}, f"containers of the data root {engine.root}/data have their processes below")):
+        words = [word for pair in {**flags, **change}.items() for word in pair] + ["--iptables=false"]
         done = subprocess.run([engine.program, "daemon", *words], capture_output=True, text=True, check=False, timeout=60)
         check(case, done.returncode != 0 and sentence in done.stderr, f"the second one says {done.stderr[-300:]!r}")
     check(case, state(engine)["Running"], "what ran does not run any more")
@@ -178,6 +179,15 @@ def two_engines(_long):
     engine.stop()
     check(case, engine.process.returncode == 0, f"without its socket it ended with {engine.process.returncode}")
     engine.start()
+    taken(case, "start", engine, "POST", "/containers/box/start")
+    engine.kill()
+    for key in ("-H", "--pidfile"):
+        flags[key] += "5"
+    done = subprocess.run([engine.program, "daemon", *[word for pair in flags.items() for word in pair], "--exec-root", f"{engine.root}/exec5"],
+                          capture_output=True, text=True, check=False, timeout=60)
+    check(case, done.returncode != 0 and f"start with --exec-root={engine.root}/exec" in done.stderr, f"below another exec root it says {done.stderr[-300:]!r}")
+    engine.start()
+    check(case, state(engine)["Running"], "what ran does not run any more")
     finish(case, engine)
 
 

@@ -27,6 +27,7 @@ mod order;
 pub mod record;
 pub mod restart;
 mod restore;
+mod roots;
 pub mod selinux;
 pub mod signal;
 pub mod spec;

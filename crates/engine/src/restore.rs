@@ -25,7 +25,11 @@ const SHIM_BUDGET: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Brings records, shims and disk together. Call once, before the first request.
+    ///
+    /// # Errors
+    /// When its two roots are not of one engine, and something runs.
     pub async fn restore(&self) -> Result<()> {
+        self.keep_to_roots()?;
         for told in &self.inner.damaged {
             tracing::error!(told, "damaged record");
         }

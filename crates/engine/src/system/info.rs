@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// Drawn once, kept for the life of the data folder.
-    fn identity(&self) -> Result<String> {
+    pub(crate) fn identity(&self) -> Result<String> {
         let key = "id".to_owned();
         if let Some(id) = self.inner.store.read(|tx| tx.get(IDENTITY, &key))? {
             return Ok(id.to_string());
