@@ -107,8 +107,15 @@ impl Shared {
         network.ipv6 = config.ipv6;
         network.options = self.default_options();
         let busy = self.state().on(&network.id).next().is_some();
+        let pools = self.default_pools(&network)?;
         if !busy || network.pools.is_empty() {
-            network.pools = self.default_pools(&network)?;
+            network.pools = pools;
+        } else if told(&network.pools) != told(&pools) {
+            tracing::warn!(
+                now = told(&network.pools),
+                asked = told(&pools),
+                "containers are on the default bridge: its addresses stay until a start that finds none"
+            );
         }
         // The addresses of the host's own bridge are the host's.
         let own = |before: &&Network| !config.external && before.interface == network.interface;
@@ -241,6 +248,16 @@ impl Shared {
             false => pool.gateway,
         }
     }
+}
+
+/// A subnet, its gateway, and what containers get of it where that is not all.
+fn told(pools: &[Pool]) -> String {
+    let one = |pool: &Pool| {
+        let gateway = pool.gateway.map_or_else(String::new, |gateway| format!(" by {gateway}"));
+        let range = pool.ip_range.map_or_else(String::new, |range| format!(" from {range}"));
+        format!("{}{gateway}{range}", pool.subnet)
+    };
+    pools.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn is_link_local(address: IpAddr) -> bool {
