@@ -191,6 +191,28 @@ def two_engines(_long):
     finish(case, engine)
 
 
+def other_flags(_long):
+    """The next engine is told other things than the one before: what runs is counted and ruled as it was, what cannot be changed under it is told."""
+    case = "other flags"
+    engine = begin(Memory=64 << 20, NetworkMode="bridge")
+    engine.kill()
+    engine.flags = ["--cgroup-parent", "/elsewhere", "--bip", "10.9.0.1/24", "--log-driver", "local", "--storage-driver", "native"]
+    engine.start()
+    counted = taken(case, "stats", engine, "GET", "/containers/box/stats?stream=0&one-shot=1")
+    check(case, counted["memory_stats"].get("limit") == 64 << 20, f"its memory is counted as {counted['memory_stats']}")
+    for verb in ("pause", "unpause"):
+        taken(case, verb, engine, "POST", f"/containers/box/{verb}")
+    check(case, 'asked="10.9.0.0/24' in engine.tail(), "a subnet that stays is not told")
+    check(case, run(engine) == 0, "a new container does not run")
+    taken(case, "stop", engine, "POST", "/containers/box/stop", t=0)
+    refused(case, "start", engine, "the storage driver overlay holds its files, and this engine uses native", "POST", "/containers/box/start")
+    engine.kill()
+    engine.flags = []
+    engine.start()
+    taken(case, "start again", engine, "POST", "/containers/box/start")
+    finish(case, engine)
+
+
 def odd_resolv_conf(_long):
     """The host's list of name servers is not there, leads nowhere, or is no file: containers run."""
     case = "odd resolv.conf"
@@ -276,7 +298,7 @@ def many_mounts(long):
     finish(case, engine)
 
 
-CASES = [hung_shim, full_exec_root, read_only_disk, network_by_hand, two_engines, odd_resolv_conf, no_process_left, many_listeners, many_mounts]
+CASES = [hung_shim, full_exec_root, read_only_disk, network_by_hand, two_engines, other_flags, odd_resolv_conf, no_process_left, many_listeners, many_mounts]
 
 
 main(CASES)

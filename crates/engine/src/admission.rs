@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn states() -> Vec<State> {
-        let process = Process { pid: 7, started_at: Timestamp::UNIX_EPOCH };
+        let process = Process { pid: 7, started_at: Timestamp::UNIX_EPOCH, cgroup: "/gantry/7".into() };
         let exit = Exit {
             code: 0,
             oom_killed: false,

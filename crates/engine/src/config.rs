@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::record::ContainerRecord;
 use crate::spec::{IpcMode, LogConfig, Ulimit};
 
 /// What the daemon decides once. Everything has Docker's default.
@@ -110,6 +111,13 @@ impl EngineConfig {
     /// Whether a runtime of this name is our own.
     pub fn runs_itself(&self, runtime: &str) -> bool {
         runtime == OWN_RUNTIME || DOCKERS_NAMES.contains(&runtime) && !self.runtimes.contains_key(runtime)
+    }
+
+    /// The cgroup that a container is started in, below every hierarchy's root.
+    pub(crate) fn cgroup_of(&self, record: &ContainerRecord) -> String {
+        let asked = &record.spec.cgroup_parent;
+        let parent = if asked.is_empty() { &self.cgroup_parent } else { asked };
+        std::path::Path::new("/").join(parent).join(record.id.as_str()).display().to_string()
     }
 
     /// Defaults, for these folders and this shim.

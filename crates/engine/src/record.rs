@@ -96,6 +96,10 @@ pub struct Process {
     pub pid: i32,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Its cgroup below every hierarchy's root: what the engine was told of parents may be another by now.
+    /// Empty in records of engines that did not write it.
+    #[serde(default)]
+    pub cgroup: String,
 }
 
 /// How a process ended.

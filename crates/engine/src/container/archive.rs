@@ -155,7 +155,7 @@ impl Engine {
         let root = match record.state.process() {
             Some(process) => root::of_process(process.pid),
             None => {
-                let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
+                let rootfs = self.snapshots_of(record)?.rootfs(record.id.as_str())?;
                 root::of_snapshot(&rootfs, access)
             }
         };

@@ -21,7 +21,7 @@ impl Engine {
     pub async fn container_changes(&self, name: &str) -> Result<Vec<(ChangeKind, String)>> {
         let container = self.find(name)?;
         let record = container.record();
-        let snapshots = std::sync::Arc::clone(self.inner.images.snapshots());
+        let snapshots = std::sync::Arc::clone(self.snapshots_of(&record)?);
         let changes = blocking(move || snapshots.changes(container.id.as_str())).await?;
         // What the engine itself puts there is nobody's change.
         let own = |path: &str| {

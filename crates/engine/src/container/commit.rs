@@ -36,6 +36,7 @@ impl Engine {
         let container = self.find(&request.container)?;
         let gate = container.gate.lock().await;
         let record = container.admit(Verb::Commit)?;
+        self.snapshots_of(&record)?;
         let mut config = run_config(&record.spec);
         if let Some(asked) = &request.config {
             // What is asked for, and the container's own where nothing is.

@@ -14,7 +14,7 @@ impl Engine {
     pub async fn container_export(&self, name: &str) -> Result<TarWriter> {
         let container = self.find(name)?;
         let record = container.record();
-        let snapshots = std::sync::Arc::clone(self.inner.images.snapshots());
+        let snapshots = std::sync::Arc::clone(self.snapshots_of(&record)?);
         let id = record.id.clone();
         let root = blocking(move || {
             let rootfs = snapshots.rootfs(id.as_str())?;

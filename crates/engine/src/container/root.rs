@@ -6,15 +6,36 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 pub(crate) use gantry_snapshots::Access;
-use gantry_snapshots::Rootfs;
+use gantry_snapshots::{Rootfs, Snapshotter};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 
+use crate::Engine;
 use crate::error::{Error, Result};
+use crate::record::ContainerRecord;
 
 /// Passwd and group files longer than this are read to here.
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
+
+impl Engine {
+    /// The snapshots that a container's own files are among.
+    ///
+    /// # Errors
+    /// When it was made by another driver than this engine uses.
+    pub(crate) fn snapshots_of(&self, record: &ContainerRecord) -> Result<&Arc<dyn Snapshotter>> {
+        let snapshots = self.inner.images.snapshots();
+        let (theirs, ours) = (record.snapshot_driver.as_str(), snapshots.driver());
+        match theirs == ours {
+            true => Ok(snapshots),
+            false => Err(Error::Conflict(format!(
+                "container {}: the storage driver {theirs} holds its files, and this engine uses {ours}: start it with --storage-driver={theirs}",
+                record.id
+            ))),
+        }
+    }
+}
 
 /// Opens the root of a container that does not run.
 pub(crate) fn of_snapshot(rootfs: &Rootfs, access: Access) -> io::Result<OwnedFd> {

@@ -85,7 +85,8 @@ impl Engine {
         } else {
             shim.pid()
         };
-        let process = Process { pid: pid.cast_signed(), started_at: Timestamp::now() };
+        let process =
+            Process { pid: pid.cast_signed(), started_at: Timestamp::now(), cgroup: prepared.config.cgroup };
         self.change(container, |record| {
             record.state = State::Running(process);
             record.health = None;
@@ -103,7 +104,7 @@ impl Engine {
 
     /// Everything between the record and the shim. Blocking.
     pub(super) fn prepare_start(&self, record: &ContainerRecord, attached: bool) -> Result<Prepared> {
-        let rootfs = self.inner.images.snapshots().rootfs(record.id.as_str())?;
+        let rootfs = self.snapshots_of(record)?.rootfs(record.id.as_str())?;
         let (asked, images) = self.bind_mounts(record)?;
         let network = self.join_network(record)?;
         let mut mounts = self.file_mounts(record, &asked);
@@ -112,7 +113,7 @@ impl Engine {
         let user = self.resolve_user(record, &rootfs)?;
         let (ipc_of, pid_of) = (self.ipc_owner(record)?, self.pid_owner(record)?);
         let config = self.config();
-        let cgroup = self.cgroup_of(record);
+        let cgroup = config.cgroup_of(record);
         let limits = bundle::resources::limits(&record.spec.resources, &device_numbers)
             .map_err(|err| Error::Invalid(format!("error gathering device information: {err}")))?;
         let spec = bundle::build(Inputs {

@@ -89,8 +89,7 @@ impl Engine {
     pub async fn container_stats(&self, name: &str) -> Result<Sample> {
         let container = self.find(name)?;
         let record = container.record();
-        let parent = self.cgroup_of(&record);
-        blocking(move || sample(&record, &parent)).await
+        blocking(move || sample(&record)).await
     }
 
     /// Ends when the container's removal begins: who streams its counters ends with it, before the removal is answered.
@@ -103,24 +102,21 @@ impl Engine {
             let _gone = moment.wait_for(|moment| moment.leaving).await;
         })
     }
-
-    /// The cgroup of a container below every hierarchy's root.
-    pub(crate) fn cgroup_of(&self, record: &ContainerRecord) -> String {
-        let asked = &record.spec.cgroup_parent;
-        let config = self.config();
-        let parent = if asked.is_empty() { &config.cgroup_parent } else { asked };
-        std::path::Path::new("/").join(parent).join(record.id.as_str()).display().to_string()
-    }
 }
 
-fn sample(record: &ContainerRecord, cgroup: &str) -> Result<Sample> {
+fn sample(record: &ContainerRecord) -> Result<Sample> {
     let mut sample =
         Sample { id: record.id.to_string(), name: format!("/{}", record.name), ..Sample::default() };
     let Some(process) = record.state.process() else { return Ok(sample) };
     let failed = |err: gantry_cgroups::Error| Error::Unavailable(err.to_string());
     let host = Host::detect().map_err(failed)?;
-    let stats =
-        Cgroup::locate(&host, Some(cgroup), record.id.as_str()).map_err(failed)?.stats().map_err(failed)?;
+    let cgroup = Cgroup::locate(
+        &host,
+        Some(process.cgroup.as_str()).filter(|path| !path.is_empty()),
+        record.id.as_str(),
+    )
+    .map_err(failed)?;
+    let stats = cgroup.stats().map_err(failed)?;
     sample.running = true;
     sample.read = Some(Timestamp::now());
     sample.pids = stats.pids.current;
