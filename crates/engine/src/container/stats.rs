@@ -6,6 +6,7 @@ use std::fs;
 use gantry_cgroups::{BlockIoStats, Cgroup, Host};
 use jiff::Timestamp;
 
+use crate::config::EngineConfig;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::host;
@@ -89,7 +90,8 @@ impl Engine {
     pub async fn container_stats(&self, name: &str) -> Result<Sample> {
         let container = self.find(name)?;
         let record = container.record();
-        blocking(move || sample(&record)).await
+        let config = self.config();
+        blocking(move || sample(&record, &config)).await
     }
 
     /// Ends when the container's removal begins: who streams its counters ends with it, before the removal is answered.
@@ -104,18 +106,17 @@ impl Engine {
     }
 }
 
-fn sample(record: &ContainerRecord) -> Result<Sample> {
+fn sample(record: &ContainerRecord, config: &EngineConfig) -> Result<Sample> {
     let mut sample =
         Sample { id: record.id.to_string(), name: format!("/{}", record.name), ..Sample::default() };
     let Some(process) = record.state.process() else { return Ok(sample) };
     let failed = |err: gantry_cgroups::Error| Error::Unavailable(err.to_string());
     let host = Host::detect().map_err(failed)?;
-    let cgroup = Cgroup::locate(
-        &host,
-        Some(process.cgroup.as_str()).filter(|path| !path.is_empty()),
-        record.id.as_str(),
-    )
-    .map_err(failed)?;
+    let path = match process.cgroup.as_str() {
+        "" => config.cgroup_of(record),
+        known => known.to_owned(),
+    };
+    let cgroup = Cgroup::locate(&host, Some(&path), record.id.as_str()).map_err(failed)?;
     let stats = cgroup.stats().map_err(failed)?;
     sample.running = true;
     sample.read = Some(Timestamp::now());
