@@ -158,14 +158,13 @@ impl Place {
         let _weighed = std::fs::remove_file(beside(&self.taken)).is_ok();
     }
 
-    /// Only a folder of it is meant.
+    /// Only a folder of it is meant. Links that lead there are its author's, and end inside.
     pub(crate) fn narrow(&mut self, folder: &str) -> std::io::Result<()> {
         let root = gantry_build::files::Root::open(&self.taken).map_err(std::io::Error::other)?;
-        let found = root.stat(folder, true).map_err(std::io::Error::other)?;
-        if found.is_none_or(|entry| entry.kind != gantry_build::files::EntryKind::Folder) {
-            return Err(std::io::Error::other(format!("the context has no folder {folder:?}")));
-        }
-        self.path = self.taken.join(folder.trim_matches('/'));
+        let found = root.folder(folder).and_then(|found| found.place());
+        self.path = found.map_err(|error| {
+            std::io::Error::other(format!("the context has no folder {folder:?}: {error}"))
+        })?;
         Ok(())
     }
 }
@@ -221,6 +220,31 @@ mod tests {
         let path = cut.path.clone();
         drop(cut);
         assert!(!path.exists());
+    }
+
+    /// CVE-2026-33748: the folder that is meant of a repository is a link, or stands behind one.
+    #[test]
+    fn a_context_does_not_begin_where_a_link_leads_out() {
+        let base = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::create_dir(outside.path().join("sub")).unwrap();
+        let shelf = Arc::new(Shelf::below(base.path()));
+        let mut place = shelf.take("", "remote").unwrap();
+        let root = place.path.canonicalize().unwrap();
+        let away = outside.path().to_str().unwrap();
+        // Inside there is a folder of the very name that the link's goal has outside.
+        let twin = root.join(away.trim_start_matches('/')).join("sub");
+        std::fs::create_dir_all(&twin).unwrap();
+        for (name, goal) in [("link", away.to_owned()), ("up", format!("{}{away}", "../".repeat(20)))] {
+            std::os::unix::fs::symlink(goal, root.join(name)).unwrap();
+        }
+        for folder in ["link/sub", "/up/sub/"] {
+            place.narrow(folder).unwrap();
+            assert_eq!(place.path, twin, "{folder}");
+        }
+        assert!(place.narrow("link/none").is_err());
+        place.narrow("").unwrap();
+        assert_eq!(place.path, root);
     }
 
     #[test]

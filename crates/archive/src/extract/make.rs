@@ -218,8 +218,14 @@ impl Unpacker<'_> {
     pub(super) fn remove(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<()> {
         self.settle()?;
         self.parent = None;
+        self.dirs.remove(name);
         let below = [name, b"/"].concat();
-        self.dirs.retain(|dir, _| dir != name && !dir.starts_with(&below));
+        while let Some((dir, _)) = self.dirs.range(below.clone()..).next()
+            && dir.starts_with(&below)
+        {
+            let dir = dir.clone();
+            self.dirs.remove(&dir);
+        }
         gantry_sys::tree::remove_at(parent.as_fd(), split(name).1).map_err(Error::file("removing", name))
     }
 }

@@ -9,7 +9,7 @@ mod make;
 mod places;
 mod whiteouts;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
 
 use rustix::fs::{Mode, OFlags, Timestamps};
@@ -123,8 +123,9 @@ fn unpack<R: Read>(
         into,
         done: Extracted::default(),
         parent: None,
-        dirs: HashMap::new(),
-        made: HashSet::new(),
+        dirs: BTreeMap::new(),
+        made: BTreeSet::new(),
+        cleared: HashSet::new(),
         buffer: vec![0; COPY],
         root_told: false,
     };
@@ -159,9 +160,11 @@ struct Unpacker<'a> {
     parent: Option<(Vec<u8>, Place)>,
     /// Directories whose mode and times are set at the end: contents would change the times, and a read-only directory could
     /// not be filled.
-    dirs: HashMap<Vec<u8>, (u32, Time)>,
+    dirs: BTreeMap<Vec<u8>, (u32, Time)>,
     /// What this archive made; an opaque mark or whiteout only speaks of what was there before.
-    made: HashSet<Vec<u8>>,
+    made: BTreeSet<Vec<u8>>,
+    /// Directories in which nothing is left that this archive did not make.
+    cleared: HashSet<Vec<u8>>,
     buffer: Vec<u8>,
     /// Whether a member described the root.
     root_told: bool,
@@ -241,9 +244,8 @@ impl Unpacker<'_> {
             // A layer's own root directory is what shows as the root's mode and owner.
             self.done.implied.push(Vec::new());
         }
-        let mut dirs: Vec<_> = self.dirs.drain().collect();
-        dirs.sort_by(|a, b| b.0.cmp(&a.0));
-        for (name, (mode, mtime)) in dirs {
+        let mut told = HashSet::new();
+        for (name, (mode, mtime)) in std::mem::take(&mut self.dirs).into_iter().rev() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let fd = match self.root.open_at(&name, flags, 0) {
                 Ok(fd) => fd,
@@ -255,8 +257,9 @@ impl Unpacker<'_> {
                 .map_err(Error::file("changing mode of", &name))?;
             let both = Timestamps { last_access: spec(mtime), last_modification: spec(mtime) };
             rustix::fs::futimens(&fd, &both).map_err(Error::file("setting times of", &name))?;
-            self.done.implied.retain(|implied| *implied != name);
+            told.insert(name);
         }
+        self.done.implied.retain(|implied| !told.contains(implied));
         Ok(self.done)
     }
 }

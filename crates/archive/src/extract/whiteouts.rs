@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use super::Unpacker;
-use crate::root::os;
+use crate::root::{os, split};
 use crate::whiteout::make_gone;
 use crate::{Error, Result};
 
@@ -21,19 +21,40 @@ impl Unpacker<'_> {
         self.clear(dir)
     }
 
-    /// Deletes what was in `dir` before this archive.
+    /// Deletes what was in `dir` before this archive. That is done once for a directory: whatever is in it then, this
+    /// archive made, and an archive of nothing but marks costs no more than its marks.
     fn clear(&mut self, dir: &[u8]) -> Result<()> {
+        // A link's directory has another name, by which it is known what this archive made in it.
+        let Ok(_plain) = self.root.open_plain_dir(dir) else { return Ok(()) };
+        let mut above = dir;
+        while !self.cleared.contains(above) {
+            if above.is_empty() {
+                self.clear_anew(dir)?;
+                self.cleared.insert(dir.to_vec());
+                break;
+            }
+            above = split(above).0;
+        }
+        Ok(())
+    }
+
+    fn clear_anew(&mut self, dir: &[u8]) -> Result<()> {
         let Ok(fd) = self.root.open_at(dir, OFlags::RDONLY | OFlags::DIRECTORY, 0) else { return Ok(()) };
         for child in crate::root::list(&fd).map_err(Error::file("listing", dir))? {
             let name = if dir.is_empty() { child } else { [dir, b"/", &child].concat() };
-            let below = [name.as_slice(), b"/"].concat();
-            if self.made.contains(&name) {
+            if self.made.contains(&name) || self.made_below(&name) {
                 self.clear(&name)?;
-            } else if !self.made.iter().any(|made| made.starts_with(&below)) {
+            } else {
                 self.remove(&fd, &name)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether this archive made something in a directory, itself unmentioned.
+    fn made_below(&self, name: &[u8]) -> bool {
+        let below = [name, b"/"].concat();
+        self.made.range(below.clone()..).next().is_some_and(|made| made.starts_with(&below))
     }
 
     pub(super) fn gone(&mut self, dir: &[u8], base: &[u8]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -67,6 +67,13 @@ impl Root {
     /// Opens the folder at `path`, following links below this root.
     pub fn folder(&self, path: &str) -> Result<Root, FileError> {
         self.resolve(path, OFlags::PATH | OFlags::DIRECTORY).map(Root::from).map_err(FileError::io(path))
+    }
+
+    /// Where this folder is, by no link: what is opened there is the same, as long as nobody moves it.
+    pub fn place(&self) -> Result<PathBuf, FileError> {
+        use std::os::fd::AsRawFd;
+        let link = format!("/proc/self/fd/{}", self.0.as_fd().as_raw_fd());
+        std::fs::read_link(&link).map_err(|error| FileError::io(&link)(number(&error)))
     }
 
     /// Opens the regular file at `path` for reading, following links below this root. Never waits on a FIFO.

@@ -57,9 +57,17 @@ fn groups(text: &str) -> impl Iterator<Item = Group<'_>> {
     })
 }
 
+/// What is written as a number is one, whatever the image's lists call so (CVE-2016-3697), and however long it is
+/// (CVE-2026-46680).
 fn number(text: &str) -> Option<Result<u32, UserError>> {
-    let value: i64 = text.parse().ok()?;
-    Some(u32::try_from(value).ok().filter(|id| *id <= i32::MAX as u32).ok_or(UserError::Range))
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let numeric = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    numeric.then(|| text.parse().map_err(|_| UserError::Range).and_then(in_range))
+}
+
+/// The kernel takes the highest number for "as it is now", which is root (CVE-2024-40635).
+fn in_range(id: u32) -> Result<u32, UserError> {
+    if id <= i32::MAX as u32 { Ok(id) } else { Err(UserError::Range) }
 }
 
 /// Resolves `user[:group]` and the added groups.
@@ -73,13 +81,16 @@ pub fn resolve(
     let as_number = number(user).transpose()?;
     let entry = passwd(passwd_text).find(|entry| match (user, as_number) {
         ("", _) => entry.uid == 0,
-        (_, Some(uid)) => entry.uid == uid || entry.name == user,
+        (_, Some(uid)) => entry.uid == uid,
         (name, None) => entry.name == name,
     });
     let mut resolved = match (&entry, as_number) {
-        (Some(entry), _) => {
-            ResolvedUser { uid: entry.uid, gid: entry.gid, groups: Vec::new(), home: entry.home.to_owned() }
-        }
+        (Some(entry), _) => ResolvedUser {
+            uid: in_range(entry.uid)?,
+            gid: in_range(entry.gid)?,
+            groups: Vec::new(),
+            home: entry.home.to_owned(),
+        },
         (None, Some(uid)) => ResolvedUser { uid, ..ResolvedUser::default() },
         (None, None) if user.is_empty() => {
             ResolvedUser { home: "/root".to_owned(), ..ResolvedUser::default() }
@@ -91,7 +102,9 @@ pub fn resolve(
         let name = entry.as_ref().map_or(user, |entry| entry.name);
         if !name.is_empty() {
             let member = |group: &Group<'_>| group.members.split(',').any(|member| member == name);
-            resolved.groups.extend(groups(group_text).filter(member).map(|group| group.gid));
+            for group in groups(group_text).filter(member) {
+                resolved.groups.push(in_range(group.gid)?);
+            }
         }
     } else {
         resolved.gid = group_id(group, group_text)?;
@@ -110,10 +123,11 @@ pub fn resolve(
 }
 
 fn group_id(asked: &str, text: &str) -> Result<u32, UserError> {
-    if let Some(group) = groups(text).find(|group| group.name == asked) {
-        return Ok(group.gid);
+    if let Some(number) = number(asked) {
+        return number;
     }
-    number(asked).unwrap_or_else(|| Err(UserError::Group(asked.to_owned())))
+    let group = groups(text).find(|group| group.name == asked);
+    in_range(group.ok_or_else(|| UserError::Group(asked.to_owned()))?.gid)
 }
 
 #[cfg(test)]
@@ -140,6 +154,36 @@ mod tests {
         assert_eq!(get("33").unwrap().gid, 34);
         let added = resolve("1:2", &["log".into(), "7".into()], PASSWD, GROUP).unwrap();
         assert_eq!(added.groups, [2, 7, 50]);
+    }
+
+    /// CVE-2016-3697, CVE-2026-46680, CVE-2024-40635: an image's lists make root of whom its caller thinks to be nobody.
+    #[test]
+    fn what_is_written_as_a_number_is_never_a_name() {
+        let passwd = "1000:x:0:0::/:\n99999999999999999999:x:0:0::/:\nleast:x:4294967295:5::/:\nlast:x:5:4294967295::/:\n";
+        let group = "7:x:0:\n88888888888888888888:x:0:\nleast:x:4294967295:extra\nextra:x:9:\n";
+        let get = |asked: &str, added: &[&str]| {
+            let added: Vec<String> = added.iter().map(|&name| name.to_owned()).collect();
+            resolve(asked, &added, passwd, group)
+        };
+        assert_eq!(get("1000", &[]).unwrap().uid, 1000);
+        assert_eq!(get("6:7", &["7"]).unwrap().groups, [7]);
+        for (asked, added) in [
+            ("99999999999999999999", ""),
+            ("1:88888888888888888888", ""),
+            ("1", "88888888888888888888"),
+            ("-99999999999999999999", ""),
+            ("4294967295", ""),
+            ("2147483648", ""),
+            ("1:4294967295", ""),
+            ("1:-1", ""),
+            ("least", ""),
+            ("last", ""),
+            ("1:least", ""),
+            ("1", "least"),
+        ] {
+            let added: Vec<&str> = Some(added).filter(|name| !name.is_empty()).into_iter().collect();
+            assert_eq!(get(asked, &added), Err(UserError::Range), "{asked} {added:?}");
+        }
     }
 
     #[test]

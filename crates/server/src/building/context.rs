@@ -67,19 +67,12 @@ impl Context {
         &self.root
     }
 
-    /// Narrows it to a folder inside.
+    /// Narrows it to a folder inside. Links that lead there are its author's, and end inside.
     pub(crate) fn below(mut self, folder: &str) -> Result<Context, Failure> {
-        use gantry_build::files::{EntryKind, Root};
-        let root = Root::open(self.folder.path())?;
-        let mut at = String::new();
-        for name in folder.split('/').filter(|name| !name.is_empty() && *name != ".") {
-            at = format!("{at}/{name}");
-            // A link could lead anywhere on this machine.
-            if root.stat(&at, false)?.is_none_or(|entry| entry.kind != EntryKind::Folder) {
-                return Err(Failure::invalid(format!("the context has no folder {folder:?}")));
-            }
-        }
-        self.root = self.folder.path().join(at.trim_start_matches('/'));
+        let found = gantry_build::files::Root::open(self.folder.path())?.folder(folder);
+        let found = found.and_then(|found| found.place());
+        self.root = found
+            .map_err(|error| Failure::invalid(format!("the context has no folder {folder:?}: {error}")))?;
         Ok(self)
     }
 
