@@ -63,6 +63,37 @@ impl Challenge {
     }
 }
 
+/// Whether a registry's token service is its own: at its address, or below the domain that it is below, and not asked in
+/// the open where the registry is not (CVE-2026-33540).
+pub(crate) fn is_own_realm(registry: &str, realm: &str) -> bool {
+    let secure = |url: &str| url.starts_with("https://");
+    let (registry_host, realm_host) = (host(registry), host(realm));
+    let own = registry_host == realm_host
+        || domain(registry_host).is_some_and(|domain_of| domain(realm_host) == Some(domain_of));
+    own && (secure(realm) || !secure(registry))
+}
+
+/// `host:port` of a URL.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+}
+
+/// The part of a host's name that somebody has registered, as far as it can be told without a list of all such
+/// places: the last two words, three where those are like `co.uk`. Addresses have none.
+fn domain(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if name.ends_with(']') || name.parse::<std::net::IpAddr>().is_ok() {
+        return None;
+    }
+    let words: Vec<&str> = name.rsplit('.').collect();
+    let short = words.len() > 1 && words[0].len() == 2 && words[1].len() <= 3;
+    let count = if short { 3 } else { 2 };
+    let length = words.get(..count)?.iter().map(|word| word.len() + 1).sum::<usize>() - 1;
+    Some(&name[name.len() - length..])
+}
+
 /// `a="b,c",d=e`.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -146,6 +177,28 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registrys_own_token_service_is_told_from_others() {
+        for (registry, realm, own) in [
+            ("https://registry-1.docker.io:443", "https://auth.docker.io/token", true),
+            ("https://registry.gitlab.com:443", "https://gitlab.com/jwt/auth", true),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5000/token", true),
+            ("http://localhost:5000", "http://localhost:5001/token", false),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", false),
+            ("https://[::1]:443", "https://[::2]:443/", false),
+            ("https://registry.example.com", "https://evil.com/?registry.example.com", false),
+            ("https://registry.example.com", "https://registry.example.com@evil.com/", false),
+            ("https://registry.example.com", "https://notexample.com/", false),
+            ("https://registry.example.com", "http://auth.example.com/", false),
+            ("https://registry.one.co.uk", "https://auth.two.co.uk/", false),
+            ("https://registry.one.co.uk", "https://auth.one.co.uk/", true),
+            ("https://registry", "https://other/", false),
+            ("https://registry", "token", false),
+        ] {
+            assert_eq!(is_own_realm(registry, realm), own, "{registry} {realm}");
+        }
+    }
 
     #[test]
     fn challenges_are_read_with_commas_inside_quotes() {

@@ -23,6 +23,16 @@ pub enum RegistryError {
         /// Why nothing came.
         cause: HttpError,
     },
+    /// A password would be shown to somebody else.
+    #[error(
+        "{registry} has tokens given out by {realm}, which is not its own: the password is not shown there"
+    )]
+    Realm {
+        /// Who was asked.
+        registry: String,
+        /// Where it sends us.
+        realm: String,
+    },
     /// A login is wanted and there is none.
     #[error("{} \"{url}\": no basic auth credentials", verb(.method))]
     NoCredentials {
@@ -226,7 +236,7 @@ impl Classified for RegistryError {
                 Class::NotFound
             }
             Self::NoPlatform(_) | Self::Missing(_) => Class::NotFound,
-            Self::NoCredentials { .. } => Class::Internal,
+            Self::NoCredentials { .. } | Self::Realm { .. } => Class::Internal,
             Self::Login { .. } => Class::Unauthorized,
             Self::TokenLogin { cause, .. } => cause.class(),
             Self::Schema1(_) | Self::MediaType(_) | Self::Manifest(_) | Self::TooLarge(_) => {

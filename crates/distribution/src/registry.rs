@@ -89,6 +89,7 @@ impl Registry {
             client: Client::new(settings.proxies.clone()),
             agent: Arc::from(settings.agent.as_str()),
             attempts: settings.attempts.max(1),
+            own_realms: settings.own_realms,
         };
         Self {
             flights,

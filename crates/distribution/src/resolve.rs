@@ -40,6 +40,8 @@ pub struct Settings {
     pub attempts: u32,
     /// What requests call themselves.
     pub agent: String,
+    /// A password is shown to no token service but the registry's own.
+    pub own_realms: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             uploads: 5,
             attempts: 5,
             agent: concat!("gantry/", env!("CARGO_PKG_VERSION")).to_owned(),
+            own_realms: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use crate::auth::{Challenge, Credentials, Token, TokenAnswer};
+use crate::auth::{Challenge, Credentials, Token, TokenAnswer, is_own_realm};
 use crate::failure::{self, RegistryError};
 use crate::hosts::API;
 use crate::http::{Body, Client, DialPatience, HttpError, empty, full};
@@ -62,6 +62,8 @@ pub(crate) struct Session {
     credentials: Credentials,
     agent: Arc<str>,
     attempts: u32,
+    /// Whether strangers' token services are shown nothing.
+    own_realms: bool,
     /// What tokens are asked for.
     scopes: Vec<String>,
     learned: Arc<Mutex<Learned>>,
@@ -79,6 +81,7 @@ pub(crate) struct Manners {
     pub client: Client,
     pub agent: Arc<str>,
     pub attempts: u32,
+    pub own_realms: bool,
 }
 
 impl Session {
@@ -98,6 +101,7 @@ impl Session {
             credentials,
             agent: Arc::clone(&manners.agent),
             attempts: manners.attempts,
+            own_realms: manners.own_realms,
             scopes,
             learned: Arc::default(),
         }
@@ -290,6 +294,10 @@ impl Session {
     ) -> Result<TokenAnswer, RegistryError> {
         let encode = |text: &str| encode(text);
         let credentials = &self.credentials;
+        if self.own_realms && !credentials.is_empty() && !is_own_realm(&self.endpoint.base, realm) {
+            let (registry, realm) = (self.endpoint.base.clone(), realm.to_owned());
+            return Err(RegistryError::Realm { registry, realm });
+        }
         let call = if credentials.identity_token.is_empty() {
             let mut query = format!("service={}", encode(service));
             for scope in scopes {

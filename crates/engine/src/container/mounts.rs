@@ -181,6 +181,10 @@ impl Engine {
         }
         for target in &spec.volumes {
             let target = clean(target);
+            // An image may ask for it.
+            if target == "/" {
+                return Err(Error::Invalid("invalid specification: destination can't be '/'".to_owned()));
+            }
             // A place that is mounted already needs no anonymous volume; a tmpfs covers it, too.
             if plan.contains_key(&target) || spec.tmpfs.keys().any(|tmpfs| clean(tmpfs) == target) {
                 continue;

@@ -47,6 +47,8 @@ fn settings(config: &EngineConfig) -> Settings {
         uploads: transfers.uploads,
         attempts: transfers.attempts,
         agent: usual.agent,
+        // As with Docker: whom a person trusts with a password may have a token service anywhere.
+        own_realms: false,
     }
 }
 

@@ -31,6 +31,13 @@ pub(super) fn configure(
         {
             return Ok(Err(error));
         }
+        // On a bridge of ours nobody is a router but the host: a neighbour that says it is one is after what is sent
+        // through it (CVE-2020-13401).
+        if network.driver == Driver::Bridge
+            && let Err(error) = sysctl::write_if_there(&format!("net/ipv6/conf/{name}/accept_ra"), "0")
+        {
+            return Ok(Err(error));
+        }
         // Addresses before up: the moment it is up it tells its neighbours.
         for prefix in [endpoint.ipv4, endpoint.ipv6].into_iter().flatten() {
             socket.add_address(&Address {

@@ -120,6 +120,10 @@ fn ipv6_is_published_to_the_world() {
         let web = world.run("web", "six", web());
         serve(&web.namespace, "[::]:80".parse().unwrap());
         let own = web.endpoints[0].ipv6.unwrap().address();
+        // CVE-2020-13401: no neighbour becomes its router by saying that it is one.
+        let taken =
+            web.namespace.run(|| Ok(std::fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/accept_ra")?));
+        assert_eq!(taken.unwrap().trim(), "0");
         assert_eq!(web.endpoints[0].ports.len(), 2, "both families, one port: {:?}", web.endpoints[0].ports);
         assert_eq!(call(&world.client, ip("fd77::1"), WEB).unwrap(), ip("fd77::2"));
         call(&host(), ip("fd77::1"), WEB).unwrap();

@@ -63,7 +63,13 @@ impl Proxy {
         fs::create_dir_all(directory).map_err(|err| format!("{}: {err}", directory.display()))?;
         let text = |field: &Option<crate::config::units::Text>| field.as_ref().map(|text| text.0.clone());
         let proxy = Self {
-            registry: Registry::new(Settings { insecure, downloads: DOWNLOADS, ..Settings::default() }),
+            // Our clients are not those who trust upstream: it does not tell us where our password goes.
+            registry: Registry::new(Settings {
+                insecure,
+                downloads: DOWNLOADS,
+                own_realms: true,
+                ..Settings::default()
+            }),
             credentials: Credentials {
                 username: text(&config.username).unwrap_or_default(),
                 password: text(&config.password).unwrap_or_default(),

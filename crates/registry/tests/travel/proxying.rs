@@ -1,5 +1,9 @@
 //! The pull-through cache.
 
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
 use gantry_names::Digest;
 
 use crate::cuts::bad_line;
@@ -97,4 +101,42 @@ async fn a_mirror_of_several_registries_answers_for_each_and_for_no_other() {
     let again = Traveller::with(gantry_distribution::Settings { mirrors, attempts: 1, ..Default::default() });
     assert_eq!(again.pull(&name).await.unwrap().manifest.digest, theirs);
     again.pull("other.example/team/app:1").await.unwrap_err();
+}
+
+/// CVE-2026-33540: upstream, or who stands between, names a token service of somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_does_not_say_who_is_told_a_caches_password() {
+    let (thief, seen) = asks_for_a_login(None);
+    let (upstream, heard) = asks_for_a_login(Some(&thief));
+    let (honest, told) = asks_for_a_login(None);
+    for upstream in [&upstream, &honest] {
+        let settings = format!("proxy: {{remoteurl: 'http://{upstream}', username: ann, password: secret}}");
+        let cache = Place::configured(&settings).await;
+        Traveller::new().pull(&cache.at("team/app:1")).await.unwrap_err();
+    }
+    assert!(!heard.lock().unwrap().is_empty());
+    assert_eq!(*seen.lock().unwrap(), Vec::<String>::new(), "the thief");
+    // Upstream's own service is asked, with the password.
+    assert!(told.lock().unwrap().iter().any(|head| head.contains("/token?") && head.contains("Basic ")));
+}
+
+/// A server that has tokens given out by `realm`, or by itself, and never gives one; and what it was asked.
+fn asks_for_a_login(realm: Option<&str>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (realm, heads) = (realm.unwrap_or(&address).to_owned(), Arc::<Mutex<Vec<String>>>::default());
+    let all = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            all.lock().unwrap().push(head.join("\n"));
+            let login = format!("WWW-Authenticate: Bearer realm=\"http://{realm}/token\",service=\"x\"\r\n");
+            let answer =
+                format!("HTTP/1.1 401 Unauthorized\r\n{login}Connection: close\r\nContent-Length: 0\r\n\r\n");
+            // Who has hung up has seen enough.
+            stream.write_all(answer.as_bytes()).ok();
+        }
+    });
+    (address, heads)
 }
