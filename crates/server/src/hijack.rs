@@ -26,8 +26,9 @@ pub(crate) struct Door {
     headers: HeaderMap,
     content_type: &'static str,
     framing: Framing,
-    /// Who is to have read the head before the streams begin.
     client: Option<Peer>,
+    /// Whether the client is to have read the head before the streams begin.
+    after_head: bool,
 }
 
 impl Door {
@@ -41,7 +42,8 @@ impl Door {
             headers: call.headers,
             content_type: if framed { MULTIPLEXED_STREAM } else { RAW_STREAM },
             framing,
-            client: None,
+            client: call.client,
+            after_head: false,
         }
     }
 
@@ -55,12 +57,12 @@ impl Door {
         let framing = Framing::of(tty);
         let framed = framing == Framing::Frames && version.since(42) && upgrade.is_some();
         let content_type = if framed { MULTIPLEXED_STREAM } else { RAW_STREAM };
-        Door { upgrade, body: None, headers, content_type, framing, client: None }
+        Door { upgrade, body: None, headers, content_type, framing, client: None, after_head: false }
     }
 
     /// Has the streams begin only when this client has read the head.
     pub(crate) fn after_head(self, client: Option<Peer>) -> Door {
-        Door { client, ..self }
+        Door { client, after_head: true, ..self }
     }
 
     /// Answers with the streams. `ended` runs when the session is over.
@@ -99,11 +101,12 @@ impl Door {
         tokio::spawn(async move {
             let end = match upgrade.await {
                 Ok(io) => {
-                    if let Some(client) = self.client {
+                    if let Some(client) = self.client.as_ref().filter(|_| self.after_head) {
                         client.has_read().await;
                     }
                     let (streams, watch) = begin().await;
-                    session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch).await
+                    let gone = gone(self.client);
+                    session::run(TokioIo::new(io), streams, Wire::Plain(framing), watch, gone).await
                 }
                 Err(err) => {
                     tracing::debug!(%err, "the client left before its connection was taken over");
@@ -135,7 +138,10 @@ impl Door {
         let Some(upgrade) = self.upgrade else { return Err(Failure::invalid("not a websocket handshake")) };
         tokio::spawn(async move {
             let end = match upgrade.await {
-                Ok(io) => session::run(TokioIo::new(io), streams, Wire::WebSocket { binary }, watch).await,
+                Ok(io) => {
+                    let wire = Wire::WebSocket { binary };
+                    session::run(TokioIo::new(io), streams, wire, watch, gone(self.client)).await
+                }
                 Err(_) => End::Gone,
             };
             ended(end).await;
@@ -144,6 +150,14 @@ impl Door {
         let reply = reply::with_header(reply, CONNECTION, "Upgrade");
         let reply = reply::with_header(reply, UPGRADE, "websocket");
         Ok(reply::with_header(reply, websocket::ACCEPT, &accept))
+    }
+}
+
+/// Waits until a client has gone, where that can be seen.
+async fn gone(client: Option<Peer>) {
+    match client {
+        Some(client) => client.gone().await,
+        None => std::future::pending().await,
     }
 }
 

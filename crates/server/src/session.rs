@@ -44,8 +44,15 @@ pub(crate) enum End {
     Gone,
 }
 
-/// Talks until the end. `watch` is there when detach keys mean something: with a terminal and input.
-pub(crate) async fn run<C>(client: C, streams: Streams, wire: Wire, watch: Option<Watch>) -> End
+/// Talks until the end. `watch` is there when detach keys mean something: with a terminal and input. `gone` tells of a
+/// client that has gone where its connection does not, because it has said before that it sends no more.
+pub(crate) async fn run<C>(
+    client: C,
+    streams: Streams,
+    wire: Wire,
+    watch: Option<Watch>,
+    gone: impl Future<Output = ()> + Send,
+) -> End
 where
     C: AsyncRead + AsyncWrite + Send,
 {
@@ -61,7 +68,10 @@ where
         ended = input => match ended {
             Input::Detached => End::Detached,
             Input::Gone => End::Gone,
-            Input::Over => output.await,
+            Input::Over => tokio::select! {
+                end = output => end,
+                () = gone => End::Gone,
+            },
         },
     }
 }
@@ -166,6 +176,7 @@ async fn pump_output<C: AsyncWrite + Send>(
 mod tests {
     use super::*;
     use crate::detach::keys;
+    use std::future::pending;
     use tokio::io::duplex;
 
     fn streams() -> (mpsc::Sender<(StreamKind, Bytes)>, Streams, tokio::io::DuplexStream) {
@@ -178,7 +189,7 @@ mod tests {
     async fn output_is_framed_and_input_arrives_until_its_end() {
         let (tx, streams, mut process) = streams();
         let (mut client, server) = duplex(1024);
-        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Frames), None));
+        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Frames), None, pending()));
         client.write_all(b"hi").await.unwrap();
         client.shutdown().await.unwrap();
         let mut input = String::new();
@@ -197,7 +208,7 @@ mod tests {
         let (_tx, streams, mut process) = streams();
         let (mut client, server) = duplex(1024);
         let watch = Some(Watch::new(keys("").unwrap()));
-        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Raw), watch));
+        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Raw), watch, pending()));
         client.write_all(b"ls\x10\x11").await.unwrap();
         assert_eq!(session.await.unwrap(), End::Detached);
         let mut input = Vec::new();
@@ -210,7 +221,7 @@ mod tests {
         let (tx, streams, process) = streams();
         drop(process);
         let (mut client, server) = duplex(1024);
-        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Raw), None));
+        let session = tokio::spawn(run(server, streams, Wire::Plain(Framing::Raw), None, pending()));
         client.write_all(b"lost").await.unwrap();
         tx.send((StreamKind::Stdout, Bytes::from_static(b"still here"))).await.unwrap();
         drop(tx);
@@ -224,7 +235,7 @@ mod tests {
     async fn a_websocket_client_is_answered_in_messages() {
         let (tx, streams, _process) = streams();
         let (mut client, server) = duplex(1024);
-        let session = tokio::spawn(run(server, streams, Wire::WebSocket { binary: true }, None));
+        let session = tokio::spawn(run(server, streams, Wire::WebSocket { binary: true }, None, pending()));
         // A masked ping with an empty mask, then output, then the end.
         client.write_all(&[0x89, 0x81, 0, 0, 0, 0, b'p']).await.unwrap();
         let mut pong = [0; 3];

@@ -34,6 +34,37 @@ fn read_until(stream: &mut UnixStream, wanted: &str) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
+/// CVE-2022-23471, CVE-2025-64329, CVE-2026-53495: clients that have gone, of a process that says nothing.
+#[test]
+fn nothing_is_kept_for_clients_that_have_gone() {
+    let engine = Engine::start();
+    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", engine.pid().as_raw_nonzero())).unwrap().count();
+    let (attach, session) =
+        ("/containers/box/attach?stream=1&stdin=1&stdout=1&stderr=1", "/containers/box/exec");
+    let asked = r#"{"Cmd":["sleep","1000"],"AttachStdin":true,"AttachStdout":true}"#;
+    let begin = || {
+        let id = engine.http("POST", session, asked).1["Id"].as_str().unwrap().to_owned();
+        [hijack(&engine, attach, "").1, hijack(&engine, &format!("/exec/{id}/start"), "{}").1]
+    };
+    // What the first ones leave is the engine's own.
+    drop(begin());
+    let before = open();
+    let clients: Vec<_> = (0..15).flat_map(|_| begin()).collect();
+    assert!(open() >= before + clients.len(), "{} and {before}", open());
+    // One that only sends no more is there: it hears what comes.
+    let mut listener = hijack(&engine, attach, "").1;
+    listener.shutdown(std::net::Shutdown::Write).unwrap();
+    drop(clients);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while open() > before + 10 {
+        assert!(std::time::Instant::now() < deadline, "{} are open, {before} were", open());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    listener.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+    assert!(listener.read(&mut [0]).is_err(), "it was hung up on");
+}
+
 #[test]
 fn attached_output_is_framed_and_said_so() {
     let engine = Engine::start();

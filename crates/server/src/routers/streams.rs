@@ -29,7 +29,13 @@ pub(super) fn streams(attachment: Attachment, keys: Vec<u8>) -> (Streams, Option
 fn kinds(mut from: mpsc::Receiver<(Output, Bytes)>) -> mpsc::Receiver<(StreamKind, Bytes)> {
     let (to, output) = mpsc::channel(1);
     tokio::spawn(async move {
-        while let Some((stream, bytes)) = from.recv().await {
+        loop {
+            // A process that says nothing must not keep what nobody reads any more.
+            let next = tokio::select! {
+                next = from.recv() => next,
+                () = to.closed() => return,
+            };
+            let Some((stream, bytes)) = next else { return };
             let kind = match stream {
                 Output::Stdout => StreamKind::Stdout,
                 Output::Stderr => StreamKind::Stderr,
