@@ -74,9 +74,10 @@ impl StageBuild {
     async fn fetched(&self, address: &str, add: &Add, checksum: &str, step: StepNumber) -> Result<Origin> {
         let scratch = self.build.scratch()?;
         let output = Output::new(self.build.progress.clone(), step);
+        let shown = gantry_git::without_password(address);
         let word = match gantry_git::Repository::parse(address) {
             Some(repository) => {
-                output.transfer(Transfer { status: format!("Cloning {address}"), ..Transfer::default() });
+                output.transfer(Transfer { status: format!("Cloning {shown}"), ..Transfer::default() });
                 let keep = add.keep_git_dir.unwrap_or(false);
                 let checkout = gantry_git::check_out(&repository, scratch.path(), keep)
                     .await
@@ -90,7 +91,7 @@ impl StageBuild {
                 checkout.folder
             }
             None => {
-                output.transfer(Transfer { status: format!("Downloading {address}"), ..Transfer::default() });
+                output.transfer(Transfer { status: format!("Downloading {shown}"), ..Transfer::default() });
                 let expected = match checksum {
                     "" => None,
                     text => Some(Digest::parse(text).map_err(|error| Cause::Value(error.to_string()))?),

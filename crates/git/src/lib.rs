@@ -14,7 +14,7 @@ mod command;
 mod repository;
 
 pub use check_out::{Checkout, check_out, resolve};
-pub use repository::Repository;
+pub use repository::{Repository, without_password};
 
 /// Why it did not come.
 #[derive(Debug, thiserror::Error)]

@@ -55,10 +55,17 @@ impl Repository {
 
     /// The address without a password.
     pub(crate) fn shown(&self) -> String {
-        match (self.address.split_once("://"), self.address.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://xxxxx@{host}"),
-            _ => self.address.clone(),
-        }
+        without_password(&self.address)
+    }
+}
+
+/// An address as others may see it: without who asks, and their password. A path stays as it is.
+pub fn without_password(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match host.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://xxxxx@{host}{path}"),
+        None => address.to_owned(),
     }
 }
 
@@ -80,5 +87,18 @@ mod tests {
         assert_eq!(parts("https://h/a.tar.gz"), None);
         assert_eq!(parts("folder/a.git"), None);
         assert_eq!(parts("ext::sh -c x"), None);
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (address, shown) in [
+            ("https://me:secret@h/a.git#main", "https://xxxxx@h/a.git#main"),
+            ("https://me:se@cret@h:1/a@b.git", "https://xxxxx@h:1/a@b.git"),
+            ("https://h/a@b.git", "https://h/a@b.git"),
+            ("https://token@h?x=1", "https://xxxxx@h?x=1"),
+            ("git@h:a.git", "git@h:a.git"),
+        ] {
+            assert_eq!(without_password(address), shown);
+        }
     }
 }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_buildkit::grpc::{Code, Status};
 use gantry_buildkit::proto::control::SolveRequest;
+use gantry_git::without_password;
 use gantry_names::{Digest, Platform, Reference};
 use serde_json::{Value, json};
 
@@ -199,7 +200,23 @@ fn args(asked: &Provenance, request: &SolveRequest) -> BTreeMap<String, String> 
         let kept = !HOSTS.contains(&name.as_str()) && !name.starts_with("attest:") && name != "filename";
         kept && (asked.mode == Mode::Max || !values)
     });
+    // Addresses of contexts and of the repository that a client stands in.
+    for (name, value) in &mut args {
+        if name.starts_with("context:") || name.starts_with("vcs:") {
+            *value = without_password(value);
+        }
+    }
     args
+}
+
+/// Where the build is described: its entry point, and the repository or archive that it came from, which everybody reads
+/// who has the image (CVE-2023-26054).
+fn config_source(request: &SolveRequest, entry: &str) -> Value {
+    let mut source = json!({ entry: path(request) });
+    if let Some(address) = request.frontend_attrs.get("context") {
+        source["uri"] = json!(without_password(address));
+    }
+    source
 }
 
 /// The Dockerfile, in the large mode.
@@ -222,10 +239,7 @@ fn path(request: &SolveRequest) -> &str {
 fn v1(job: &Job, asked: &Provenance, request: &SolveRequest, outcome: &Outcome) -> Value {
     let dependencies: Vec<Value> =
         materials(outcome).into_iter().map(|(uri, digest)| json!({ "uri": uri, "digest": digest })).collect();
-    let mut config_source = json!({ "path": path(request) });
-    if let Some(address) = request.frontend_attrs.get("context") {
-        config_source["uri"] = json!(address);
-    }
+    let config_source = config_source(request, "path");
     let mut metadata = json!({
         "invocationId": job.reference,
         "startedOn": job.begun(),
@@ -255,10 +269,7 @@ fn v1(job: &Job, asked: &Provenance, request: &SolveRequest, outcome: &Outcome) 
 fn v02(job: &Job, asked: &Provenance, request: &SolveRequest, outcome: &Outcome) -> Value {
     let list: Vec<Value> =
         materials(outcome).into_iter().map(|(uri, digest)| json!({ "uri": uri, "digest": digest })).collect();
-    let mut config_source = json!({ "entryPoint": path(request) });
-    if let Some(address) = request.frontend_attrs.get("context") {
-        config_source["uri"] = json!(address);
-    }
+    let config_source = config_source(request, "entryPoint");
     let mut metadata = json!({
         "buildInvocationID": job.reference,
         "buildStartedOn": job.begun(),
@@ -300,6 +311,24 @@ mod tests {
         assert!(read("attest:sbom", "generator=a/b").unwrap_err().contains("a/b"));
         assert!(read("attest:other", "").is_err() && read("attest:provenance", "mode=all").is_err());
         assert_eq!(read("attest:sbom", "disabled=true").unwrap(), Attests::default());
+    }
+
+    /// CVE-2023-26054: what everybody reads who has the image tells nobody's password.
+    #[test]
+    fn an_attestation_tells_no_password() {
+        let attrs = [
+            ("context", "https://me:secret@h/a.git#main"),
+            ("context:other", "https://me:secret@h/b.git"),
+            ("vcs:source", "https://me:secret@h/c.git"),
+        ];
+        let frontend_attrs = attrs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let request = SolveRequest { frontend_attrs, ..SolveRequest::default() };
+        let asked = Attests::read(&BTreeMap::from([("attest:provenance".to_owned(), "mode=max".to_owned())]));
+        let asked = asked.unwrap().provenance.unwrap();
+        assert_eq!(config_source(&request, "path")["uri"], "https://xxxxx@h/a.git#main");
+        let args = args(&asked, &request);
+        assert_eq!(args.len(), 2, "{args:?}");
+        assert!(args.values().all(|value| value.starts_with("https://xxxxx@h/")), "{args:?}");
     }
 
     #[test]
