@@ -1,8 +1,9 @@
-"""What the clients of kill.py do, and the ledger of what was acknowledged to them."""
+"""What the clients of kill.py and power.py do, whom they pull from, and the ledger of what was acknowledged to them."""
 import io
 import json
 import os
 import random
+import socket
 import subprocess
 import tarfile
 import threading
@@ -30,6 +31,36 @@ def packed(**files):
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return archive.getvalue()
+
+
+class Registry:
+    """A registry beside the engine that is never killed. It holds one image of a layer that nothing else has."""
+
+    noise = os.urandom(8 << 20)
+
+    def __init__(self, engine):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        with open(f"{engine.root}/registry.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [engine.program, "registry", "serve", "--addr", self.address, "--root", f"{engine.root}/registry"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def fill(self, engine, workers):
+        archive = packed(noise=self.noise, more=os.urandom(8 << 20))
+        for number in range(workers):
+            repository = self.repository(number)
+            engine.ask("POST", "/images/create", archive, fromSrc="-", repo=repository, tag="t")
+            engine.ask("POST", f"/images/{repository}/push", headers={"X-Registry-Auth": "e30="}, tag="t")
+            engine.ask("DELETE", f"/images/{repository}:t")
+
+    def repository(self, worker):
+        return f"{self.address}/worker{worker}"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
 
 class Ledger:
@@ -167,8 +198,10 @@ class Worker(threading.Thread):
         name = self.random.choice(list(self.copied) or [None])
         if name and ("c", name) in self.ledger.facts:
             status, archive = self.engine.raw("GET", f"/containers/{name}/archive?path=/home/copied")
-            if status != 200:
+            if status == 404:
                 raise AssertionError(f"{name} has no longer what was copied into it: {status} {archive}")
+            if status != 200:
+                raise Refused(status, archive.decode(errors="replace").strip())
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
                 if tar.extractfile("copied").read() != self.copied[name]:
                     raise AssertionError(f"{name} has not what was copied into it")

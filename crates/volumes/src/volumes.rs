@@ -20,7 +20,10 @@ use crate::{
 };
 
 const VOLUMES: Table<String, Volume> = Table::new("volumes");
+/// A volume whose row is about to go. A crash before it went brings the volume back.
 const REMOVING: &str = ".removing-";
+/// What no volume is any more.
+const GONE: &str = ".gone-";
 
 /// The volumes below one folder.
 pub struct Volumes {
@@ -56,16 +59,43 @@ impl Volumes {
         let volumes =
             Volumes { root: root.to_owned(), store, state: Mutex::new(State { all, ..State::default() }) };
         for entry in fs::read_dir(root).map_err(io_of("", "read the volumes' folder"))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(REMOVING) {
-                // What cannot be removed now is tried again at the next start.
-                let _ = remove_dir_all(&entry.path());
-            }
+            volumes.finish_removal(&entry.file_name().to_string_lossy(), listing.damaged.is_empty())?;
         }
         let names: Vec<String> = volumes.lock().all.keys().cloned().collect();
         for name in names {
             volumes.make_folder(&name)?;
         }
         Ok((volumes, listing.damaged))
+    }
+
+    /// Goes on where a removal was cut off, or takes it back. Without a row its folder goes; where rows are `whole`, that is.
+    fn finish_removal(&self, folder: &str, whole: bool) -> Result<(), VolumeError> {
+        if let Some(name) = folder.strip_prefix(REMOVING)
+            && !self.root.join(name).exists()
+        {
+            if self.lock().all.contains_key(name) {
+                return fs::rename(self.root.join(folder), self.root.join(name))
+                    .map_err(io_of(name, "bring it back"));
+            }
+            if !whole {
+                return Ok(());
+            }
+        }
+        if folder.starts_with(REMOVING) || folder.starts_with(GONE) {
+            // What cannot be removed now is tried again at the next start.
+            let _ = remove_dir_all(&self.root.join(folder));
+        }
+        Ok(())
+    }
+
+    /// What is left of an older volume of this name must not come back as this one.
+    fn forget_older(&self, name: &str) -> Result<(), VolumeError> {
+        let gone = self.root.join(format!("{GONE}{}", ContainerId::random()));
+        match fs::rename(self.root.join(format!("{REMOVING}{name}")), gone) {
+            Ok(()) => sync(&self.root).map_err(io_of(name, "put an older one of that name away")),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(io_of(name, "put an older one of that name away")(err)),
+        }
     }
 
     /// Makes a volume, or gives the one of that name. The flag says whether it is new.
@@ -93,6 +123,7 @@ impl Volumes {
         local::validate(&name, &request.options)?;
         let volume =
             Volume { name: name.clone(), created: Timestamp::now(), labels, options: request.options };
+        self.forget_older(&name)?;
         self.store.write(|tx| tx.put(VOLUMES, &name, &volume))?;
         if let Err(err) = self.make_folder(&name) {
             self.store.write_freeing(|tx| tx.remove(VOLUMES, &name))?;
@@ -109,7 +140,6 @@ impl Volumes {
         }
         let folder = self.root.join(name);
         fs::create_dir_all(&data).map_err(io_of(name, "make its folder"))?;
-        let sync = |path: &Path| fs::File::open(path).and_then(|dir| dir.sync_all());
         sync(&folder).and_then(|()| sync(&self.root)).map_err(io_of(name, "make its folder"))
     }
 
@@ -238,12 +268,20 @@ impl Volumes {
             return Err(VolumeError::InUse { name: name.to_owned(), users: users.join(", ") });
         }
         local::unmount(&self.data_path(name)).map_err(io_of(name, "unmount it"))?;
-        let away = self.root.join(format!("{REMOVING}{name}"));
-        match fs::rename(self.root.join(name), &away) {
+        let (own, away) = (self.root.join(name), self.root.join(format!("{REMOVING}{name}")));
+        match fs::rename(&own, &away) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(io_of(name, "remove it")(err)),
             _ => {}
         }
-        self.store.write_freeing(|tx| tx.remove(VOLUMES, &name.to_owned()))?;
+        // Were the row gone from the disk before the folder's name, the next volume of that name would have this one's content.
+        let written = sync(&self.root)
+            .map_err(io_of(name, "remove it"))
+            .and_then(|()| Ok(self.store.write_freeing(|tx| tx.remove(VOLUMES, &name.to_owned()))?));
+        if let Err(err) = written {
+            // It is a volume still; what cannot be undone now is undone by the next start.
+            let _ = fs::rename(&away, &own);
+            return Err(err);
+        }
         state.all.remove(name);
         drop(state);
         match remove_dir_all(&away) {
@@ -282,6 +320,10 @@ impl State {
     fn is_held(&self, name: &str) -> bool {
         self.holders.get(name).is_some_and(|holders| !holders.is_empty())
     }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {

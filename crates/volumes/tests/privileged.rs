@@ -64,6 +64,35 @@ fn a_half_removed_volume_is_gone_after_the_next_start_and_a_half_made_one_is_who
 }
 
 #[test]
+fn a_removal_that_was_cut_off_before_its_row_went_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("volumes");
+    let volumes = open(dir.path());
+    volumes.create(named("data")).unwrap();
+    fs::write(volumes.data_path("data").join("file"), "kept").unwrap();
+    drop(volumes);
+    fs::rename(root.join("data"), root.join(".removing-data")).unwrap();
+    let volumes = open(dir.path());
+    assert_eq!(fs::read_to_string(volumes.data_path("data").join("file")).unwrap(), "kept");
+    assert!(!root.join(".removing-data").exists());
+}
+
+#[test]
+fn what_is_left_of_a_removed_volume_does_not_come_back_as_its_namesake() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("volumes");
+    let volumes = open(dir.path());
+    // The content of the older one could not be removed yet.
+    fs::create_dir_all(root.join(".removing-data/_data/older")).unwrap();
+    volumes.create(named("data")).unwrap();
+    drop(volumes);
+    fs::remove_dir_all(root.join("data")).unwrap();
+    let volumes = open(dir.path());
+    assert_eq!(fs::read_dir(volumes.data_path("data")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
+}
+
+#[test]
 fn bad_requests_make_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let volumes = open(dir.path());

@@ -246,14 +246,23 @@ impl Engine {
         let lease = self.inner.images.lease();
         let parent = self.inner.images.container_parent(&lease, &image.id)?;
         let rootfs = self.prepare_root(record, &parent)?;
-        let dir = self.container_dir(&record.id);
-        std::fs::create_dir_all(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
-        std::fs::set_permissions(&dir, mode).map_err(Error::io(format!("protect {}", dir.display())))?;
+        self.make_folder(&record.id)?;
         record.mounts = self.make_mounts(&record.id, &record.spec, &rootfs)?;
         self.inner.store.write(|tx| tx.put(CONTAINERS, &record.id, record))?;
         drop(lease);
         Ok(())
+    }
+
+    /// The folder of what is written for a container: logs, and files that each start writes anew. It is not forced to the disk,
+    /// so each start makes one that a power cut took.
+    pub(super) fn make_folder(&self, id: &ContainerId) -> Result<()> {
+        let dir = self.container_dir(id);
+        if dir.is_dir() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
+        std::fs::set_permissions(&dir, mode).map_err(Error::io(format!("protect {}", dir.display())))
     }
 
     fn prepare_root(&self, record: &ContainerRecord, parent: &str) -> Result<Rootfs> {

@@ -105,6 +105,7 @@ impl Engine {
     /// Everything between the record and the shim. Blocking.
     pub(super) fn prepare_start(&self, record: &ContainerRecord, attached: bool) -> Result<Prepared> {
         let rootfs = self.snapshots_of(record)?.rootfs(record.id.as_str())?;
+        self.make_folder(&record.id)?;
         let (asked, images) = self.bind_mounts(record)?;
         let network = self.join_network(record)?;
         let mut mounts = self.file_mounts(record, &asked);
