@@ -87,6 +87,41 @@ fn copies_by(door: Door, engine: &Engine) {
     assert_ne!(said.code, 0, "{said:?}");
 }
 
+/// CVE-2024-1753, CVE-2024-9407, CVE-2024-9675, CVE-2025-4953: a mount of the context that is a link to the host's, one
+/// that asks for propagation, a cache by a name that climbs; and what is written through a mount stays nowhere.
+#[test]
+fn a_steps_mounts_do_not_leave_the_context() {
+    let (engine, doors) = doors();
+    let host = tempfile::tempdir().unwrap();
+    std::fs::write(host.path().join("secret"), "the host's").unwrap();
+    let inner = host.path().display().to_string();
+    let context = tempfile::tempdir().unwrap();
+    let at = context.path();
+    let climbs = format!("../../../../../../..{inner}");
+    symlink(&inner, at.join("abs")).unwrap();
+    symlink(&climbs, at.join("up")).unwrap();
+    let look = "cat /x/secret; touch /x/planted; true";
+    for door in doors {
+        let mounts =
+            ["abs", "up", climbs.as_str(), "/abs/."].map(|source| format!("type=bind,source={source},rw"));
+        let caches = [climbs.as_str(), inner.as_str()].map(|id| format!("type=cache,id={id}"));
+        for mount in mounts.iter().chain(&caches) {
+            let text = format!("FROM busybox\nRUN --mount={mount},target=/x {look}\n");
+            let said = build_by(door, &engine, at, &text);
+            assert!(
+                !said.stderr.contains("the host's") && !said.stdout.contains("the host's"),
+                "{mount}: {said:?}"
+            );
+        }
+        build_by(door, &engine, at, "FROM busybox\nRUN --mount=type=bind,rw,target=/x touch /x/planted\n")
+            .ok();
+        let text = "FROM busybox\nRUN --mount=type=bind,bind-propagation=rshared,target=/x true\n";
+        assert_ne!(build_by(door, &engine, at, text).code, 0);
+    }
+    assert_eq!(std::fs::read_dir(host.path()).unwrap().count(), 1);
+    assert!(!at.join("planted").exists());
+}
+
 /// CVE-2024-23651: a cache mount's `source` that is swapped for a link between the check and the mount.
 #[test]
 fn a_cache_mounts_source_stays_in_the_cache() {

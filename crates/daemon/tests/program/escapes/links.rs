@@ -1,6 +1,6 @@
 //! Links that are swapped while somebody walks: mounts, volumes, `docker cp`, export.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::{hostile_image, run};
@@ -120,7 +120,8 @@ fn cp_stays_inside_while_links_are_swapped() {
     assert_eq!(std::fs::read_to_string(host.path().join("secret")).unwrap(), "the host's");
 }
 
-/// Links that stand still: absolute, climbing, through the kernel's magic ones.
+/// Links that stand still: absolute, climbing, through the kernel's magic ones. CVE-2021-41089: the mode of what they lead
+/// to on the host stays, too.
 #[test]
 fn cp_and_export_resolve_links_inside() {
     let engine = Engine::start();
@@ -132,6 +133,7 @@ fn cp_and_export_resolve_links_inside() {
     );
     engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sh", "-c", &make]).ok();
     engine.until(&["exec", "box", "readlink", "/file"], &format!("{inner}/secret"));
+    std::fs::set_permissions(host.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let file = engine.path("planted");
     std::fs::write(&file, "planted").unwrap();
     let file = file.display().to_string();
@@ -141,6 +143,13 @@ fn cp_and_export_resolve_links_inside() {
         engine.docker(["cp", &file, &format!("box:/{name}/")]);
     }
     engine.docker(["cp", &file, "box:/file"]);
+    let folder = engine.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    for name in ["abs", "up", "magic"] {
+        engine.docker(["cp", &format!("{}/.", folder.display()), &format!("box:/{name}")]);
+    }
+    assert_eq!(std::fs::metadata(host.path()).unwrap().permissions().mode() & 0o7777, 0o755);
     let said = engine.docker(["cp", "-L", "box:/file", "-"]);
     assert!(!said.stdout.contains("the host's"), "{said:?}");
     assert_eq!(std::fs::read_to_string(host.path().join("secret")).unwrap(), "the host's");

@@ -4,6 +4,7 @@
 mod build;
 mod depth;
 mod door;
+mod image;
 mod links;
 mod proc;
 mod rights;

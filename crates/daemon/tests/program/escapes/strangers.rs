@@ -86,7 +86,7 @@ fn typed(kind: &str) -> String {
     format!("Content-Type: {kind}\r\n")
 }
 
-/// CVE-2020-15157: a manifest sends the engine to a host of its author's for a layer. That host asks for a login, and
+/// CVE-2019-13509, and CVE-2020-15157: the password is not in the engine's log either, however much that tells. A manifest sends the engine to a host of its author's for a layer. That host asks for a login, and
 /// names itself as the place where tokens are had: the next request would tell it the registry's password.
 #[test]
 fn a_foreign_layers_host_is_told_no_password() {
@@ -121,12 +121,17 @@ fn a_foreign_layers_host_is_told_no_password() {
         },
         Some(_) => ("200 OK", String::new(), Vec::new()),
     });
-    let engine = Engine::shared(&[]);
-    engine.docker_with(["login", "-u", "ann", "--password-stdin", &registry.address], b"secret").ok();
+    let engine = Engine::shared(&["--debug"]);
+    engine.docker_with(["login", "-u", "ann", "--password-stdin", &registry.address], b"w0rd-of-ann").ok();
     engine.docker(["pull", &format!("{}/box", registry.address)]).failed();
     let told = thief.asked();
     assert!(!told.is_empty(), "the layer was asked for where its manifest says");
     assert!(told.iter().all(|ask| ask.path == "/layer" && ask.authorization.is_none()), "{told:?}");
+    let log = engine.log();
+    // As it is, and as it stands in headers.
+    for word in ["w0rd-of-ann", "YW5uOncwcmQtb2YtYW5u", "dzByZC1vZi1hbm4"] {
+        assert!(!log.contains(word), "{log}");
+    }
     let shown = registry.asked();
     assert!(
         shown.iter().any(|ask| ask.authorization.is_some()),
