@@ -71,3 +71,18 @@ pub(crate) fn memory() -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CVE-2018-20699: a list of a few bytes that names every number there is.
+    #[test]
+    fn processors_without_end_are_refused_at_once() {
+        for asked in ["0-4294967295", "1000-4294967295", "0,65536-65536"] {
+            assert!(has_cpus(asked).is_err(), "{asked}");
+        }
+        assert_eq!(ranges("0-4294967295").flatten().count(), (1 << 16) + 1);
+        assert!(has_cpus("0").is_ok());
+    }
+}

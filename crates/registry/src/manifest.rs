@@ -201,6 +201,10 @@ mod tests {
             Manifest::parse(text.as_bytes(), Some(OCI_MANIFEST)),
             Err(ManifestError::Mismatch { .. })
         ));
+        let both = format!(
+            r#"{{"schemaVersion":2,"config":{{"digest":"{DIGEST}","size":2}},"layers":[],"manifests":[]}}"#
+        );
+        assert!(matches!(Manifest::parse(both.as_bytes(), None), Err(ManifestError::Unknown(_))));
         let evil = r#"{"schemaVersion":2,"manifests":[{"digest":"sha256:../../etc/passwd"}]}"#;
         assert!(matches!(Manifest::parse(evil.as_bytes(), None), Err(ManifestError::Json(_))));
     }

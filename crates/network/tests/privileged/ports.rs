@@ -145,6 +145,10 @@ fn ipv6_callers_reach_a_container_that_has_only_ipv4() {
     on_host(|world| {
         let udp = PortBinding { protocol: Protocol::Udp, ..publish(None, HostPort::From(5353), 53, 1) };
         let web = world.run("web", "bridge", [web(), vec![udp]].concat());
+        // CVE-2024-32473: an interface on a network of IPv4 alone has no IPv6, not even an address of its link.
+        let none =
+            web.namespace.run(|| Ok(std::fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?));
+        assert_eq!(none.unwrap().trim(), "1");
         web.serve(80);
         let shown: Vec<_> = web.endpoints[0].ports.iter().map(|port| port.host_ip).collect();
         assert_eq!(shown, [ip("0.0.0.0"), ip("::"), ip("0.0.0.0"), ip("::")], "as Docker shows them");

@@ -28,7 +28,8 @@ fn an_images_lists_make_nobody_root() {
     }
 }
 
-/// CVE-2022-23648: a volume of the image's begins with what is at a place of the host's.
+/// CVE-2022-23648: a volume of the image's begins with what is at a place of the host's. CVE-2026-55686: so is its working
+/// folder made.
 #[test]
 fn an_images_volumes_begin_with_what_is_inside() {
     let engine = Engine::start();
@@ -45,6 +46,14 @@ fn an_images_volumes_begin_with_what_is_inside() {
     let said = engine.docker(["run", "--name", "box", "--network", "none", "volumes", "true"]);
     for volume in engine.inspect("box", "{{range .Mounts}}{{.Source}} {{end}}").split_whitespace() {
         assert_eq!(std::fs::read_dir(volume).unwrap().count(), 0, "{volume}: {said:?}");
+    }
+    for (name, folder) in [("abs", "/link/made"), ("climbs", "/up/made"), ("proc", "/magic/made")] {
+        hostile_image(&engine, name, &["USER 33", &format!("WORKDIR {folder}")], |root| {
+            symlink(&inner, root.join("link")).unwrap();
+            symlink(&climbs, root.join("up")).unwrap();
+            symlink(format!("/proc/1/root{inner}"), root.join("magic")).unwrap();
+        });
+        engine.docker(["run", "--rm", "--network", "none", name, "true"]);
     }
     assert_eq!(std::fs::read_dir(host.path()).unwrap().count(), 1);
     hostile_image(&engine, "root", &["VOLUME /.."], |_| {});

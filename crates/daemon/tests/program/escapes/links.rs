@@ -106,7 +106,11 @@ fn cp_stays_inside_while_links_are_swapped() {
         "mkdir -p /d/real{inner}; cd /d; echo mine > /d/real{inner}/secret; ln -s / link
         while :; do mv real gone; mv link real; mv real link; mv gone real; done"
     );
-    engine.docker(["run", "-d", "--name", "box", "--network", "none", "busybox", "sh", "-c", &swap]).ok();
+    // CVE-2026-41568, CVE-2026-42306: `cp` makes no mount, whatever is mounted where links are swapped.
+    let volume = format!("vol:/d/real{inner}/vol");
+    let all =
+        ["run", "-d", "--name", "box", "--network", "none", "-v", &volume, "busybox", "sh", "-c", &swap];
+    engine.docker(all).ok();
     let file = engine.path("planted");
     std::fs::write(&file, "planted").unwrap();
     for _ in 0..40 {
