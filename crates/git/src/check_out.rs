@@ -123,4 +123,78 @@ mod tests {
         let refused = check_out(&passwords, folder.path(), false).await.unwrap_err().to_string();
         assert!(!refused.contains("secret"), "{refused}");
     }
+
+    /// What `git` says in a folder, for a test.
+    fn git(folder: &Path, args: &[&str]) -> String {
+        let who = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"];
+        let done =
+            std::process::Command::new("git").args(who).args(args).current_dir(folder).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    /// A server of the repositories below a folder.
+    fn serve(base: &Path) -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let daemon = format!("--base-path={}", base.display());
+        std::thread::spawn(move || {
+            for caller in listener.incoming().map_while(Result::ok) {
+                let (input, output) = (caller.try_clone().unwrap().into(), caller.into());
+                let (input, output): (std::os::fd::OwnedFd, std::os::fd::OwnedFd) = (input, output);
+                let mut git = std::process::Command::new("git");
+                git.args(["daemon", "--inetd", "--export-all", &daemon]).stdin(input).stdout(output);
+                // Who has hung up is not answered.
+                git.status().ok();
+            }
+        });
+        address
+    }
+
+    /// CVE-2022-39253, CVE-2018-17456 and their kin: a module that is a repository of this machine, or that is updated by
+    /// a command.
+    #[tokio::test]
+    async fn modules_bring_nothing_of_this_machine_and_run_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let secret = base.path().join("secret");
+        let ran = base.path().join("ran");
+        std::fs::create_dir(&secret).unwrap();
+        git(&secret, &["init", "--quiet", "."]);
+        std::fs::write(secret.join("file"), "of this machine").unwrap();
+        git(&secret, &["add", "."]);
+        git(&secret, &["commit", "--quiet", "-m", "one"]);
+        let commit = git(&secret, &["rev-parse", "HEAD"]);
+        let address = serve(base.path());
+        let local = secret.display().to_string();
+        let modules = [
+            String::new(),
+            format!("url = {local}"),
+            format!("url = file://{local}"),
+            format!("url = ext::sh -c touch% {}", ran.display()),
+            format!("url = -u./x\n\tupdate = !touch {}", ran.display()),
+            format!("url = git://{address}/secret\n\tupdate = !touch {}", ran.display()),
+        ];
+        for (number, module) in modules.iter().enumerate() {
+            let name = format!("evil{number}");
+            let folder = base.path().join(&name);
+            std::fs::create_dir(&folder).unwrap();
+            git(&folder, &["init", "--quiet", "."]);
+            std::fs::write(folder.join("own"), "own").unwrap();
+            if !module.is_empty() {
+                let text = format!("[submodule \"sub\"]\n\tpath = sub\n\t{module}\n");
+                std::fs::write(folder.join(".gitmodules"), text).unwrap();
+                git(&folder, &["update-index", "--add", "--cacheinfo", &format!("160000,{commit},sub")]);
+            }
+            git(&folder, &["add", "own"]);
+            git(&folder, &["add", "-A", "--", ":!sub"]);
+            git(&folder, &["commit", "--quiet", "-m", "one"]);
+            let into = tempfile::tempdir().unwrap();
+            let repository = Repository::parse(&format!("git://{address}/{name}")).unwrap();
+            let came = check_out(&repository, into.path(), false).await;
+            assert_eq!(std::fs::read_to_string(into.path().join("own")).unwrap(), "own", "{came:?}");
+            assert_eq!(came.is_ok(), module.is_empty(), "{module}: {came:?}");
+            assert!(!into.path().join("sub/file").exists(), "{module}");
+        }
+        assert!(!ran.exists(), "a command of the repository's ran");
+    }
 }
