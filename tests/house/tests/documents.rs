@@ -94,6 +94,53 @@ fn every_test_that_the_readme_points_at_is_there() {
     assert!(count > 10, "{count}");
 }
 
+/// The tables of published escapes: each names a test that is there, and no escape stands in two rows.
+#[test]
+fn every_published_escape_has_a_test_that_is_there() {
+    let text = std::fs::read_to_string(root().join("docs/security.md")).expect("a document is text");
+    let (_, tables) = text.split_once("## Published escapes").expect("the table is there");
+    let (tables, _) = tables.split_once("\n## ").expect("another chapter follows");
+    let (shut, elsewhere) = tables.split_once("### What does not concern us").expect("the second table");
+    let mut sources = String::new();
+    rust(&root().join("crates"), &mut sources);
+    let rows = |table: &str| -> Vec<Vec<String>> {
+        let lines = table.lines().filter(|line| line.starts_with("| 2") || line.starts_with("| GHSA"));
+        lines.map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+    };
+    let (mut wrong, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+    for row in rows(shut) {
+        let tests = row[3].split('`').skip(1).step_by(2).filter(|word| !word.starts_with("crates/"));
+        let missing: Vec<_> = tests
+            .map(|name| name.rsplit("::").next().unwrap_or_default())
+            .filter(|name| name.is_empty() || !sources.contains(&format!("fn {name}(")))
+            .collect();
+        if !missing.is_empty() || !row[3].contains('`') {
+            wrong.push(format!("{}: {missing:?}", row[1]));
+        }
+    }
+    for row in rows(shut).iter().chain(&rows(elsewhere)) {
+        for name in row[1].split(", ").filter(|name| name.starts_with("20") || name.starts_with("GHSA")) {
+            if !seen.insert(name.to_owned()) {
+                wrong.push(format!("{name} stands there twice"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen.len() > 100, "{}", seen.len());
+}
+
+/// All of a folder's Rust, one text.
+fn rust(folder: &Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder can be read").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push_str(&std::fs::read_to_string(&path).expect("a source is text"));
+        }
+    }
+}
+
 /// The headings of a document as a link names them.
 fn headings(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
