@@ -1,5 +1,6 @@
 //! CLI plugins: programs called `docker-<name>` in the plugin folders, run as `gantry <name>`.
 
+mod answer;
 mod listed;
 
 use std::os::unix::fs::PermissionsExt;

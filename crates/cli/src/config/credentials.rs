@@ -1,7 +1,7 @@
 //! Credentials of registries: in the file, or with a helper program (`docker-credential-<name>`).
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -193,9 +193,15 @@ fn is_helper(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
+/// The most that a helper may say: a name and a secret.
+const ANSWER_MAX: u64 = 1 << 20;
+
 fn run_helper(name: &str, verb: &str, input: &str) -> Result<String, String> {
-    let program = format!("docker-credential-{name}");
-    let mut child = Command::new(&program)
+    ask(&format!("docker-credential-{name}"), verb, input)
+}
+
+fn ask(program: &str, verb: &str, input: &str) -> Result<String, String> {
+    let mut child = Command::new(program)
         .arg(verb)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -205,17 +211,36 @@ fn run_helper(name: &str, verb: &str, input: &str) -> Result<String, String> {
         // A helper that does not read says why with its exit status.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().map_err(|e| e.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    match output.status.success() {
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        // One that is not read to its end is killed by its own pipe.
+        stdout.take(ANSWER_MAX + 1).read_to_end(&mut said).map_err(|e| e.to_string())?;
+    }
+    if said.len() as u64 > ANSWER_MAX {
+        // It may have ended by itself meanwhile.
+        child.kill().ok();
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    if said.len() as u64 > ANSWER_MAX {
+        return Err(format!("{program}: its answer is longer than {ANSWER_MAX} bytes"));
+    }
+    let text = String::from_utf8_lossy(&said).trim().to_owned();
+    match status.success() {
         true => Ok(text),
-        false => Err(format!("{}, out: `{text}`", output.status)),
+        false => Err(format!("{status}, out: `{text}`")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_helper_that_never_stops_talking_is_stopped() {
+        assert_eq!(ask("echo", "hello", ""), Ok("hello".into()));
+        let long = ask("cat", "/dev/zero", "").unwrap_err();
+        assert!(long.contains("its answer is longer than"), "{long}");
+    }
 
     #[test]
     fn credentials_in_the_file_come_back_and_go() {

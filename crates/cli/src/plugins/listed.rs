@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::answer::answer;
 use super::{ASKED, folders, is_program};
 use crate::session::Session;
+
+/// Plugins are asked so many side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// All of them together may think so long: help that waits for a program that hangs is no help.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An installed plugin.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,24 +56,35 @@ pub fn listed(session: &Session) -> Vec<Plugin> {
             found.entry(name.to_owned()).or_insert_with(|| path.clone());
         }
     }
-    let plugin = |(name, path): (String, PathBuf)| Plugin { metadata: asked(&name, &path), name, path };
-    found.into_iter().map(plugin).collect()
+    let until = Instant::now() + PATIENCE;
+    let found: Vec<(String, PathBuf)> = found.into_iter().collect();
+    let side_by_side = |some: &[(String, PathBuf)]| -> Vec<Plugin> {
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = some
+                .iter()
+                .map(|(name, path)| {
+                    let asking = scope.spawn(move || asked(name, path, until));
+                    (name, path, asking)
+                })
+                .collect();
+            let plugin = |(name, path, asking): (&String, &PathBuf, std::thread::ScopedJoinHandle<'_, _>)| {
+                let metadata = asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Plugin { name: name.clone(), path: path.clone(), metadata }
+            };
+            asking.into_iter().map(plugin).collect()
+        })
+    };
+    found.chunks(SIDE_BY_SIDE).flat_map(side_by_side).collect()
 }
 
-fn asked(name: &str, path: &Path) -> Result<Value, String> {
+fn asked(name: &str, path: &Path, until: Instant) -> Result<Value, String> {
     if !name.starts_with(|c: char| c.is_ascii_lowercase())
         || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     {
         return Err(format!("plugin candidate {name:?} did not match \"^[a-z][a-z0-9]*$\""));
     }
-    let said = Command::new(path).arg(ASKED).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let said =
-        said.map_err(|error| format!("failed to fetch metadata: {}", crate::terminal::io_text(&error)))?;
-    if !said.status.success() {
-        return Err(format!("failed to fetch metadata: {}", said.status));
-    }
-    let value: Value =
-        serde_json::from_slice(&said.stdout).map_err(|error| format!("invalid metadata: {error}"))?;
+    let said = answer(path, ASKED, until).map_err(|error| format!("failed to fetch metadata: {error}"))?;
+    let value: Value = serde_json::from_slice(&said).map_err(|error| format!("invalid metadata: {error}"))?;
     match (value["SchemaVersion"].as_str().unwrap_or_default(), value["Vendor"].as_str().unwrap_or_default())
     {
         (version, _) if !version.starts_with("0.") => {
