@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::process::exit;
 
 use crate::failure::{Failure, Outcome};
-use crate::terminal::io_text;
+use crate::terminal::{io_text, to_stderr};
 
 /// The exit code of a program that wrote into a closed pipe: 128 + SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
@@ -40,9 +40,9 @@ pub fn written(bytes: &[u8]) -> Outcome {
     })
 }
 
-/// Writes a line to standard error; when even that fails there is nobody to tell.
+/// Writes a line to standard error, harmless to a terminal there; when even that fails there is nobody to tell.
 pub fn err(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", to_stderr(text));
 }
 
 /// Asks a yes-or-no question; only `y` and `yes` are a yes.

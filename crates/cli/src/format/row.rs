@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use gantry_template::{Datum, Row};
 use serde_json::{Map, Value, json};
 
+use crate::terminal::to_stdout;
+
 /// A column: its name in templates, its title in a table, its value.
 pub struct Cell {
     /// `Names`
@@ -59,13 +61,13 @@ impl Row for Fields {
     }
 
     fn column(&self, name: &str) -> Option<Datum> {
-        self.cells.iter().find(|c| c.name == name).map(|c| Datum::Json(c.value.clone()))
+        self.cells.iter().find(|c| c.name == name).map(|c| Datum::Json(shown(&c.value)))
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
         let labels = self.labels.as_ref().filter(|_| name == "Label")?;
         Some(match args {
-            [Value::String(key)] => Ok(labels.get(key).cloned().unwrap_or_else(|| json!(""))),
+            [Value::String(key)] => Ok(labels.get(key).map_or_else(|| json!(""), shown)),
             _ => Err(format!("wrong number of args for Label: want 1 got {}", args.len())),
         })
     }
@@ -74,6 +76,11 @@ impl Row for Fields {
         let sorted: BTreeMap<&str, &Value> = self.cells.iter().map(|c| (c.name, &c.value)).collect();
         json!(sorted)
     }
+}
+
+/// A value as it may stand on the person's terminal.
+fn shown(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| to_stdout(text).into())
 }
 
 /// The header of a table: each column's title, and a title made of a label's key.

@@ -1,11 +1,13 @@
 //! The person's terminal: is there one, how large, raw or not; and what is typed on it.
 
 mod detach;
+mod harmless;
 mod raw;
 mod streams;
 mod told;
 
 pub use detach::{DetachKeys, parse_detach_keys};
+pub use harmless::{harmless, to_stderr, to_stdout};
 pub use raw::RawMode;
 pub use streams::{Attached, Ended, Resizer, stream};
 pub use told::until_told;

@@ -93,7 +93,8 @@ impl Screen {
         let status = status.lines().next().unwrap_or_default();
         let head = format!(" {indent}{mark} {dry}{:<wide$} ", event.what);
         let room = width.saturating_sub(head.chars().count() + timer.len());
-        let status: String = status.chars().take(room).collect();
+        // A registry's words may be in it.
+        let status: String = status.chars().filter(|c| !c.is_control()).take(room).collect();
         let gap = room - status.chars().count();
         let head = head.replacen(mark, &self.paint(color, mark), 1);
         let status = if event.stage == Stage::Working { status } else { self.paint(color, &status) };

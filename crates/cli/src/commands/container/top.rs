@@ -8,6 +8,7 @@ use crate::flags::Matches;
 use crate::format;
 use crate::print;
 use crate::session::Session;
+use crate::terminal::to_stdout;
 use crate::work;
 
 pub static TOP: Command = Command {
@@ -25,7 +26,8 @@ pub static TOP: Command = Command {
 pub async fn run(s: &Session, m: &Matches) -> Outcome {
     let answer = s.client()?.container_top(m.word(0), &m.words[1..].join(" ")).await?;
     let line = |row: &Value| -> String {
-        let cells = row.as_array().into_iter().flatten().map(|c| c.as_str().unwrap_or_default());
+        // A process names itself.
+        let cells = row.as_array().into_iter().flatten().map(|c| to_stdout(c.as_str().unwrap_or_default()));
         cells.collect::<Vec<_>>().join("\t") + "\n"
     };
     let mut text = line(&answer["Titles"]);

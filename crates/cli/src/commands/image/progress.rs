@@ -122,13 +122,14 @@ impl Screen {
         }
         if id.is_empty() {
             self.lines.clear();
-            self.write(&format!("{status}\n"));
+            self.write(&format!("{}\n", terminal::harmless(status)));
             return;
         }
         let pace = self.pace(id, status, &message["progressDetail"]);
         let text = line(id, status, &format!("{}{pace}", bar.as_deref().unwrap_or_default()));
         // A line that breaks takes two, and the ones above could not be found again.
-        let text: String = text.chars().take(self.width()).collect();
+        let text: String =
+            terminal::harmless(&text).chars().filter(|c| *c != '\n').take(self.width()).collect();
         match self.lines.iter().position(|known| known == id) {
             None => {
                 self.lines.push(id.to_owned());

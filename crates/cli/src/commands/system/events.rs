@@ -11,6 +11,7 @@ use crate::flags::{Flag, Kind, Matches, flag, text};
 use crate::parse::{filters, time};
 use crate::print;
 use crate::session::Session;
+use crate::terminal;
 use crate::work;
 
 static FLAGS: &[Flag] = &[
@@ -61,7 +62,7 @@ async fn run(s: &Session, m: &Matches) -> Outcome {
                     template.execute(&Datum::Json(event)).map_err(|e| Failure::text(1, e.to_string()))?;
                 print::line(&text);
             }
-            None => print::line(&sentence(&event)),
+            None => print::line(&terminal::to_stdout(&sentence(&event))),
         }
     }
     Ok(())

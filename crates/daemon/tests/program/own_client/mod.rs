@@ -10,6 +10,7 @@ mod seat;
 mod secured;
 mod slips;
 mod ssh;
+mod strange;
 mod variables;
 
 use std::path::Path;
