@@ -12,6 +12,7 @@
 
 mod body;
 mod bridge;
+mod browser;
 mod building;
 mod call;
 mod convert;

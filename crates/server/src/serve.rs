@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::body::RequestBody;
+use crate::browser;
 use crate::call::Call;
 use crate::coverage;
 use crate::failure::Failure;
@@ -70,6 +71,7 @@ async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToke
     let limits = app.limits.clone();
     let peer = connection.peer();
     let client = connection.client();
+    let for_browsers = connection.is_tcp();
     let io = tokio::select! {
         () = drain.cancelled() => return,
         shaken = tokio::time::timeout(limits.head_timeout, connection.handshake()) => match shaken {
@@ -83,7 +85,7 @@ async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToke
         if let Some(client) = client.clone() {
             request.extensions_mut().insert(client);
         }
-        async move { Ok::<_, Infallible>(answer(app, request).await) }
+        async move { Ok::<_, Infallible>(answer(app, request, for_browsers).await) }
     });
     let conversation = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -104,12 +106,17 @@ async fn converse(app: Arc<App>, connection: Connection, drain: CancellationToke
     }
 }
 
-/// One request.
-async fn answer(app: Arc<App>, request: Request<Incoming>) -> Reply {
+/// One request; `for_browsers` says that a page could have sent it.
+async fn answer(app: Arc<App>, request: Request<Incoming>, for_browsers: bool) -> Reply {
     let began = Instant::now();
     let method = request.method().clone();
     let uri = request.uri().clone();
+    let refusal = if for_browsers { browser::refusal(request.headers()) } else { None };
     let reply = match query::decode(uri.path(), false) {
+        _ if let Some(refusal) = &refusal => {
+            drop(RequestBody::from(request.into_body()));
+            reply::failed(refusal, false)
+        }
         Err(failure) => reply::failed(&failure, false),
         // Go's router sends `//containers//json` to the clean path.
         Ok(path) if path.contains("//") => redirect(&path, uri.query()),

