@@ -355,6 +355,10 @@ impl Flight {
         drop(to);
         let (mut held, written) = writer.await.unwrap_or_else(|err| lost(err));
         if let Err(err) = written {
+            if err.kind() == io::ErrorKind::StorageFull {
+                // What filled the disk does not stay there; failing that, a sweep finds it.
+                held.restart().ok();
+            }
             return (held, Err(Cut::Final(RegistryError::Store(err))));
         }
         match received {
