@@ -41,9 +41,17 @@ impl Dockerfile {
     }
 }
 
+/// The most instructions a file may have, ten times what people write. Each is a step with a history of all before it: what
+/// a build keeps grows with the square of their number, and is 1.5 GB at 3,000.
+const INSTRUCTIONS_MAX: usize = 2_000;
+
 /// Reads a whole Dockerfile.
 pub fn parse(text: &str) -> Result<Dockerfile, ParseError> {
     let (directives, raw) = source::read(text)?;
+    if let Some(beyond) = raw.get(INSTRUCTIONS_MAX) {
+        let message = format!("file with more than {INSTRUCTIONS_MAX} instructions");
+        return Err(ParseError::at(beyond.span, message));
+    }
     let mut global_args = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
     for raw in &raw {
@@ -99,6 +107,14 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_of_more_steps_than_a_build_can_keep_is_refused() {
+        let file = |steps: usize| format!("FROM scratch\n{}", "ENV a=b\n".repeat(steps - 1));
+        assert!(parse(&file(INSTRUCTIONS_MAX)).is_ok());
+        let refused = parse(&file(INSTRUCTIONS_MAX + 1)).unwrap_err().to_string();
+        assert!(refused.contains("line 2001: file with more than 2000 instructions"), "{refused}");
     }
 
     #[test]
