@@ -53,6 +53,8 @@ class Machine(Engine):
         run("mount", "-t", "tmpfs", "tmpfs", self.exec)
 
     def kill(self):
+        # Nothing is acknowledged between the cut and the end, as without power.
+        stop(self.process.pid)
         root = os.open(self.data, os.O_RDONLY)
         fcntl.ioctl(root, SHUTDOWN, struct.pack("I", WITHOUT_THE_LOG))
         os.close(root)
@@ -147,6 +149,19 @@ class Machine(Engine):
         run("umount", "--recursive", self.data)
         run("losetup", "--detach", self.device)
         super().delete()
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while not all(state(task) == "T" for task in os.listdir(f"/proc/{pid}/task")):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
+def state(task):
+    with open(f"/proc/{task}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def removed(cgroup):
