@@ -189,10 +189,24 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 // Attach is a conversation of small pieces.
                 stream.set_nodelay(true)?;
+                keep_alive(&stream)?;
                 Ok(Connection::Tcp(stream, peer, tls.clone()))
             }
         }
     }
+}
+
+/// Whether a silent client's machine is still there is asked after so long, and so often; Go's servers do the same.
+const ASK_AFTER: Duration = Duration::from_secs(15);
+const ASK_TIMES: u32 = 9;
+
+/// A client whose machine went without a word is not waited for.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, ASK_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, ASK_AFTER)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, ASK_TIMES)?)
 }
 
 /// An accepted connection, before its handshake.
@@ -261,3 +275,19 @@ async fn refuse_plain(mut stream: TcpStream) -> io::Error {
 /// Any two-way stream.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_of_another_machine_is_asked_whether_it_is_still_there() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let listener = Listener::inherited(listener.into(), None).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let Connection::Tcp(stream, ..) = listener.accept().await.unwrap() else { panic!("it is TCP") };
+        assert!(rustix::net::sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_keepidle(&stream).unwrap(), ASK_AFTER);
+    }
+}
