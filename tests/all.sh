@@ -43,6 +43,7 @@ tests/examples.py "$target/debug/gantry" "$(tests/images.sh .test-images debian-
 # Bad days, short; see docs/reliability.md for the long ones.
 tests/reliability/kill.py --kills 8
 tests/reliability/power.py --kills 6
+tests/reliability/registry_power.py --cuts 4
 tests/reliability/flip.py --flips 10
 tests/reliability/phases.py --every 30
 tests/reliability/starve.py

@@ -3,27 +3,23 @@
 
 usage: power.py [--kills N] [--seed S] [--workers W] [--fs ext4|xfs]
 
-The data root is a file system of its own, on a loop device. At a random moment it is shut down (the ioctl that xfstests use): what had not
-reached the disk by then never will, neither data nor journal. Engine, shims and containers are killed, and what lives in memory goes:
-the exec root, cgroups, bridges, rules. The file system is mounted again, as after a boot, and the engine started. Then what was acknowledged must be so as in
-kill.py, but for what ran and for what was written into containers; and images must be whole: they run,
-and have in them what they had; containers start.
+The data root is a file system of its own (disk.py) that is cut off at a random moment. Engine, shims and containers are killed, and what lives in
+memory goes: the exec root, cgroups, bridges, rules. The file system is mounted again, as after a boot, and the engine started. Then what was
+acknowledged must be so as in kill.py, but for what ran and for what was written into containers; images must be whole: they run, and have in them
+what they had; containers start.
 """
-import fcntl
 import os
 import re
 import signal
-import struct
 import subprocess
-import sys
 import time
 import uuid
 
+from disk import PATIENCE, Disk, output, run
 from engine import Engine, Refused, inside_namespaces
 from trial import trial, words
 from worker import Registry
 
-SHUTDOWN, WITHOUT_THE_LOG = 0x8004587D, 2
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 IMAGES_LOOKED_AT = CONTAINERS_STARTED = 4
 
@@ -35,13 +31,8 @@ class Machine(Engine):
         super().__init__()
         self.parent = f"power{os.getpid()}"
         self.flags = ["--cgroup-parent", f"/{self.parent}"]
-        self.data, self.exec, disk = f"{self.root}/data", f"{self.root}/exec", f"{self.root}/disk"
-        self.boot = f"{self.root}/boot"
-        with open(disk, "wb") as file:
-            file.truncate(3 << 30)
-        subprocess.run([f"mkfs.{kind}", "-q", disk], check=True)
-        self.device = output("losetup", "--find", "--show", disk)
-        os.mkdir(self.data)
+        self.exec, self.boot = f"{self.root}/exec", f"{self.root}/boot"
+        self.disk = Disk(kind, f"{self.root}/disk", f"{self.root}/data")
         os.mkdir(self.exec)
         self.boots()
         run("mount", "--bind", self.boot, BOOT_ID)
@@ -49,21 +40,17 @@ class Machine(Engine):
     def boots(self):
         with open(self.boot, "w") as file:
             file.write(f"{uuid.uuid4()}\n")
-        run("mount", self.device, self.data)
         run("mount", "-t", "tmpfs", "tmpfs", self.exec)
 
     def kill(self):
-        # Nothing is acknowledged between the cut and the end, as without power.
-        stop(self.process.pid)
-        root = os.open(self.data, os.O_RDONLY)
-        fcntl.ioctl(root, SHUTDOWN, struct.pack("I", WITHOUT_THE_LOG))
-        os.close(root)
+        self.disk.cut(self.process.pid)
         super().kill()
         self.memory_is_gone()
+        self.disk.mount()
         self.boots()
 
     def memory_is_gone(self):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while pids := [pid for pid in filter(str.isdigit, os.listdir("/proc")) if self.is_ours(pid)]:
             assert time.monotonic() < deadline, f"processes do not die: {pids}"
             for pid in pids:
@@ -77,9 +64,7 @@ class Machine(Engine):
                 assert time.monotonic() < deadline, f"{folder} does not go"
                 time.sleep(0.01)
         run("umount", "--recursive", self.exec)
-        while subprocess.run(["umount", self.data], capture_output=True, check=False).returncode != 0:
-            assert time.monotonic() < deadline, "somebody holds the disk"
-            time.sleep(0.05)
+        self.disk.unmount()
         for line in output("ip", "-brief", "link").split("\n"):
             name = line.split()[0].split("@")[0]
             if name.startswith(("gantry", "br-", "veth")):
@@ -141,27 +126,13 @@ class Machine(Engine):
             self.ask("DELETE", f"/containers/{made}", force=1)
 
     def left_behind(self):
-        return [line for line in super().left_behind() if line not in (f"mount {self.data}", f"mount {self.exec}")]
+        return [line for line in super().left_behind() if line not in (f"mount {self.disk.folder}", f"mount {self.exec}")]
 
     def delete(self):
         run("umount", BOOT_ID)
         run("umount", "--recursive", self.exec)
-        run("umount", "--recursive", self.data)
-        run("losetup", "--detach", self.device)
+        self.disk.delete()
         super().delete()
-
-
-def stop(pid):
-    os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + 30
-    while not all(state(task) == "T" for task in os.listdir(f"/proc/{pid}/task")):
-        assert time.monotonic() < deadline, f"process {pid} does not stop"
-        time.sleep(0.001)
-
-
-def state(task):
-    with open(f"/proc/{task}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
 
 
 def removed(cgroup):
@@ -175,17 +146,6 @@ def removed(cgroup):
     return True
 
 
-def run(*command):
-    subprocess.run(command, check=True)
-
-
-def output(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-if subprocess.run(["losetup", "--find"], capture_output=True, check=False).returncode != 0:
-    print("not tried: no loop devices")
-    sys.exit(0)
 asked = words()
 asked.add_argument("--fs", default="ext4")
 asked = asked.parse_args()
