@@ -57,7 +57,11 @@ fn state(engine: &Engine) -> Vec<String> {
     if kept.is_dir() {
         all.extend(entries(&kept).into_iter().filter(|name| name.starts_with("once-")));
     }
-    all.extend(entries(&engine.path("run")).into_iter().filter(|name| name != "netns" && name != "runtime"));
+    all.extend(
+        entries(&engine.path("run"))
+            .into_iter()
+            .filter(|name| !matches!(name.as_str(), "netns" | "runtime" | "owner")),
+    );
     all
 }
 

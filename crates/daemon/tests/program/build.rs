@@ -57,7 +57,7 @@ impl Site {
         };
         let folders = ["data/containers", "data/build/scratch", "data/build/contexts", "run"];
         let all = folders.iter().flat_map(|folder| names(folder));
-        all.filter(|name| !matches!(name.as_str(), "netns" | "runtime")).collect()
+        all.filter(|name| !matches!(name.as_str(), "netns" | "runtime" | "owner")).collect()
     }
 
     /// Waits until nothing is left.
