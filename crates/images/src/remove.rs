@@ -213,7 +213,9 @@ impl ImageStore {
 
     fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
         let catalog = self.catalog();
-        let mine: HashSet<_> = record.blobs().chain([&id.0]).collect();
+        // A push put packed layers in the place of plain ones, whose blobs it left: whoever read the record before reads them.
+        let plain = record.layers.iter().map(|layer| &layer.diff_id.0);
+        let mine: HashSet<_> = record.blobs().chain(plain).chain([&id.0]).collect();
         self.inner.content.collect_among(mine, |blob| catalog.has_blob(blob) || self.is_kept(blob))?;
         Ok(())
     }

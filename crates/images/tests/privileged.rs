@@ -240,6 +240,23 @@ fn an_import_is_an_image_of_one_layer_with_its_changes() {
     });
 }
 
+/// A push packs a plain layer, and the image has two blobs of it from then on.
+#[test]
+fn an_image_that_was_pushed_is_removed_with_both_blobs_of_a_layer() {
+    each_driver(|house| {
+        let reference = Some(Reference::parse("mine").unwrap());
+        let options = ImportOptions { reference, ..ImportOptions::default() };
+        house.images.import(Cursor::new(tar(&[("hello", "x")])), &options).unwrap();
+        let plain = house.images.inspect("mine", None).unwrap().record.layers[0].clone();
+        let packed = house.images.departing(&plain, ()).unwrap().landed().unwrap().unwrap();
+        let image = house.images.inspect("mine", None).unwrap();
+        assert_eq!(image.record.layers[0].blob, packed.blob);
+        assert_ne!(plain.blob, packed.blob);
+        house.images.remove("mine", RemoveOptions::default(), &|_| Vec::new()).unwrap();
+        assert_eq!(house.blobs(), 0);
+    });
+}
+
 /// A stream that is refused at its beginning is not taken to its end, and nothing of it stays.
 #[test]
 fn an_import_that_fails_leaves_nothing() {

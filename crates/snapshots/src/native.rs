@@ -42,7 +42,11 @@ impl Native {
             fs::DirBuilder::new().mode(0o755).create(&own).map_err(Error::io("making", &own))?;
             match parents.first() {
                 // A view shows the parent itself.
-                Some(row) if kind == Kind::Active => copy::tree(&self.shelf.fs(&row.id), &own),
+                Some(row) if kind == Kind::Active => {
+                    copy::tree(&self.shelf.fs(&row.id), &own)?;
+                    // A container that a power cut left with half a copy could not be run, and nothing could make it whole.
+                    self.shelf.sync(&claim.id)
+                }
                 _ => Ok(()),
             }
         };

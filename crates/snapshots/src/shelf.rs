@@ -17,6 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,7 @@ use gantry_sys::tree::remove_dir_all;
 
 use crate::row::{META, Row, replace_meta, some_bytes, write_meta};
 use crate::sync::{Syncer, boot_id, sync_dir, sync_tree};
-use crate::{Error, Info, Kind, Result, Usage};
+use crate::{Error, Info, Kind, Result, Usage, measure, mount};
 
 const VERSION: &str = "1";
 pub(crate) const UNSYNCED: &str = "unsynced";
@@ -115,6 +116,12 @@ impl Shelf {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io("marking", &mark)(e)),
             _ => Ok(()),
         }
+    }
+
+    /// Has what is in the directory of a snapshot written to the disk, and waits for it.
+    pub(crate) fn sync(&self, id: &str) -> Result<()> {
+        let own = self.fs(id);
+        if measure::usage(&own)?.inodes <= FEW { sync_tree(&own) } else { mount::sync(&self.root) }
     }
 
     /// To be called when the snapshot is on record.
@@ -317,14 +324,23 @@ fn check_version(root: &Path) -> Result<()> {
     let path = root.join("version");
     match fs::read_to_string(&path) {
         Ok(found) if found.trim() == VERSION => Ok(()),
+        // The power failed while an engine that did not force it to the disk had just made it.
+        Ok(found) if found.is_empty() => write_version(root, &path),
         Ok(found) => {
             Err(Error::Version { path: root.to_owned(), found: found.trim().to_owned(), expected: VERSION })
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            fs::write(&path, format!("{VERSION}\n")).map_err(Error::io("writing", &path))
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => write_version(root, &path),
         Err(e) => Err(Error::io("reading", &path)(e)),
     }
+}
+
+fn write_version(root: &Path, path: &Path) -> Result<()> {
+    let new = path.with_extension("new");
+    let mut file = fs::File::create(&new).map_err(Error::io("making", &new))?;
+    file.write_all(format!("{VERSION}\n").as_bytes()).map_err(Error::io("writing", &new))?;
+    file.sync_all().map_err(Error::io("syncing", &new))?;
+    fs::rename(&new, path).map_err(Error::io("renaming", &new))?;
+    sync_dir(root)
 }
 
 fn base36(mut n: u64) -> String {

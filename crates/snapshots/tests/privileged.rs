@@ -32,6 +32,16 @@ fn native_keeps_the_contract() {
 }
 
 #[test]
+fn a_version_that_a_power_cut_left_empty_holds_nobody_up() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("version"), "").unwrap();
+    Native::open(temp.path()).unwrap();
+    assert_eq!(fs::read_to_string(temp.path().join("version")).unwrap(), "1\n");
+    fs::write(temp.path().join("version"), "9\n").unwrap();
+    assert!(matches!(Native::open(temp.path()), Err(Error::Version { .. })));
+}
+
+#[test]
 fn a_driver_that_holds_something_stays() {
     if !root() {
         return;
