@@ -73,7 +73,9 @@ impl Build {
         let wanted = ImageWanted { name: name.clone(), platform, pull, caller };
         let output = Output::new(self.progress.clone(), step);
         let id = self.outside.image(wanted, output).await.map_err(Cause::Outside)?;
-        let image = self.images.get(&id)?;
+        let (images, lease, of) = (self.images.clone(), self.lease.clone(), id.clone());
+        let held = tokio::task::spawn_blocking(move || images.held(&lease, &of));
+        let image = held.await.map_err(Cause::ended)??;
         let found = image.config.platform();
         if !found.architecture.is_empty() && !found.matches(&expected) {
             let text = format!(
@@ -83,9 +85,6 @@ impl Build {
         }
         let known = image.record.index.clone().or(image.record.manifest.clone()).unwrap_or(id.0.clone());
         self.images_used.lock().unwrap_or_else(PoisonError::into_inner).insert(name, known);
-        if let Some(chain) = image.chain_id() {
-            self.lease.hold(&chain);
-        }
         Ok(Point { config: (*image.config).clone(), layers: image.record.layers, key: Some(id.0) })
     }
 

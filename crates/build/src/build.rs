@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_dockerfile::{Dockerfile, Instruction, Span, Stage};
 use gantry_images::{ImageStore, Lease};
-use gantry_names::{ChainId, Digest};
+use gantry_names::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -203,15 +203,9 @@ impl Build {
         self.trail.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
     }
 
-    /// A state this build stands on stays while it runs.
-    pub(crate) fn keep(&self, point: &Point) {
-        let mut chain = None;
-        for layer in &point.layers {
-            let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
-            self.lease.hold(&next);
-            self.images.content().touch(&layer.blob);
-            chain = Some(next);
-        }
+    /// A state this build stands on stays while it runs. `false` where it is gone already.
+    pub(crate) fn keep(&self, point: &Point) -> bool {
+        self.images.hold_layers(&self.lease, &point.layers)
     }
 
     /// Writes the cache down in the background.

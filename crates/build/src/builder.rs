@@ -77,19 +77,17 @@ impl Builder {
 
     /// Makes an image of what was built, with these names.
     pub fn image(&self, built: &Built, tags: &[Reference]) -> gantry_images::Result<ImageId> {
-        let options = CreateOptions { built_here: true, ..CreateOptions::default() };
+        let options = CreateOptions { built_here: true, names: tags.to_vec(), ..CreateOptions::default() };
         let id = self.images.create(&built.document, built.layers.clone(), &options)?;
-        self.name(&id, tags)?;
+        self.tell_names(&id, tags);
         Ok(id)
     }
 
-    /// Gives an image names.
-    pub fn name(&self, id: &ImageId, tags: &[Reference]) -> gantry_images::Result<()> {
+    /// Tells that an image has got names.
+    pub fn tell_names(&self, id: &ImageId, tags: &[Reference]) {
         for tag in tags {
-            self.images.tag_image(id, &tag.or_latest())?;
             self.outside.tagged(id, &tag.or_latest());
         }
-        Ok(())
     }
 
     /// An image that came from elsewhere, layer by layer, as if it had been built: others may stand on it.

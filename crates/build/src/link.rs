@@ -41,7 +41,8 @@ impl StageBuild {
 
     /// The layer that the same files made on another base, put on this one; its line is in the history then.
     async fn layer_apart(&mut self, apart: &Inputs, step: StepNumber) -> Result<Option<Layer>> {
-        let Some(earlier) = self.build.cache.find(&apart.key()) else { return Ok(None) };
+        let earlier = self.build.cache.find(&apart.key()).filter(|earlier| self.build.keep(earlier));
+        let Some(earlier) = earlier else { return Ok(None) };
         let line = earlier.config.history.last().filter(|line| !line.empty_layer).cloned();
         let (Some(line), Some(mut layer)) = (line, earlier.layers.last().cloned()) else { return Ok(None) };
         let (images, lease, parent) =

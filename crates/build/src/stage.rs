@@ -236,10 +236,8 @@ impl StageBuild {
         if self.build.request.cache_only_from {
             found = found.filter(|point| self.build.inline.leads_to(point));
         }
-        if let Some(point) = &found {
-            self.build.keep(point);
-        }
-        Ok(found)
+        // One that a prune took between the two is not here.
+        Ok(found.filter(|point| self.build.keep(point)))
     }
 
     /// Takes what an image named by `--cache-from` says of a key: its history's line, and its layer.

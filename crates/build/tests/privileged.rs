@@ -26,7 +26,11 @@ use gantry_store::Store;
 struct Chroot {
     images: ImageStore,
     ran: Mutex<Vec<String>>,
+    /// What somebody else does while the next step runs.
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce(&ImageStore) + Send>;
 
 impl Outside for Chroot {
     fn tagged(&self, _: &gantry_names::ImageId, _: &gantry_names::Reference) {}
@@ -34,6 +38,9 @@ impl Outside for Chroot {
     fn run(&self, step: Step, output: Output) -> Task<'_, Result<i32, Refusal>> {
         Box::pin(async move {
             self.ran.lock().unwrap().push(step.args.join(" "));
+            if let Some(deed) = self.meanwhile.lock().unwrap().take() {
+                deed(&self.images);
+            }
             let rootfs = self.images.snapshots().rootfs(step.snapshot.as_str()).unwrap();
             let root = RootView::of(&rootfs).unwrap().root().open_dir(b"").unwrap();
             let done = std::process::Command::new("chroot")
@@ -94,7 +101,8 @@ fn house() -> House {
     let options =
         ImportOptions { reference: Some(Reference::parse("busybox").unwrap()), ..ImportOptions::default() };
     images.import(Cursor::new(tar.finish().unwrap()), &options).unwrap();
-    let chroot = Arc::new(Chroot { images: images.clone(), ran: Mutex::default() });
+    let chroot =
+        Arc::new(Chroot { images: images.clone(), ran: Mutex::default(), meanwhile: Mutex::default() });
     let builder = Builder::open(images, &store, chroot.clone(), at("build")).unwrap();
     House {
         builder,
@@ -228,6 +236,32 @@ fn nothing_is_done_twice_and_a_change_is_named() {
     let again = BuildRequest { no_cache: NoCache::All, ..house.request(file) };
     house.try_build(again).unwrap();
     assert_eq!(house.ran(), 2);
+}
+
+#[test]
+fn a_base_that_is_removed_meanwhile_stays_below_what_is_built_on_it() {
+    let house = house();
+    let images = &house.builder.images;
+    *house.chroot.meanwhile.lock().unwrap() = Some(Box::new(|images| {
+        images.remove("busybox", Default::default(), &|_| Vec::new()).unwrap();
+        images.sweep(std::time::Duration::ZERO).unwrap();
+    }));
+    let id = house.build("FROM busybox\nRUN echo x > /x\n");
+    assert!(images.resolve("busybox").is_err(), "it was removed");
+    images.sweep(std::time::Duration::ZERO).unwrap();
+    let layers = images.get(&id).unwrap().record.layers;
+    let gone: Vec<_> = layers.iter().filter(|layer| !images.content().contains(&layer.blob)).collect();
+    assert!(layers.len() == 2 && gone.is_empty(), "{gone:?}");
+}
+
+#[test]
+fn a_base_that_is_not_unpacked_is_unpacked() {
+    let house = house();
+    let base = house.builder.images.resolve("busybox").unwrap();
+    let chain = house.builder.images.get(&base).unwrap().chain_id().unwrap();
+    house.snapshots.remove(chain.as_str()).unwrap();
+    let id = house.build("FROM busybox\nRUN echo x > /x\n");
+    assert_eq!(house.file(&id, "x"), "x\n");
 }
 
 #[test]

@@ -183,11 +183,20 @@ impl ContentStore {
         Ingest::open(self.clone(), self.inner.ingests.join(format!("tmp-{n}")), None)
     }
 
-    /// Stores `bytes` as a blob.
+    /// Stores `bytes` as a blob, in the place of a damaged one.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::sha256_of(bytes);
         if self.touch(&digest) {
-            return Ok(digest);
+            let made_room = match self.verify(&digest) {
+                Ok(()) => return Ok(digest),
+                Err(Error::Damaged { .. }) => self.delete(&digest),
+                Err(other) => Err(other),
+            };
+            match made_room {
+                // Somebody else was faster.
+                Ok(()) | Err(Error::NotFound(_)) => {}
+                Err(other) => return Err(other),
+            }
         }
         let mut ingest = self.ingest_nameless()?;
         ingest.write_all(bytes).map_err(Error::io("writing", &self.inner.ingests))?;
@@ -219,17 +228,18 @@ impl ContentStore {
     }
 
     /// Removes every blob that is not reachable and that no lease protects.
+    ///
+    /// `reachable` is asked blob by blob and must tell what is so at that moment: whoever brought a blob in has it on record
+    /// before the lease ends. It must not ask this store for leases or touch its blobs.
     pub fn collect(&self, reachable: impl Fn(&Digest) -> bool) -> Result<Collected> {
         let mut gone = Collected::default();
         for blob in self.list()? {
-            if !reachable(&blob.digest) {
-                self.collect_one(blob, &mut gone)?;
-            }
+            self.collect_one(blob, &reachable, &mut gone)?;
         }
         Ok(gone)
     }
 
-    /// [`Store::collect`] for who knows which blobs may have come free: the others are not looked at.
+    /// [`ContentStore::collect`] for who knows which blobs may have come free: the others are not looked at.
     pub fn collect_among<'a>(
         &self,
         candidates: impl IntoIterator<Item = &'a Digest>,
@@ -237,11 +247,8 @@ impl ContentStore {
     ) -> Result<Collected> {
         let mut gone = Collected::default();
         for digest in candidates {
-            if reachable(digest) {
-                continue;
-            }
             match self.stat(digest) {
-                Ok(blob) => self.collect_one(blob, &mut gone)?,
+                Ok(blob) => self.collect_one(blob, &reachable, &mut gone)?,
                 Err(Error::NotFound(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -249,10 +256,16 @@ impl ContentStore {
         Ok(gone)
     }
 
-    fn collect_one(&self, blob: BlobInfo, gone: &mut Collected) -> Result<()> {
+    fn collect_one(
+        &self,
+        blob: BlobInfo,
+        reachable: &impl Fn(&Digest) -> bool,
+        gone: &mut Collected,
+    ) -> Result<()> {
         let path = self.path(&blob.digest)?;
         let guard = self.inner.leases.lock();
-        if guard.holds(&blob.digest) {
+        // In this order: a lease that ended a moment ago has left a record.
+        if guard.holds(&blob.digest) || reachable(&blob.digest) {
             return Ok(());
         }
         match fs::remove_file(&path) {

@@ -128,6 +128,32 @@ fn collection_spares_what_is_reachable_or_leased() {
     assert_eq!(store.collect(|_| false).unwrap().blobs, vec![kept]);
 }
 
+/// Whoever brings blobs in has them on record before the lease ends: asked the other way round, both could have just missed it.
+#[test]
+fn leases_are_asked_before_records() {
+    let (_temp, store) = fresh();
+    let blob = store.put(b"1").unwrap();
+    let lease = store.lease();
+    assert!(store.touch(&blob));
+    let asked = |_: &Digest| -> bool { panic!("the lease says enough") };
+    assert_eq!(store.collect_among([&blob], asked).unwrap().blobs, vec![]);
+    assert_eq!(store.collect(asked).unwrap().blobs, vec![]);
+    drop(lease);
+    assert_eq!(store.collect(|_| false).unwrap().blobs, vec![blob]);
+}
+
+#[test]
+fn a_damaged_blob_is_replaced_by_its_bytes() {
+    let (_temp, store) = fresh();
+    let digest = store.put(b"whole").unwrap();
+    let path = store.path(&digest).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, b"whale").unwrap();
+    assert!(store.verify(&digest).is_err());
+    assert_eq!(store.put(b"whole").unwrap(), digest);
+    store.verify(&digest).unwrap();
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_lets_go() {
     if !rustix_is_root() {

@@ -3,6 +3,7 @@ use jiff::Timestamp;
 
 use crate::config::RootFs;
 use crate::layer::DEPTH_LIMIT;
+use crate::tag::as_tag;
 use crate::{CreateOptions, Error, HistoryEntry, ImageConfig, ImageStore, Result, RunConfig};
 
 /// What an image is made of when a container is committed.
@@ -29,8 +30,9 @@ pub struct CommitRequest {
 impl ImageStore {
     /// Makes an image from a container's changes on top of the container's image.
     pub fn commit(&self, request: &CommitRequest) -> Result<ImageId> {
+        let names = request.reference.as_ref().map(as_tag).transpose()?;
         let lease = self.lease();
-        let parent = request.parent.as_ref().map(|id| self.get(id)).transpose()?;
+        let parent = request.parent.as_ref().map(|id| self.held(&lease, id)).transpose()?;
         let mut config = match &parent {
             Some(parent) => (*parent.config).clone(),
             None => {
@@ -43,9 +45,6 @@ impl ImageStore {
             return Err(Error::TooDeep);
         }
         let chain = config.chain_id();
-        if let Some(chain) = &chain {
-            lease.hold(chain);
-        }
         let layer = self.layer_of_snapshot(&lease, &request.snapshot, chain.as_ref(), false)?;
         let now = Timestamp::now().to_string();
         config.history.push(HistoryEntry {
@@ -66,12 +65,12 @@ impl ImageStore {
         config.container_config = None;
         config.config = Some(request.config.clone());
         let bytes = serde_json::to_vec(&config).map_err(std::io::Error::other)?;
-        let options =
-            CreateOptions { parent: request.parent.clone(), built_here: true, ..CreateOptions::default() };
-        let id = self.create(&bytes, layers, &options)?;
-        if let Some(reference) = &request.reference {
-            self.tag_image(&id, &reference.or_latest())?;
-        }
-        Ok(id)
+        let options = CreateOptions {
+            parent: request.parent.clone(),
+            built_here: true,
+            names: names.into_iter().collect(),
+            ..CreateOptions::default()
+        };
+        self.create(&bytes, layers, &options)
     }
 }

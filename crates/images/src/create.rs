@@ -1,7 +1,9 @@
-use gantry_names::{Digest, ImageId};
+use gantry_names::{Digest, ImageId, Reference};
 
 use crate::catalog::Change;
+use crate::resolve::stored_form;
 use crate::store::parse_config;
+use crate::tag::now_ns;
 use crate::{Error, ImageStore, Layer, Record, Result};
 
 /// What is known of a new image beside its config and layers.
@@ -17,11 +19,14 @@ pub struct CreateOptions {
     pub companions: Vec<Digest>,
     /// It was made here, by commit or build.
     pub built_here: bool,
+    /// Names that it gets together with its record: nobody sees it without.
+    pub names: Vec<Reference>,
 }
 
 impl ImageStore {
     /// Records an image whose layers are here. `config` is the document's bytes, kept as they are: their digest is the
-    /// image's id. An image that is here already keeps its record, with what the new one knows in addition.
+    /// image's id. An image that is here already keeps its record, with what the new one knows in addition. The caller's lease
+    /// keeps what it needs until then; what is gone all the same is told here, not by an image of less than its layers.
     pub fn create(&self, config: &[u8], layers: Vec<Layer>, options: &CreateOptions) -> Result<ImageId> {
         let id = ImageId(Digest::sha256_of(config));
         let parsed = parse_config(id.as_str(), config)?;
@@ -37,7 +42,13 @@ impl ImageStore {
                 });
             }
         }
+        for layer in &layers {
+            if !self.inner.content.touch(&layer.blob) {
+                return Err(Error::LayerMissing { image: id, blob: layer.blob.clone() });
+            }
+        }
         self.inner.content.put(config)?;
+        let named = (!options.names.is_empty()).then(now_ns);
         self.change(|catalog| {
             let old = catalog.record(&id).cloned().unwrap_or_default();
             let record = Record {
@@ -49,10 +60,11 @@ impl ImageStore {
                     None => old.companions,
                 },
                 index: options.index.clone().or(old.index),
-                last_tagged_ns: old.last_tagged_ns,
+                last_tagged_ns: named.or(old.last_tagged_ns),
                 built_here: options.built_here || old.built_here,
             };
-            Ok(((), vec![Change::Record(id.clone(), record)]))
+            let names = options.names.iter().map(|name| Change::Name(stored_form(name), id.clone()));
+            Ok(((), std::iter::once(Change::Record(id.clone(), record)).chain(names).collect()))
         })?;
         Ok(id)
     }

@@ -4,6 +4,7 @@ use gantry_names::{ImageId, Platform, Reference};
 use jiff::Timestamp;
 
 use crate::config::RootFs;
+use crate::tag::as_tag;
 use crate::{ConfigChange, CreateOptions, HistoryEntry, ImageConfig, ImageStore, Result, RunConfig};
 
 /// What `docker import` is told beside the tar stream.
@@ -22,6 +23,7 @@ pub struct ImportOptions {
 impl ImageStore {
     /// Makes an image of one layer from a tar stream of a root file system, compressed or not.
     pub fn import(&self, input: impl Read, options: &ImportOptions) -> Result<ImageId> {
+        let names = options.reference.as_ref().map(as_tag).transpose()?;
         let lease = self.lease();
         let layer = self.ingest_layer(&lease, None, None, input)?;
         let platform = options.platform.clone().unwrap_or_else(Platform::host);
@@ -44,14 +46,11 @@ impl ImageStore {
             ..ImageConfig::default()
         };
         let bytes = serde_json::to_vec(&config).map_err(std::io::Error::other)?;
-        let id = self.create(
-            &bytes,
-            vec![layer],
-            &CreateOptions { built_here: true, ..CreateOptions::default() },
-        )?;
-        if let Some(reference) = &options.reference {
-            self.tag_image(&id, &reference.or_latest())?;
-        }
-        Ok(id)
+        let options = CreateOptions {
+            built_here: true,
+            names: names.into_iter().collect(),
+            ..CreateOptions::default()
+        };
+        self.create(&bytes, vec![layer], &options)
     }
 }

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantry_names::ChainId;
+use gantry_names::{ChainId, ImageId};
 
-use crate::ImageStore;
+use crate::{Error, Image, ImageStore, Layer, Result};
 
 /// While it lives, the blobs that come in and the layers it holds are not removed. Take one before bringing in the first
 /// blob of an image, drop it after [`ImageStore::create`].
@@ -67,6 +67,29 @@ impl ImageStore {
     /// Takes a lease of layers alone, for one who keeps it for long: it keeps no blob that comes in meanwhile.
     pub fn holder(&self) -> Lease {
         Lease { holds: Arc::clone(&self.inner.holds), mine: Mutex::default(), _blobs: None }
+    }
+
+    /// Keeps layers and their blobs while `lease` lives. `false` where one of them is gone already.
+    pub fn hold_layers(&self, lease: &Lease, layers: &[Layer]) -> bool {
+        let (mut chain, mut here) = (None, true);
+        for layer in layers {
+            let next = ChainId::extend(chain.as_ref(), &layer.diff_id);
+            lease.hold(&next);
+            here &= self.inner.content.touch(&layer.blob);
+            chain = Some(next);
+        }
+        here && chain.is_none_or(|chain| self.inner.snapshots.stat(chain.as_str()).is_ok())
+    }
+
+    /// An image to make another one of: unpacked, and whatever becomes of it, its layers stay while `lease` lives. Blocking.
+    pub fn held(&self, lease: &Lease, id: &ImageId) -> Result<Image> {
+        self.unpack(lease, id)?;
+        let image = self.get(id)?;
+        match self.hold_layers(lease, &image.record.layers) {
+            true => Ok(image),
+            // Somebody removed it between the look and the hold.
+            false => Err(Error::NotFound(id.to_string())),
+        }
     }
 
     /// Lets somebody beside the records name blobs that must stay. One at a time: the last one asked for counts.

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use gantry_names::ImageId;
+use gantry_names::{ImageId, Reference};
 
 use crate::list::chains;
-use crate::{Error, Filters, ImageStore, RemoveOptions, Removed, Result, Use};
+use crate::{Error, Filters, ImageStore, Removed, Result, Use};
 
 /// What to prune.
 #[derive(Debug, Clone, Default)]
@@ -36,9 +36,9 @@ impl ImageStore {
     fn prune_alone(&self, filters: &Filters, uses: &dyn Fn(&ImageId) -> Vec<Use>) -> Result<Pruned> {
         let (targets, sizes) = self.prunable(filters);
         let mut pruned = Pruned::default();
-        for target in targets {
+        for (id, name) in targets {
             // In use, or gone already with another of its names.
-            let Ok(lines) = self.remove(&target, RemoveOptions::default(), uses) else { continue };
+            let Ok(lines) = self.prune_one(&id, name.as_ref(), uses) else { continue };
             pruned.removed.extend(lines);
         }
         for line in &pruned.removed {
@@ -49,8 +49,8 @@ impl ImageStore {
         Ok(pruned)
     }
 
-    /// The names (ids, where there are none) of what fits the filters, and the size of every layer.
-    fn prunable(&self, filters: &Filters) -> (Vec<String>, HashMap<String, u64>) {
+    /// What fits the filters, name by name, and the size of every layer.
+    fn prunable(&self, filters: &Filters) -> (Vec<(ImageId, Option<Reference>)>, HashMap<String, u64>) {
         let dangling_only = filters.dangling.unwrap_or(true);
         let catalog = self.catalog();
         let images = self.images_in(&catalog);
@@ -71,8 +71,8 @@ impl ImageStore {
                 continue;
             }
             match image.names.as_slice() {
-                [] => targets.push(image.id.hex().to_owned()),
-                names => targets.extend(names.iter().map(ToString::to_string)),
+                [] => targets.push((image.id.clone(), None)),
+                names => targets.extend(names.iter().map(|name| (image.id.clone(), Some(name.clone())))),
             }
         }
         let sizes = images.iter().flat_map(chains).map(|(chain, size)| (chain.to_string(), size));

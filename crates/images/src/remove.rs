@@ -36,11 +36,16 @@ pub struct Use {
     pub running: bool,
 }
 
-/// Reasons against a deletion that force overcomes, and those of the moment.
+/// How one image is deleted.
 #[derive(Clone, Copy)]
-struct Mind {
-    references: bool,
-    stopped: bool,
+struct Deletion<'a> {
+    force: bool,
+    /// With its nameless unused parents.
+    parents: bool,
+    /// What is still needed stays without a word: its name is gone, and that much was asked for.
+    quiet: bool,
+    /// Names that go with it.
+    names: &'a [Reference],
 }
 
 impl ImageStore {
@@ -52,34 +57,60 @@ impl ImageStore {
         options: RemoveOptions,
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
     ) -> Result<Vec<Removed>> {
+        let catalog = self.catalog();
+        let id = resolve_in(&catalog, name)?;
+        let by_id = is_id_prefix(&id, name) && lookup_name(&catalog, name).is_none_or(|found| *found != id);
+        let names = catalog.names(&id);
+        // Whoever changes what we hold would have to copy it.
+        drop(catalog);
         let mut done = Vec::new();
-        self.remove_into(name, options, uses, &mut done)?;
+        if by_id {
+            let names = if is_single(&names) { names } else { Vec::new() };
+            let RemoveOptions { force, no_prune } = options;
+            let how = Deletion { force, parents: !no_prune, quiet: false, names: &names };
+            self.delete(&id, how, uses, &mut done)?;
+        } else {
+            self.remove_name(&id, name, options, uses, &mut done)?;
+        }
         Ok(done)
     }
 
-    fn remove_into(
+    /// Removes a name of an image and, with its last one, the image.
+    fn remove_name(
         &self,
+        id: &ImageId,
         name: &str,
         options: RemoveOptions,
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
         done: &mut Vec<Removed>,
     ) -> Result<()> {
-        let catalog = self.catalog();
-        let id = resolve_in(&catalog, name)?;
-        let by_id = is_id_prefix(&id, name) && lookup_name(&catalog, name).is_none_or(|found| *found != id);
-        if by_id && is_single(&catalog.names(&id)) {
-            let mind = Mind { references: false, stopped: !options.force };
-            self.check(&catalog, &id, mind, uses)?;
-            // Whoever changes what we hold would have to copy it.
-            drop(catalog);
-            self.untag_all(&id, done)?;
-        } else {
-            drop(catalog);
-            if !by_id && !self.untag_one(&id, name, options, uses, done)? {
-                return Ok(());
+        if !self.untag_one(id, name, options, uses, done)? {
+            return Ok(());
+        }
+        let RemoveOptions { force, no_prune } = options;
+        let how = Deletion { force, parents: !no_prune, quiet: true, names: &[] };
+        self.delete(id, how, uses, done)
+    }
+
+    /// What a prune does with an image that has no name, or with one of its names, as it saw them: neither a name that it got
+    /// meanwhile nor another image that has the name now is touched.
+    pub(crate) fn prune_one(
+        &self,
+        id: &ImageId,
+        name: Option<&Reference>,
+        uses: &dyn Fn(&ImageId) -> Vec<Use>,
+    ) -> Result<Vec<Removed>> {
+        let mut done = Vec::new();
+        match name {
+            Some(name) => {
+                self.remove_name(id, &name.to_string(), RemoveOptions::default(), uses, &mut done)?;
+            }
+            None => {
+                let how = Deletion { force: false, parents: true, quiet: false, names: &[] };
+                self.delete(id, how, uses, &mut done)?;
             }
         }
-        self.delete(&id, options.force, !options.no_prune, !by_id, uses, done)
+        Ok(done)
     }
 
     /// Removes one name, and the digests of its repository when it was the last tag there. Says whether no name is left.
@@ -108,79 +139,59 @@ impl ImageStore {
         if gone.digest().is_none() && !others().any(|other| other.digest().is_none()) {
             doomed.extend(others().cloned());
         }
-        self.drop_names(&doomed)?;
-        done.extend(doomed.iter().map(|name| Removed::Untagged(name.familiar())));
-        Ok(names.iter().all(|name| doomed.contains(name)))
-    }
-
-    fn untag_all(&self, id: &ImageId, done: &mut Vec<Removed>) -> Result<()> {
-        let names = self.catalog().names(id);
-        self.drop_names(&names)?;
-        done.extend(names.iter().map(|name| Removed::Untagged(name.familiar())));
-        Ok(())
-    }
-
-    fn drop_names(&self, names: &[Reference]) -> Result<()> {
-        self.change(|_| Ok(((), names.iter().cloned().map(Change::NoName).collect())))
+        let gone = self.change(|catalog| {
+            // One that is another image's by now stays.
+            doomed.retain(|name| catalog.named(name) == Some(id));
+            let changes = doomed.iter().cloned().map(Change::NoName).collect();
+            Ok((doomed, changes))
+        })?;
+        done.extend(gone.iter().map(|name| Removed::Untagged(name.familiar())));
+        Ok(names.iter().all(|name| gone.contains(name)))
     }
 
     /// Deletes an image and, unless told otherwise, its nameless unused parents.
     fn delete(
         &self,
         id: &ImageId,
-        force: bool,
-        prune: bool,
-        quiet: bool,
+        how: Deletion<'_>,
         uses: &dyn Fn(&ImageId) -> Vec<Use>,
         done: &mut Vec<Removed>,
     ) -> Result<()> {
         let catalog = self.catalog();
-        let Some(record) = catalog.record(id).cloned() else { return Ok(()) };
-        let mind = Mind { references: !force, stopped: !force };
-        if let Err(conflict) = self.check(&catalog, id, mind, uses) {
+        if let Err(conflict) = check(&catalog, id, how, uses) {
             let dangling = catalog.names(id).is_empty() && !catalog.has_children(id);
             let used = matches!(&conflict, Error::InUse { used: true, .. });
-            // The name is gone, that much was asked for; what is still needed stays without a word.
-            return if quiet && (!dangling || used) { Ok(()) } else { Err(conflict) };
+            return if how.quiet && (!dangling || used) { Ok(()) } else { Err(conflict) };
         }
         drop(catalog);
-        self.untag_all(id, done)?;
-        self.change(|_| Ok(((), vec![Change::NoRecord(id.clone())])))?;
+        let gone = self.change(|catalog| {
+            let Some(record) = catalog.record(id).cloned() else { return Ok((None, Vec::new())) };
+            // Asked again while nobody changes them: a child or a name that has just come keeps it.
+            no_children(catalog, id)?;
+            no_other_names(catalog, id, how)?;
+            let names = catalog.names(id);
+            let mut changes: Vec<Change> = names.iter().cloned().map(Change::NoName).collect();
+            changes.push(Change::NoRecord(id.clone()));
+            Ok((Some((record, names)), changes))
+        });
+        let (record, names) = match gone {
+            Ok(Some(gone)) => gone,
+            Ok(None) => return Ok(()),
+            Err(Error::InUse { .. }) if how.quiet => return Ok(()),
+            Err(other) => return Err(other),
+        };
         self.forget_config(id);
+        done.extend(names.iter().map(|name| Removed::Untagged(name.familiar())));
         done.push(Removed::Deleted(id.to_string()));
         self.release_layers(&record, done)?;
         self.release_blobs(id, &record)?;
-        match (&record.parent, prune) {
-            (Some(parent), true) => self.delete(parent, false, true, true, uses, done),
+        match (&record.parent, how.parents) {
+            (Some(parent), true) => {
+                let how = Deletion { force: false, parents: true, quiet: true, names: &[] };
+                self.delete(parent, how, uses, done)
+            }
             _ => Ok(()),
         }
-    }
-
-    fn check(
-        &self,
-        catalog: &Catalog,
-        id: &ImageId,
-        mind: Mind,
-        uses: &dyn Fn(&ImageId) -> Vec<Use>,
-    ) -> Result<()> {
-        let conflict =
-            |hard, used, why: String| Err(Error::InUse { image: id.short().to_owned(), hard, used, why });
-        if catalog.has_children(id) {
-            return conflict(true, false, "image has dependent child images".to_owned());
-        }
-        let users = uses(id);
-        if let Some(user) = users.iter().find(|user| user.running) {
-            let why = format!("image is being used by running container {}", short(&user.container));
-            return conflict(true, true, why);
-        }
-        if mind.references && !catalog.names(id).is_empty() {
-            return conflict(false, false, "image is referenced in multiple repositories".to_owned());
-        }
-        if let Some(user) = users.iter().find(|user| mind.stopped && !user.running) {
-            let why = format!("image is being used by stopped container {}", short(&user.container));
-            return conflict(false, true, why);
-        }
-        Ok(())
     }
 
     /// Removes the layers no other image has, top first, as far as nothing stands on them.
@@ -212,11 +223,10 @@ impl ImageStore {
     }
 
     fn release_blobs(&self, id: &ImageId, record: &Record) -> Result<()> {
-        let catalog = self.catalog();
         // A push put packed layers in the place of plain ones, whose blobs it left: whoever read the record before reads them.
         let plain = record.layers.iter().map(|layer| &layer.diff_id.0);
         let mine: HashSet<_> = record.blobs().chain(plain).chain([&id.0]).collect();
-        self.inner.content.collect_among(mine, |blob| catalog.has_blob(blob) || self.is_kept(blob))?;
+        self.inner.content.collect_among(mine, |blob| self.is_needed(blob))?;
         Ok(())
     }
 
@@ -243,11 +253,15 @@ impl ImageStore {
                 break;
             }
         }
-        let (content, catalog) = (&self.inner.content, self.catalog());
-        let unwanted = |digest: &gantry_names::Digest| !catalog.has_blob(digest) && !self.is_kept(digest);
-        freed += content.collect(|digest| !unwanted(digest) || self.is_younger(digest, spare))?.bytes;
+        let content = &self.inner.content;
+        freed += content.collect(|blob| self.is_needed(blob) || self.is_younger(blob, spare))?.bytes;
         freed += content.forget_ingests(spare)?;
         Ok(freed)
+    }
+
+    /// Whether an image on record or a keeper needs a blob now.
+    fn is_needed(&self, blob: &gantry_names::Digest) -> bool {
+        self.catalog().has_blob(blob) || self.is_kept(blob)
     }
 
     fn is_younger(&self, blob: &gantry_names::Digest, than: Duration) -> bool {
@@ -259,6 +273,45 @@ impl ImageStore {
                 .stat(blob)
                 .is_ok_and(|info| info.modified.elapsed().map_or(true, |age| age < than))
     }
+}
+
+/// Why an image cannot be deleted, if it cannot.
+fn check(
+    catalog: &Catalog,
+    id: &ImageId,
+    how: Deletion<'_>,
+    uses: &dyn Fn(&ImageId) -> Vec<Use>,
+) -> Result<()> {
+    no_children(catalog, id)?;
+    let users = uses(id);
+    if let Some(user) = users.iter().find(|user| user.running) {
+        let why = format!("image is being used by running container {}", short(&user.container));
+        return conflict(id, true, true, why);
+    }
+    no_other_names(catalog, id, how)?;
+    if let Some(user) = users.iter().find(|user| !how.force && !user.running) {
+        let why = format!("image is being used by stopped container {}", short(&user.container));
+        return conflict(id, false, true, why);
+    }
+    Ok(())
+}
+
+fn no_children(catalog: &Catalog, id: &ImageId) -> Result<()> {
+    match catalog.has_children(id) {
+        true => conflict(id, true, false, "image has dependent child images".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn no_other_names(catalog: &Catalog, id: &ImageId, how: Deletion<'_>) -> Result<()> {
+    match !how.force && catalog.names(id).iter().any(|name| !how.names.contains(name)) {
+        true => conflict(id, false, false, "image is referenced in multiple repositories".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn conflict(id: &ImageId, hard: bool, used: bool, why: String) -> Result<()> {
+    Err(Error::InUse { image: id.short().to_owned(), hard, used, why })
 }
 
 /// The snapshot that containers of an image stand on: the chain's, with the mount points an engine needs.

@@ -25,10 +25,7 @@ impl ImageStore {
 
     /// Gives an image a tag.
     pub fn tag_image(&self, id: &ImageId, target: &Reference) -> Result<Tagged> {
-        if target.digest().is_some() {
-            return Err(Error::TagWithDigest);
-        }
-        self.set_reference(target, id)
+        self.set_reference(&as_tag(target)?, id)
     }
 
     /// Points a name, tag or digest, at an image. The puller records `name@digest` this way.
@@ -43,6 +40,14 @@ impl ImageStore {
                 vec![Change::Record(id.clone(), record), Change::Name(reference.clone(), id.clone())];
             Ok((Tagged { id: id.clone(), reference: reference.clone(), previous }, changes))
         })
+    }
+}
+
+/// A reference as the tag it gives.
+pub(crate) fn as_tag(target: &Reference) -> Result<Reference> {
+    match target.digest() {
+        Some(_) => Err(Error::TagWithDigest),
+        None => Ok(target.or_latest()),
     }
 }
 

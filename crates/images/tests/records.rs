@@ -292,3 +292,60 @@ fn an_image_of_another_platform_is_told_with_both() {
     assert_eq!(told, format!("image with reference app was found but {expected}"));
     house.images.inspect("app", Some(&Platform::host())).unwrap();
 }
+
+/// While a removal looks whether containers need the image, others go on: what they are told is done has to stand.
+#[test]
+fn what_happens_between_look_and_removal_is_kept() {
+    let house = house();
+    let name = |text: &str| Reference::parse(text).unwrap();
+    let prune = |dangling, meanwhile: &dyn Fn()| {
+        let filters = Filters { dangling: Some(dangling), ..Filters::default() };
+        let uses = |_: &ImageId| {
+            meanwhile();
+            Vec::new()
+        };
+        house.images.prune(&PruneOptions { filters }, &uses).unwrap().removed
+    };
+    let nameless = house.image(1, None, &[]);
+    let named = || drop(house.images.set_reference(&name("late"), &nameless).unwrap());
+    assert_eq!(prune(true, &named), vec![]);
+    assert_eq!(house.images.resolve("late").unwrap(), nameless);
+
+    let (old, new) = (house.image(2, None, &["app"]), house.image(3, None, &[]));
+    house.remove("late", false).unwrap();
+    let moved = || drop(house.images.set_reference(&name("app"), &new).unwrap());
+    assert_eq!(prune(false, &moved), vec![], "both were looked at before");
+    assert_eq!(house.images.resolve("app").unwrap(), new);
+    assert_eq!(house.images.get(&old).unwrap().names, vec![]);
+
+    let options = RemoveOptions::default();
+    let again = |_: &ImageId| {
+        house.images.set_reference(&name("second"), &new).unwrap();
+        Vec::new()
+    };
+    let refused = house.images.remove(new.as_str(), options, &again).unwrap_err();
+    assert!(refused.to_string().contains("referenced in multiple repositories"), "{refused}");
+    let child = std::cell::RefCell::new(None);
+    let born = |_: &ImageId| {
+        child.borrow_mut().get_or_insert_with(|| house.image(4, Some(&new), &["child"]));
+        Vec::new()
+    };
+    house.images.remove("second", options, &born).unwrap();
+    let refused = house.images.remove("app", RemoveOptions { force: true, ..options }, &born);
+    assert_eq!(refused.unwrap(), vec![Removed::Untagged("app:latest".into())]);
+    assert_eq!(house.images.get(&new).unwrap().names, vec![]);
+}
+
+/// Names alone fill the memory as well: an archive of links is no larger than the room it is compressed to.
+#[test]
+fn an_archive_of_countless_files_is_refused() {
+    let mut archive = gantry_archive::Writer::new(Vec::new());
+    for n in 0..=50_000 {
+        let mut entry = gantry_archive::Entry::new(format!("l{n}"), gantry_archive::Kind::Symlink, 0o777);
+        entry.link = "manifest.json".into();
+        archive.append_bytes(&entry, b"").unwrap();
+    }
+    let archive = std::io::Cursor::new(archive.finish().unwrap());
+    let refused = house().images.load(archive, &Default::default(), &mut |_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "invalid archive: it has more than 50000 files");
+}

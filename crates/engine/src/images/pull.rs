@@ -177,13 +177,11 @@ impl Arrival {
         let manifest = content.put(&pulled.manifest.bytes).map_err(gantry_images::Error::from)?;
         let top = content.put(&pulled.top.bytes).map_err(gantry_images::Error::from)?;
         let index = (top != manifest).then(|| top.clone());
-        let options = CreateOptions { manifest: Some(manifest), index, ..CreateOptions::default() };
-        let id = images.create(&config, layers, &options)?;
-        if asked.tag().is_some() && asked.digest().is_none() {
-            images.set_reference(asked, &id)?;
-        }
-        images.set_reference(&asked.repository().with_digest(pulled.top.digest.clone()), &id)?;
-        Ok(id)
+        let by_tag = (asked.tag().is_some() && asked.digest().is_none()).then(|| asked.clone());
+        let by_digest = asked.repository().with_digest(pulled.top.digest.clone());
+        let names = by_tag.into_iter().chain([by_digest]).collect();
+        let options = CreateOptions { manifest: Some(manifest), index, names, ..CreateOptions::default() };
+        Ok(images.create(&config, layers, &options)?)
     }
 
     /// The config, if it is one of an image that can be run.

@@ -12,8 +12,8 @@ use crate::store::MAX_DOCUMENT;
 use crate::stream::{pipe, read_ahead};
 use crate::{Error, ImageStore, Lease, Result};
 
-/// Most documents an archive may bring, and most bytes of them: more is no archive of images.
-const DOCUMENTS_LIMIT: usize = 20_000;
+/// Most files of any kind that an archive may bring, and most bytes of those that stay in memory: more is no archive of images.
+const FILES_LIMIT: usize = 50_000;
 const DOCUMENTS_BYTES: usize = 64 << 20;
 
 /// A layer of the archive that is in the content store.
@@ -62,8 +62,12 @@ impl Archive<'_> {
             Compression::None => Reader::new(Box::new(decoder)),
             _ => Reader::new(Box::new(read_ahead(decoder))),
         };
-        let mut kept = 0;
+        let (mut files, mut kept) = (0, 0);
         while let Some(entry) = reader.next_entry()? {
+            files += 1;
+            if files > FILES_LIMIT {
+                return Err(Error::Archive(format!("it has more than {FILES_LIMIT} files")));
+            }
             let name = clean(&String::from_utf8_lossy(&entry.name));
             match entry.kind {
                 Kind::File if looks_like_layer(&name, entry.size) => match self.here_already(&name) {
@@ -78,8 +82,8 @@ impl Archive<'_> {
                     let mut bytes = Vec::new();
                     (&mut reader).take(MAX_DOCUMENT).read_to_end(&mut bytes)?;
                     kept += bytes.len();
-                    if self.documents.len() >= DOCUMENTS_LIMIT || kept > DOCUMENTS_BYTES {
-                        return Err(Error::Archive("it has too many documents".into()));
+                    if kept > DOCUMENTS_BYTES {
+                        return Err(Error::Archive("its documents are too large".into()));
                     }
                     self.documents.insert(name, bytes);
                 }

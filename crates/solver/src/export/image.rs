@@ -94,6 +94,7 @@ async fn bundled(
             index: (number == named && part.manifest != digest).then(|| digest.clone()),
             // The name stands for all of it: that of this machine is what runs, and a push sends the whole.
             companions: if number == named { bundle.digests() } else { Vec::new() },
+            names: if number == named { tags.clone() } else { Vec::new() },
             ..CreateOptions::default()
         };
         let (images, config, layers) =
@@ -103,7 +104,7 @@ async fn bundled(
         let id = id.map_err(|error| refused(&error))?;
         work.told(&format!("writing image {id}"));
         if number == named {
-            inner.builder.name(&id, &tags).map_err(|error| refused(&error))?;
+            inner.builder.tell_names(&id, &tags);
             image = Some(id);
         }
     }
