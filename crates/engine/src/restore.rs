@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::container::Container;
 use crate::engine::{Engine, blocking};
 use crate::error::Result;
-use crate::record::{Process, State};
+use crate::record::{MountPointKind, Process, State};
 use crate::restart;
 
 /// How long a shim may take to answer; all are asked at once.
@@ -65,7 +65,7 @@ impl Engine {
     fn hold_volumes(&self, all: &[Arc<Container>]) {
         for container in all {
             let record = container.record();
-            for point in record.mounts.iter().filter(|point| !point.name.is_empty()) {
+            for point in record.mounts.iter().filter(|point| point.kind == MountPointKind::Volume) {
                 if let Err(err) = self.inner.volumes.hold(&point.name, &record.id) {
                     tracing::warn!(%err, container = %record.id, "a volume of a container is gone");
                 }
@@ -76,7 +76,7 @@ impl Engine {
     async fn restore_one(&self, container: &Arc<Container>) {
         let record = container.record();
         let bundle = self.inner.shims.bundle(&container.id);
-        let gate = container.gate.lock().await;
+        let Ok(gate) = container.enter().await else { return };
         match &record.state {
             // A crash in the middle of a create undoes it; in the middle of a removal, finishes it.
             State::Creating | State::Removing { .. } => {
@@ -248,7 +248,7 @@ impl Engine {
     }
 
     async fn start_one_by_policy(&self, container: &Arc<Container>) {
-        let _gate = container.gate.lock().await;
+        let Ok(_gate) = container.enter().await else { return };
         if container.record().state.is_alive() {
             return;
         }

@@ -11,6 +11,7 @@
 
 mod copy;
 mod error;
+mod fill;
 mod filter;
 mod local;
 mod usage;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gantry_names::ContainerId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,17 @@ pub struct VolumeRequest {
     pub labels: BTreeMap<String, String>,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
+}
+
+impl VolumeRequest {
+    /// With a name: one that was drawn where nobody gave any.
+    pub fn drawn(mut self) -> VolumeRequest {
+        if self.name.is_empty() {
+            self.labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
+            self.name = ContainerId::random().to_string();
+        }
+        self
+    }
 }
 
 pub(crate) fn is_name(text: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,10 +14,9 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::error::io_of;
+use crate::fill::Fills;
 use crate::volume::is_name;
-use crate::{
-    ANONYMOUS_LABEL, Volume, VolumeError, VolumeFilter, VolumeRequest, copy_tree, local, tree_bytes,
-};
+use crate::{Volume, VolumeError, VolumeFilter, VolumeRequest, local, tree_bytes};
 
 const VOLUMES: Table<String, Volume> = Table::new("volumes");
 /// A volume whose row is about to go. A crash before it went brings the volume back.
@@ -30,6 +29,7 @@ pub struct Volumes {
     root: PathBuf,
     store: Store,
     state: Mutex<State>,
+    pub(crate) fills: Fills,
 }
 
 #[derive(Default)]
@@ -56,8 +56,8 @@ impl Volumes {
         fs::create_dir_all(root).map_err(io_of("", "make the volumes' folder"))?;
         let listing = store.read(|tx| tx.list(VOLUMES))?;
         let all: BTreeMap<_, _> = listing.rows.into_iter().collect();
-        let volumes =
-            Volumes { root: root.to_owned(), store, state: Mutex::new(State { all, ..State::default() }) };
+        let state = Mutex::new(State { all, ..State::default() });
+        let volumes = Volumes { root: root.to_owned(), store, state, fills: Fills::default() };
         for entry in fs::read_dir(root).map_err(io_of("", "read the volumes' folder"))?.flatten() {
             volumes.finish_removal(&entry.file_name().to_string_lossy(), listing.damaged.is_empty())?;
         }
@@ -100,15 +100,25 @@ impl Volumes {
 
     /// Makes a volume, or gives the one of that name. The flag says whether it is new.
     pub fn create(&self, request: VolumeRequest) -> Result<(Volume, bool), VolumeError> {
-        let mut labels = request.labels;
-        let name = if request.name.is_empty() {
-            labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
-            ContainerId::random().to_string()
-        } else {
-            request.name
-        };
-        if !matches!(request.driver.as_str(), "" | "local") {
-            return Err(VolumeError::Driver { name, driver: request.driver });
+        self.make(&mut self.lock(), request)
+    }
+
+    /// The same for a container that names it from then on: nobody can remove it in between.
+    pub fn take(
+        &self,
+        request: VolumeRequest,
+        container: &ContainerId,
+    ) -> Result<(Volume, bool), VolumeError> {
+        let mut state = self.lock();
+        let made = self.make(&mut state, request)?;
+        state.holders.entry(made.0.name.clone()).or_default().insert(container.clone());
+        Ok(made)
+    }
+
+    fn make(&self, state: &mut State, request: VolumeRequest) -> Result<(Volume, bool), VolumeError> {
+        let VolumeRequest { name, driver, labels, options } = request.drawn();
+        if !matches!(driver.as_str(), "" | "local") {
+            return Err(VolumeError::Driver { name, driver });
         }
         if name.chars().count() == 1 {
             return Err(VolumeError::Short(name));
@@ -116,13 +126,11 @@ impl Volumes {
         if !is_name(&name) {
             return Err(VolumeError::Name(name));
         }
-        let mut state = self.lock();
         if let Some(known) = state.all.get(&name) {
             return Ok((known.clone(), false));
         }
-        local::validate(&name, &request.options)?;
-        let volume =
-            Volume { name: name.clone(), created: Timestamp::now(), labels, options: request.options };
+        local::validate(&name, &options)?;
+        let volume = Volume { name: name.clone(), created: Timestamp::now(), labels, options };
         self.forget_older(&name)?;
         self.store.write(|tx| tx.put(VOLUMES, &name, &volume))?;
         if let Err(err) = self.make_folder(&name) {
@@ -217,8 +225,11 @@ impl Volumes {
         Ok(())
     }
 
-    /// After a restart of the engine, when every running container has mounted again: unmounts what nobody uses.
+    /// After a restart of the engine, when every container holds its volumes and the running ones have mounted them again:
+    /// unmounts what nobody uses, and empties what a crash left half filled.
     pub fn settle(&self) -> Result<(), VolumeError> {
+        let names: Vec<String> = self.lock().all.keys().cloned().collect();
+        self.finish_fills(names.into_iter())?;
         let state = self.lock();
         for volume in state.all.values().filter(|volume| local::wants_mount(&volume.options)) {
             let path = self.data_path(&volume.name);
@@ -227,19 +238,6 @@ impl Volumes {
             }
         }
         Ok(())
-    }
-
-    /// Fills an empty volume with the image's content at its place: owner and mode of the folder itself too. A volume
-    /// that holds anything stays as it is. Says whether it was filled.
-    pub fn copy_up(&self, name: &str, content: BorrowedFd<'_>) -> Result<bool, VolumeError> {
-        let path = self.data_path(name);
-        let data = open_folder(&path).map_err(io_of(name, "open its folder"))?;
-        let empty = fs::read_dir(&path).map_err(io_of(name, "read its folder"))?.next().is_none();
-        if !empty {
-            return Ok(false);
-        }
-        copy_tree(content, data.as_fd()).map_err(io_of(name, "copy the image's content"))?;
-        Ok(true)
     }
 
     /// A folder (or file) inside a volume, resolved so that it cannot lead out.
@@ -326,6 +324,6 @@ fn sync(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -156,6 +156,83 @@ fn copy_up_keeps_owner_mode_links_and_happens_only_into_an_empty_volume() {
     assert!(!data.join("twin").exists());
 }
 
+/// Containers that share a new volume are made at once by every `compose up`.
+#[test]
+fn two_that_fill_a_volume_at_once_both_find_it_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = open(dir.path());
+    volumes.create(named("data")).unwrap();
+    let image = dir.path().join("image");
+    fs::create_dir_all(&image).unwrap();
+    for n in 0..400 {
+        fs::write(image.join(n.to_string()), "content").unwrap();
+    }
+    let folder = fs::File::open(&image).unwrap();
+    let fill = || {
+        let filled = volumes.copy_up("data", folder.as_fd()).unwrap();
+        (filled, fs::read_dir(volumes.data_path("data")).unwrap().count())
+    };
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let fills: Vec<_> = (0..4).map(|_| scope.spawn(fill)).collect();
+        fills.into_iter().map(|fill| fill.join().unwrap()).collect()
+    });
+    all.sort_unstable();
+    assert_eq!(all, [(false, 400), (false, 400), (false, 400), (true, 400)]);
+}
+
+#[test]
+fn a_fill_that_failed_or_was_cut_off_leaves_nothing_half() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = open(dir.path());
+    for name in ["failed", "cut", "used"] {
+        volumes.create(named(name)).unwrap();
+    }
+    // Deeper than a copy goes: it fails after its first files.
+    let image = dir.path().join("image");
+    let deep: String = "d/".repeat(600);
+    fs::create_dir_all(image.join(&deep)).unwrap();
+    fs::write(image.join("a"), "first").unwrap();
+    let folder = fs::File::open(&image).unwrap();
+    volumes.copy_up("failed", folder.as_fd()).unwrap_err();
+    assert_eq!(fs::read_dir(volumes.data_path("failed")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(dir.path().join("volumes/failed")).unwrap().count(), 1);
+
+    for name in ["cut", "used"] {
+        fs::write(volumes.data_path(name).join("half"), "x").unwrap();
+        fs::write(dir.path().join("volumes").join(name).join(".filling"), "").unwrap();
+    }
+    drop(volumes);
+    let volumes = open(dir.path());
+    volumes.hold("used", &ContainerId::random()).unwrap();
+    volumes.settle().unwrap();
+    assert_eq!(fs::read_dir(volumes.data_path("cut")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(volumes.data_path("used")).unwrap().count(), 1, "somebody may have written it");
+    assert_eq!(fs::read_dir(dir.path().join("volumes/cut")).unwrap().count(), 1);
+}
+
+/// What is taken is held in the same step: a prune cannot come in between.
+#[test]
+fn a_volume_is_taken_before_anybody_can_prune_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = open(dir.path());
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(std::sync::atomic::Ordering::Acquire) {
+                volumes.prune(&VolumeFilter::default()).unwrap();
+            }
+        });
+        for _ in 0..40 {
+            let container = ContainerId::random();
+            let (taken, _) = volumes.take(VolumeRequest::default(), &container).unwrap();
+            assert!(volumes.data_path(&taken.name).is_dir());
+            assert_eq!(volumes.holder_count(&taken.name), 1);
+            volumes.release_all(&container);
+        }
+        ended.store(true, std::sync::atomic::Ordering::Release);
+    });
+}
+
 #[test]
 fn a_tmpfs_volume_is_mounted_while_somebody_runs_and_not_after() {
     let dir = tempfile::tempdir().unwrap();

@@ -92,7 +92,7 @@ impl Engine {
     /// Joins a container's streams; one that was never started is joined at its start.
     pub async fn container_attach(&self, name: &str, request: AttachRequest) -> Result<Attachment> {
         let container = self.find(name)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Attach)?;
         let AttachRequest { stdin, stdout, stderr, .. } = request;
         let stdin = stdin && record.spec.open_stdin && request.stream;

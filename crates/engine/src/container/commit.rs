@@ -34,7 +34,7 @@ impl Engine {
     /// Makes an image of a container.
     pub async fn commit(&self, request: CommitRequest) -> Result<ImageId> {
         let container = self.find(&request.container)?;
-        let gate = container.gate.lock().await;
+        let gate = container.enter().await?;
         let record = container.admit(Verb::Commit)?;
         self.snapshots_of(&record)?;
         let mut config = run_config(&record.spec);

@@ -237,8 +237,10 @@ impl Engine {
     }
 
     fn make_blocking(&self, record: &mut ContainerRecord, image: &Image) -> Result<()> {
-        // A mount may make an anonymous volume: the intent is written first, so that a crash cannot lose track of it.
-        if !record.spec.volumes.is_empty() || !record.spec.mounts.is_empty() {
+        let plan = self.plan_mounts(&record.spec)?;
+        record.mounts = plan.iter().map(|planned| planned.point.clone()).collect();
+        // Anonymous volumes are named by an intent before they are made, so that neither a failure nor a crash loses track of one.
+        if record.mounts.iter().any(|point| point.anonymous) {
             let intent = ContainerRecord { state: State::Creating, ..record.clone() };
             self.inner.store.write(|tx| tx.put(CONTAINERS, &intent.id, &intent))?;
         }
@@ -247,7 +249,7 @@ impl Engine {
         let parent = self.inner.images.container_parent(&lease, &image.id)?;
         let rootfs = self.prepare_root(record, &parent)?;
         self.make_folder(&record.id)?;
-        record.mounts = self.make_mounts(&record.id, &record.spec, &rootfs)?;
+        record.mounts = self.make_mounts(&record.id, plan, &rootfs)?;
         self.inner.store.write(|tx| tx.put(CONTAINERS, &record.id, record))?;
         drop(lease);
         Ok(())

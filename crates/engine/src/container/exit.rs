@@ -21,7 +21,7 @@ impl Engine {
         let (engine, kept) = (self.clone(), Arc::clone(container));
         let task = tokio::spawn(async move {
             let exit = engine.follow(&kept, &shim).await;
-            let _gate = kept.gate.lock().await;
+            let Ok(_gate) = kept.enter().await else { return };
             engine.exited(&kept, &shim, exit).await;
         });
         container.live().keeper = Some(task.abort_handle());
@@ -178,7 +178,7 @@ impl Engine {
             if restored.wait_for(|restored| *restored).await.is_err() {
                 return;
             }
-            let _gate = waiting.gate.lock().await;
+            let Ok(_gate) = waiting.enter().await else { return };
             waiting.live().back_off = None;
             if !matches!(waiting.record().state, State::Restarting { .. }) {
                 return;

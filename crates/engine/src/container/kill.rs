@@ -15,7 +15,7 @@ impl Engine {
         };
         let container = self.find(name)?;
         {
-            let gate = container.gate.lock().await;
+            let gate = container.enter().await?;
             let record = container.admit(Verb::Kill)?;
             if matches!(record.state, State::Restarting { .. }) {
                 drop(gate);

@@ -1,6 +1,6 @@
 //! One container in the engine: its record, its gate, what lives with it. A verb is a file beside this one.
 //!
-//! One owner at a time: whoever changes a container holds its [`Container::gate`], a queue in the order of asking.
+//! One owner at a time: whoever changes a container has passed its gate ([`Container::enter`]), a queue in the order of asking.
 //! Waiting for a process' end is done without it, so that a `kill` reaches a container that a `stop` waits for.
 
 mod archive;
@@ -71,8 +71,8 @@ const FOLLOWERS_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Container {
     pub(crate) id: ContainerId,
     record: RwLock<Arc<ContainerRecord>>,
-    /// Held by whoever changes the container.
-    pub(crate) gate: tokio::sync::Mutex<()>,
+    /// Held by whoever changes the container; see [`Container::enter`].
+    gate: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
     moment: watch::Sender<Moment>,
     /// Shared by those who follow its log or its counters.
@@ -132,6 +132,16 @@ impl Container {
             moment: watch::Sender::new(moment),
             followed: Arc::default(),
         })
+    }
+
+    /// Waits for its turn to change the container. Refused where it was removed meanwhile: what is written of it from then on
+    /// would bring it back.
+    pub(crate) async fn enter(&self) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        let gate = self.gate.lock().await;
+        if self.moment.borrow().removed {
+            return Err(Error::NoSuchContainer(self.id.to_string()));
+        }
+        Ok(gate)
     }
 
     /// Its removal waits for a follower; one that comes while it does is not waited for.

@@ -32,8 +32,8 @@ pub(super) fn clean(path: &str) -> String {
 }
 
 /// A mount decided but not made yet.
-struct Planned {
-    point: MountPoint,
+pub(super) struct Planned {
+    pub(super) point: MountPoint,
     /// The volume to make or find, for volumes.
     volume: Option<VolumeRequest>,
     nocopy: bool,
@@ -59,8 +59,8 @@ fn point(kind: MountPointKind, source: &str, target: &str) -> MountPoint {
 }
 
 impl Engine {
-    /// Decides all mounts of a new container. Nothing is made.
-    fn plan_mounts(&self, spec: &ContainerSpec) -> Result<Vec<Planned>> {
+    /// Decides all mounts of a new container, down to the names of anonymous volumes. Nothing is made.
+    pub(super) fn plan_mounts(&self, spec: &ContainerSpec) -> Result<Vec<Planned>> {
         let mut plan: BTreeMap<String, Planned> = BTreeMap::new();
         for from in &spec.volumes_from {
             let wrong = |err: Error| Error::Invalid(err.to_string());
@@ -200,6 +200,13 @@ impl Engine {
             };
             plan.insert(target, planned);
         }
+        for Planned { point, volume, .. } in plan.values_mut() {
+            let Some(request) = volume.take().map(VolumeRequest::drawn) else { continue };
+            point.source = self.inner.volumes.data_path(&request.name).display().to_string();
+            point.name.clone_from(&request.name);
+            point.driver = "local".to_owned();
+            *volume = Some(request);
+        }
         Ok(plan.into_values().collect())
     }
 
@@ -208,20 +215,16 @@ impl Engine {
     pub(super) fn make_mounts(
         &self,
         id: &ContainerId,
-        spec: &ContainerSpec,
+        plan: Vec<Planned>,
         rootfs: &Rootfs,
     ) -> Result<Vec<MountPoint>> {
         let mut made = Vec::new();
-        for Planned { mut point, volume, nocopy, create_source } in self.plan_mounts(spec)? {
+        for Planned { mut point, volume, nocopy, create_source } in plan {
             if let Some(request) = volume {
-                let (volume, new) = self.inner.volumes.create(request)?;
-                self.inner.volumes.hold(&volume.name, id)?;
+                let (volume, new) = self.inner.volumes.take(request, id)?;
                 if new {
                     self.volume_event(&volume.name, "create", &[]);
                 }
-                point.source = self.inner.volumes.data_path(&volume.name).display().to_string();
-                point.name = volume.name;
-                point.driver = "local".to_owned();
                 if !nocopy {
                     self.copy_up(id, &point, rootfs)?;
                 }

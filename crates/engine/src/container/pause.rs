@@ -9,7 +9,7 @@ impl Engine {
     /// Freezes a running container.
     pub async fn container_pause(&self, name: &str) -> Result<()> {
         let container = self.find(name)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Pause)?;
         container.living_shim()?.pause().await?;
         if let State::Running(process) = &record.state {
@@ -23,7 +23,7 @@ impl Engine {
     /// Thaws a paused container.
     pub async fn container_unpause(&self, name: &str) -> Result<()> {
         let container = self.find(name)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Unpause)?;
         container.living_shim()?.resume().await?;
         if let State::Paused(process) = &record.state {

@@ -14,7 +14,7 @@ impl Engine {
         let mut pruned = Pruned::default();
         let all = self.registry().all();
         for container in all {
-            let _gate = container.gate.lock().await;
+            let Ok(_gate) = container.enter().await else { continue };
             let record = container.record();
             if container.admit(Verb::Remove { force: false }).is_err()
                 || !filters::labels_match(&filters, &record.spec.labels)

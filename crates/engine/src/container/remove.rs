@@ -13,18 +13,15 @@ impl Engine {
     /// Removes a container; with `force` it is killed first, with `volumes` its anonymous volumes go, too.
     pub async fn container_remove(&self, name: &str, force: bool, volumes: bool, link: bool) -> Result<()> {
         if link {
-            return self.remove_link(name);
+            return self.remove_link(name).await;
         }
         let container = self.find(name)?;
         let record = container.admit(Verb::Remove { force })?;
         if record.state.is_alive() {
             self.kill_now(&container).await?;
         }
-        let _gate = container.gate.lock().await;
-        if container.moment().borrow().removed {
-            // It removed itself at its end.
-            return Ok(());
-        }
+        // It removed itself at its end, or somebody else did.
+        let Ok(_gate) = container.enter().await else { return Ok(()) };
         self.cancel_back_off(&container);
         let record = container.admit(Verb::Remove { force })?;
         if record.state.is_alive() {
@@ -36,7 +33,7 @@ impl Engine {
         self.remove_locked(&container, volumes).await
     }
 
-    fn remove_link(&self, name: &str) -> Result<()> {
+    async fn remove_link(&self, name: &str) -> Result<()> {
         let path = name.trim_start_matches('/');
         let Some((parent, alias)) = path.split_once('/') else {
             self.find(path)?;
@@ -44,16 +41,13 @@ impl Engine {
             return Err(Error::Conflict(text.to_owned()));
         };
         let container = self.find(parent)?;
+        let _gate = container.enter().await?;
         let record = container.record();
         let known = |link: &String| link.rsplit_once(':').map_or(link.as_str(), |(_, alias)| alias) == alias;
         if !record.spec.links.iter().any(known) {
             return Err(Error::Invalid(format!("Cannot get parent /{parent} for link {name}")));
         }
-        let mut changed = ContainerRecord::clone(&record);
-        changed.spec.links.retain(|link| !known(link));
-        self.inner.store.write_freeing(|tx| tx.put(CONTAINERS, &changed.id, &changed))?;
-        container.set(changed);
-        Ok(())
+        self.change(&container, |record| record.spec.links.retain(|link| !known(link))).await
     }
 
     /// Removes a container that does not run and whose gate the caller holds.

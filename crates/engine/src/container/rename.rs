@@ -19,7 +19,7 @@ impl Engine {
                 new.trim_start_matches('/')
             ))
         })?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Rename)?;
         let old = record.name.clone();
         if old == new {

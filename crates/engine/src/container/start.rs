@@ -31,7 +31,7 @@ impl Engine {
     /// Runs a container's process. Class not-modified when it runs already.
     pub async fn container_start(&self, name: &str) -> Result<()> {
         let container = self.find(name)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         container.admit(Verb::Start)?;
         self.cancel_back_off(&container);
         container.update(|record| {

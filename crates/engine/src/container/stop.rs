@@ -48,7 +48,7 @@ impl Engine {
             self.keep_from_removal(&container, false);
             stopped?;
         }
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         container.admit(Verb::Start)?;
         self.cancel_back_off(&container);
         container.update(|record| {
@@ -73,7 +73,8 @@ impl Engine {
     ) -> Result<()> {
         let mut moment = container.moment();
         {
-            let _gate = container.gate.lock().await;
+            // One that has removed itself at its end is stopped.
+            let Ok(_gate) = container.enter().await else { return Ok(()) };
             let record = container.record();
             match &record.state {
                 State::Restarting { exit } => {
@@ -115,7 +116,7 @@ impl Engine {
     /// SIGKILL, and waits for the end.
     pub(crate) async fn kill_now(&self, container: &Arc<Container>) -> Result<()> {
         {
-            let _gate = container.gate.lock().await;
+            let Ok(_gate) = container.enter().await else { return Ok(()) };
             let record = container.record();
             if !record.state.is_alive() {
                 return Ok(());

@@ -17,7 +17,7 @@ impl Engine {
         restart: Option<RestartPolicy>,
     ) -> Result<Vec<String>> {
         let container = self.find(name)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Update)?;
         if record.spec.auto_remove && restart.is_some_and(|policy| policy != RestartPolicy::No) {
             return Err(cannot(

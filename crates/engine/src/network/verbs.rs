@@ -103,7 +103,7 @@ impl Engine {
     ) -> Result<()> {
         let container = self.find(container)?;
         let network = self.inner.network.owner()?.get(network)?;
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Update)?;
         let text = match &record.spec.network_mode {
             NetworkMode::Host => {
@@ -172,7 +172,7 @@ impl Engine {
             Err(err) if err.class() == Class::NotFound => return Ok(()),
             other => other?,
         };
-        let _gate = container.gate.lock().await;
+        let _gate = container.enter().await?;
         let record = container.admit(Verb::Update)?;
         if record.spec.network_mode == NetworkMode::Host && network.name == "host" {
             let text =

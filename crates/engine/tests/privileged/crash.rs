@@ -84,3 +84,40 @@ fn what_was_half_made_or_half_gone_is_undone_or_finished() {
         Home { dir, engine }.close().await;
     });
 }
+
+/// A start, a rename and a prune that wait while the container is removed; each of them writes the record.
+#[test]
+fn what_waits_behind_a_removal_does_not_bring_the_container_back() {
+    let first = runtime();
+    let dir = first.block_on(async {
+        let home = Home::new().await;
+        let id = home.create(&["true"], |_| ()).await;
+        let engine = &home.engine;
+        // Each is asked in this order, and all but the first wait.
+        let (removed, started, renamed, pruned) = tokio::join!(
+            engine.container_remove(&id, false, false, false),
+            engine.container_start(&id),
+            engine.container_rename(&id, "late"),
+            engine.container_prune(Default::default()),
+        );
+        removed.unwrap();
+        for refused in [started.unwrap_err(), renamed.unwrap_err()] {
+            assert_eq!(refused.to_string(), format!("No such container: {id}"));
+        }
+        assert_eq!(pruned.unwrap().deleted, Vec::<String>::new());
+        let mut late = crate::setup::spec(&["true"]);
+        late.auto_remove = true;
+        let late = engine.container_create(late, Some("late")).await.unwrap();
+        engine.container_remove(late.id.as_str(), false, false, false).await.unwrap();
+        home.dir
+    });
+    first.shutdown_background();
+    let second = runtime();
+    second.block_on(async {
+        let engine = reopened(dir.path());
+        engine.restore().await.unwrap();
+        let all = engine.container_list(ListRequest { all: true, ..Default::default() }).await.unwrap();
+        assert!(all.is_empty(), "{:?}", all[0].record);
+        Home { dir, engine }.close().await;
+    });
+}

@@ -2,7 +2,9 @@
 
 use std::io::Read;
 
-use gantry_engine::spec::{BindOptions, BindRequest, BindSource, ReadOnly, VolumesFrom};
+use gantry_engine::spec::{
+    BindOptions, BindRequest, BindSource, ImageOptions, MountKind, MountRequest, ReadOnly, VolumesFrom,
+};
 use gantry_engine::{ChangeKind, CommitRequest, Filters};
 use gantry_errdefs::{Class, Classified};
 use gantry_names::Reference;
@@ -168,5 +170,24 @@ async fn what_is_no_archive_is_told() {
     let (progress, _said) = tokio::sync::mpsc::channel(16);
     let bad = Box::new(std::io::Cursor::new(vec![7; 4096]));
     assert!(home.engine.image_load(bad, true, progress).await.is_err());
+    home.close().await;
+}
+
+/// The second mount cannot be made; the volume of the first was made for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_cannot_be_made_leaves_no_anonymous_volume() {
+    let home = Home::new().await;
+    let mut wanted = spec(&["true"]);
+    wanted.volumes.insert("/a".into());
+    wanted.mounts = vec![MountRequest {
+        kind: MountKind::Image(ImageOptions::default()),
+        source: "nobody".into(),
+        target: "/b".into(),
+        read_only: false,
+        consistency: String::new(),
+    }];
+    let refused = home.engine.container_create(wanted, None).await.unwrap_err();
+    assert_eq!(refused.to_string(), "No such image: nobody:latest");
+    assert_eq!(home.engine.volume_list(Default::default()).await.unwrap(), vec![]);
     home.close().await;
 }
