@@ -88,10 +88,13 @@ impl Volumes {
         Ok(())
     }
 
+    fn gone(&self) -> PathBuf {
+        self.root.join(format!("{GONE}{}", ContainerId::random()))
+    }
+
     /// What is left of an older volume of this name must not come back as this one.
     fn forget_older(&self, name: &str) -> Result<(), VolumeError> {
-        let gone = self.root.join(format!("{GONE}{}", ContainerId::random()));
-        match fs::rename(self.root.join(format!("{REMOVING}{name}")), gone) {
+        match fs::rename(self.root.join(format!("{REMOVING}{name}")), self.gone()) {
             Ok(()) => sync(&self.root).map_err(io_of(name, "put an older one of that name away")),
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(err) => Err(io_of(name, "put an older one of that name away")(err)),
@@ -281,8 +284,11 @@ impl Volumes {
             return Err(err);
         }
         state.all.remove(name);
+        // Under a name of its own, so that whoever makes the next volume of that name is not in the way.
+        let gone = self.gone();
+        let gone = if fs::rename(&away, &gone).is_ok() { gone } else { away };
         drop(state);
-        match remove_dir_all(&away) {
+        match remove_dir_all(&gone) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_of(name, "remove its content")(err)),
             _ => Ok(()),
         }

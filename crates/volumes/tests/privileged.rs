@@ -210,6 +210,26 @@ fn a_fill_that_failed_or_was_cut_off_leaves_nothing_half() {
     assert_eq!(fs::read_dir(dir.path().join("volumes/cut")).unwrap().count(), 1);
 }
 
+/// The content of the old one is still being removed when the new one is made.
+#[test]
+fn a_volume_that_is_made_again_while_it_goes_leaves_nothing_of_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = open(dir.path());
+    for _ in 0..20 {
+        let (old, _) = volumes.create(named("data")).unwrap();
+        for n in 0..100 {
+            fs::write(volumes.data_path(&old.name).join(n.to_string()), "x").unwrap();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| volumes.remove("data", false).unwrap());
+            while !volumes.create(named("data")).unwrap().1 {}
+        });
+        assert_eq!(fs::read_dir(volumes.data_path("data")).unwrap().count(), 0);
+        volumes.remove("data", false).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("volumes")).unwrap().count(), 0);
+    }
+}
+
 /// What is taken is held in the same step: a prune cannot come in between.
 #[test]
 fn a_volume_is_taken_before_anybody_can_prune_it() {

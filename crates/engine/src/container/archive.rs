@@ -96,7 +96,10 @@ impl Engine {
                 return Err(Error::Invalid("extraction point is not a directory".to_owned()));
             }
             let owner = match copy_ids && !record.spec.user.is_empty() {
-                true => owner_in(&record, engine.root_of(&record, Access::Read)?)?,
+                true => {
+                    let living = engine.living_root(&record)?;
+                    owner_in(&record, living.map_or_else(|| engine.resting_root(&record, Access::Read), Ok)?)?
+                }
                 false => Owner::Archive,
             };
             let options = ExtractOptions { keep_kinds: no_overwrite, owner, ..ExtractOptions::default() };
@@ -126,8 +129,7 @@ impl Engine {
             return Err(Error::Invalid("path cannot be empty".to_owned()));
         }
         let clean_path = clean(path);
-        if record.state.process().is_some() {
-            let root = self.root_of(&record, access)?;
+        if let Some(root) = self.living_root(&record)? {
             return Ok((record, Place { root, path: clean_path }));
         }
         let on = record.mounts.iter().filter(|point| inside(&clean_path, &point.target).is_some());
@@ -146,20 +148,20 @@ impl Engine {
                 return Ok((std::sync::Arc::clone(&record), Place { root, path: rest }));
             }
         }
-        let root = self.root_of(&record, access)?;
+        let root = self.resting_root(&record, access)?;
         Ok((record, Place { root, path: clean_path }))
     }
 
-    /// A container's root: its process', or its snapshot's.
-    fn root_of(&self, record: &ContainerRecord, access: Access) -> Result<OwnedFd> {
-        let root = match record.state.process() {
-            Some(process) => root::of_process(process.pid),
-            None => {
-                let rootfs = self.snapshots_of(record)?.rootfs(record.id.as_str())?;
-                root::of_snapshot(&rootfs, access)
-            }
-        };
-        root.map_err(Error::io(format!("open the root of container {}", record.id)))
+    /// A container's root as its process sees it; `None` where none runs.
+    pub(super) fn living_root(&self, record: &ContainerRecord) -> Result<Option<OwnedFd>> {
+        root::of_process(record).map_err(Error::io(format!("open the root of container {}", record.id)))
+    }
+
+    /// A container's root without what is mounted in it.
+    fn resting_root(&self, record: &ContainerRecord, access: Access) -> Result<OwnedFd> {
+        let rootfs = self.snapshots_of(record)?.rootfs(record.id.as_str())?;
+        root::of_snapshot(&rootfs, access)
+            .map_err(Error::io(format!("open the root of container {}", record.id)))
     }
 }
 

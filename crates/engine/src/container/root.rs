@@ -5,12 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use gantry_snapshots::Access;
 use gantry_snapshots::{Rootfs, Snapshotter};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -42,13 +42,27 @@ pub(crate) fn of_snapshot(rootfs: &Rootfs, access: Access) -> io::Result<OwnedFd
     rootfs.open(access).map_err(io::Error::other)
 }
 
-/// Opens the root of a running container, with everything that is mounted in it.
-pub(crate) fn of_process(pid: i32) -> io::Result<OwnedFd> {
-    open_dir(Path::new(&format!("/proc/{pid}/root")))
-}
-
-fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+/// Opens the root of a running container, with everything that is mounted in it. `None` where the record is behind: its process
+/// has ended, and the number may be another's by now.
+pub(crate) fn of_process(record: &ContainerRecord) -> io::Result<Option<OwnedFd>> {
+    let Some(process) = record.state.process() else { return Ok(None) };
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = || -> rustix::io::Result<OwnedFd> {
+        // The folder stays that process' own: once it is gone, nothing is found below.
+        let own = rustix::fs::openat(CWD, format!("/proc/{}", process.pid), folder, Mode::empty())?;
+        let cgroups = rustix::fs::openat(&own, "cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = String::new();
+        io::Read::read_to_string(&mut std::fs::File::from(cgroups), &mut text).map_err(|_| Errno::SRCH)?;
+        match text.contains(record.id.as_str()) {
+            true => rustix::fs::openat(&own, "root", folder, Mode::empty()),
+            false => Err(Errno::SRCH),
+        }
+    };
+    match open() {
+        Ok(root) => Ok(Some(root)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Opens a path inside a root: links are followed, but never out of it.
@@ -58,7 +72,7 @@ pub(crate) fn open_inside(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> io
     loop {
         match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), inside) {
             // The kernel gives up when something is renamed meanwhile.
-            Err(rustix::io::Errno::AGAIN) => continue,
+            Err(Errno::AGAIN) => continue,
             other => return Ok(other?),
         }
     }
@@ -100,7 +114,7 @@ pub(crate) fn make_dirs_inside(root: BorrowedFd<'_>, path: &str) -> io::Result<(
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
         let parent = open_inside(root, &done, OFlags::PATH | OFlags::DIRECTORY)?;
         match rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Ok(()) | Err(Errno::EXIST) => {}
             Err(err) => return Err(err.into()),
         }
         done.push('/');

@@ -191,3 +191,18 @@ async fn a_container_that_cannot_be_made_leaves_no_anonymous_volume() {
     assert_eq!(home.engine.volume_list(Default::default()).await.unwrap(), vec![]);
     home.close().await;
 }
+
+/// Between a process' end and the engine's hearing of it there is no root to go through any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_reached_while_the_process_ends() {
+    let home = Home::new().await;
+    for _ in 0..10 {
+        let id = home.run(&["true"], |_| ()).await;
+        let mut running = true;
+        while running {
+            running = home.engine.container_inspect(&id, false).await.unwrap().record.state.is_alive();
+            assert_eq!(home.engine.container_path_stat(&id, "/etc/passwd").await.unwrap().name, "passwd");
+        }
+    }
+    home.close().await;
+}

@@ -192,9 +192,8 @@ impl Engine {
         size: Option<[u32; 2]>,
     ) -> Result<oci::Process> {
         let spec = &record.spec;
-        let pid = record.state.process().map_or(0, |process| process.pid);
-        let view =
-            root::of_process(pid).map_err(Error::io(format!("open the root of container {}", record.id)))?;
+        let ended = || Error::Conflict(format!("container {} is not running", record.id));
+        let view = self.living_root(record)?.ok_or_else(ended)?;
         let (passwd, group) = root::users(view.as_fd())?;
         let asked = if request.user.is_empty() { &spec.user } else { &request.user };
         let added: &[String] = if request.user.is_empty() { &spec.group_add } else { &[] };
