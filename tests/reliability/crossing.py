@@ -23,6 +23,8 @@ import time
 from engine import Engine, Gone, Refused, inside_namespaces
 from worker import TAR, packed
 
+# What everybody has a hand on. No digits of an id: a container is found by the beginning of its own as well.
+NAMES = ("hot", "hut", "hit")
 # So many files has the image at the place of the volume.
 FILES = 60
 IDLE = ["sh", "-c", "trap exit TERM; while :; do sleep 1 & wait; done"]
@@ -155,13 +157,13 @@ class Client(threading.Thread):
         elif deed == 1:
             self.quietly("DELETE", f"/networks/{name}")
         elif deed == 2:
-            self.quietly("POST", f"/networks/{name}/connect", {"Container": self.random.choice("abc")})
+            self.quietly("POST", f"/networks/{name}/connect", {"Container": self.random.choice(NAMES)})
         else:
-            self.quietly("POST", f"/networks/{name}/disconnect", {"Container": self.random.choice("abc"), "Force": True})
+            self.quietly("POST", f"/networks/{name}/disconnect", {"Container": self.random.choice(NAMES), "Force": True})
 
     def shared(self):
         """Something with a container that everybody has a hand on."""
-        name = self.random.choice("abc")
+        name = self.random.choice(NAMES)
         verb = self.random.choice(("create", "create", "start", "start", "start", "stop", "restart", "kill", "pause", "unpause", "rename", "update", "commit",
                                    "exec", "copy", "logs", "remove", "remove"))
         at = f"/containers/{name}"
@@ -172,11 +174,11 @@ class Client(threading.Thread):
         elif verb in ("stop", "restart"):
             self.quietly("POST", f"{at}/{verb}", t=1)
         elif verb == "rename":
-            self.quietly("POST", f"{at}/rename", name=self.random.choice("abc"))
+            self.quietly("POST", f"{at}/rename", name=self.random.choice(NAMES))
         elif verb == "update":
             self.quietly("POST", f"{at}/update", {"CpuShares": self.random.randrange(2, 1024)})
         elif verb == "commit":
-            self.quietly("POST", "/commit", {}, container=name, repo="committed", tag=self.random.choice("abc"))
+            self.quietly("POST", "/commit", {}, container=name, repo="committed", tag=self.random.choice(NAMES))
         elif verb == "exec":
             if made := self.quietly("POST", f"{at}/exec", {"Cmd": ["true"]}):
                 self.quietly("POST", f"/exec/{made['Id']}/start", {"Detach": True})

@@ -3,11 +3,13 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use gantry_archive::{ExtractOptions, Owner, PackOptions, Root};
 use jiff::Timestamp;
 use rustix::fs::{FileType, OFlags};
 
+use super::Container;
 use super::mounts::clean;
 use super::root::{self, Access};
 use crate::admission::Verb;
@@ -46,7 +48,8 @@ impl Engine {
     pub async fn container_path_stat(&self, name: &str, path: &str) -> Result<PathStat> {
         let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
         blocking(move || {
-            let (record, place) = engine.place(&who, &path, Access::Read)?;
+            let record = engine.find(&who)?.admit(Verb::Archive)?;
+            let place = engine.place(&record, engine.living_root(&record)?, &path, Access::Read)?;
             stat(&record, &place, &path)
         })
         .await
@@ -56,7 +59,8 @@ impl Engine {
     pub async fn container_archive(&self, name: &str, path: &str) -> Result<(PathStat, TarWriter)> {
         let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
         blocking(move || {
-            let (record, place) = engine.place(&who, &path, Access::Read)?;
+            let record = engine.find(&who)?.admit(Verb::Archive)?;
+            let place = engine.place(&record, engine.living_root(&record)?, &path, Access::Read)?;
             let stat = stat(&record, &place, &path)?;
             engine.container_event(&record, "archive-path", &[]);
             let rename = stat.name.clone();
@@ -83,9 +87,11 @@ impl Engine {
         copy_ids: bool,
         tar: Box<dyn Read + Send>,
     ) -> Result<()> {
-        let (engine, path, who) = (self.clone(), path.to_owned(), name.to_owned());
+        let container = self.find(name)?;
+        let (record, living, _alone) = self.writable(&container).await?;
+        let (engine, path) = (self.clone(), path.to_owned());
         blocking(move || {
-            let (record, place) = engine.place(&who, &path, Access::Write)?;
+            let place = engine.place(&record, living, &path, Access::Write)?;
             if record.spec.read_only_rootfs && !below_writable_mount(&record, &path) {
                 return Err(Error::Forbidden("container rootfs is marked read-only".to_owned()));
             }
@@ -115,22 +121,39 @@ impl Engine {
         .await
     }
 
+    /// The way to write a container's files: through its process, or where there is none, as the only one that does.
+    async fn writable<'a>(
+        &self,
+        container: &'a Container,
+    ) -> Result<(Arc<ContainerRecord>, Option<OwnedFd>, Option<tokio::sync::MutexGuard<'a, ()>>)> {
+        loop {
+            let record = container.admit(Verb::Archive)?;
+            if let Some(root) = self.living_root(&record)? {
+                return Ok((record, Some(root), None));
+            }
+            let alone = container.files.lock().await;
+            // It may have been started while this waited.
+            if Arc::ptr_eq(&record, &container.record()) {
+                return Ok((record, None, Some(alone)));
+            }
+        }
+    }
+
     /// The root a path of a container is seen in: its process', its volume's when it does not run and the path is on
     /// one, else its snapshot's.
     fn place(
         &self,
-        who: &str,
+        record: &ContainerRecord,
+        living: Option<OwnedFd>,
         path: &str,
         access: Access,
-    ) -> Result<(std::sync::Arc<ContainerRecord>, Place)> {
-        let container = self.find(who)?;
-        let record = container.admit(Verb::Archive)?;
+    ) -> Result<Place> {
         if path.is_empty() {
             return Err(Error::Invalid("path cannot be empty".to_owned()));
         }
         let clean_path = clean(path);
-        if let Some(root) = self.living_root(&record)? {
-            return Ok((record, Place { root, path: clean_path }));
+        if let Some(root) = living {
+            return Ok(Place { root, path: clean_path });
         }
         let on = record.mounts.iter().filter(|point| inside(&clean_path, &point.target).is_some());
         if let Some(point) = on.max_by_key(|point| point.target.len()) {
@@ -145,11 +168,10 @@ impl Engine {
                 let root = rustix::fs::open(&point.source, flags, rustix::fs::Mode::empty())
                     .map_err(io::Error::from)
                     .map_err(Error::io(format!("open {}", point.source)))?;
-                return Ok((std::sync::Arc::clone(&record), Place { root, path: rest }));
+                return Ok(Place { root, path: rest });
             }
         }
-        let root = self.resting_root(&record, access)?;
-        Ok((record, Place { root, path: clean_path }))
+        Ok(Place { root: self.resting_root(record, access)?, path: clean_path })
     }
 
     /// A container's root as its process sees it; `None` where none runs.

@@ -73,6 +73,8 @@ pub(crate) struct Container {
     record: RwLock<Arc<ContainerRecord>>,
     /// Held by whoever changes the container; see [`Container::enter`].
     gate: tokio::sync::Mutex<()>,
+    /// Held by whoever mounts its files to write them: an overlay has one writer.
+    pub(crate) files: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
     moment: watch::Sender<Moment>,
     /// Shared by those who follow its log or its counters.
@@ -128,6 +130,7 @@ impl Container {
             id: record.id.clone(),
             record: RwLock::new(Arc::new(record)),
             gate: tokio::sync::Mutex::new(()),
+            files: tokio::sync::Mutex::new(()),
             live: Mutex::default(),
             moment: watch::Sender::new(moment),
             followed: Arc::default(),

@@ -6,11 +6,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use gantry_errdefs::{Class, Classified, chain};
 use gantry_shim_client::{LogSpec, RootMount, RuntimeSpec, ShimConfig, SpawnError};
 use gantry_snapshots::Rootfs;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::root::{self, Access};
 use super::{Container, attach};
@@ -20,6 +22,9 @@ use crate::engine::{Engine, blocking};
 use crate::error::{Error, Result};
 use crate::record::{ContainerRecord, MountPointKind, Process, StartFailure, State};
 use crate::spec::{IpcMode, PidMode};
+
+/// How long a start waits for a copy into the container; the client that sends it may stand still.
+const COPY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the blocking part of a start prepares.
 pub(super) struct Prepared {
@@ -38,7 +43,7 @@ impl Engine {
             record.restart_count = 0;
             record.stopped_by_hand = false;
         });
-        container.live().last_delay = std::time::Duration::ZERO;
+        container.live().last_delay = Duration::ZERO;
         self.start_locked(&container).await
     }
 
@@ -63,6 +68,8 @@ impl Engine {
     }
 
     async fn try_start(&self, container: &Arc<Container>) -> Result<()> {
+        let copied = || Error::Conflict(format!("files are being copied into container {}", container.id));
+        let _alone = timeout(COPY_PATIENCE, container.files.lock()).await.map_err(|_| copied())?;
         let record = container.record();
         let pending = std::mem::take(&mut container.live().pending);
         let engine = self.clone();

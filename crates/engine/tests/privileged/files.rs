@@ -206,3 +206,29 @@ async fn files_are_reached_while_the_process_ends() {
     }
     home.close().await;
 }
+
+/// An overlay has one writer: two copies into a container that rests, and its start, wait for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_into_a_container_and_its_start_do_not_meet() {
+    let home = Home::new().await;
+    let mut writer = gantry_archive::Writer::new(Vec::new());
+    for n in 0..50 {
+        writer.append_bytes(&gantry_archive::Entry::file(format!("{n}"), 1), b"x").unwrap();
+    }
+    let tar = writer.finish().unwrap();
+    for _ in 0..10 {
+        let id = home.create(&["sh", "-c", "ls /tmp | wc -l"], |_| ()).await;
+        let copy = || {
+            let body = Box::new(std::io::Cursor::new(tar.clone()));
+            let (engine, id) = (home.engine.clone(), id.clone());
+            tokio::spawn(async move { engine.container_extract(&id, "/tmp", false, false, body).await })
+        };
+        let (first, second, start) = (copy(), copy(), home.engine.container_start(&id).await);
+        first.await.unwrap().unwrap();
+        second.await.unwrap().unwrap();
+        start.unwrap();
+        home.wait(&id).await;
+        assert_eq!(home.engine.container_path_stat(&id, "/tmp/49").await.unwrap().size, 1);
+    }
+    home.close().await;
+}
