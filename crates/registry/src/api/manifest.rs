@@ -19,7 +19,7 @@ use crate::refusal::{Code, Refusal};
 use crate::server::{Request, Server, plain, put as set};
 use crate::store::blocking;
 use crate::store::cache::Stored;
-use crate::store::manifest::{Put, PutError, Target};
+use crate::store::manifest::{Deletion, Put, PutError, Target};
 
 /// Tells a client that its manifest's subject was understood.
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -217,14 +217,14 @@ pub async fn delete(
     let deleted = blocking(move || match &gone {
         Target::Tag(tag) => for_store.store.delete_tag(&of, tag).map_err(Refusal::from),
         Target::Digest(digest) => {
-            for tag in for_store.store.tags(&of)?.unwrap_or_default() {
-                if for_store.rules.immutable(&of, &tag)
-                    && for_store.store.tag(&of, &tag)?.as_ref() == Some(digest)
-                {
-                    return Err(Refusal::saying(Code::Denied, format!("tag {tag} is immutable")));
+            let immutable = |tag: &Tag| for_store.rules.immutable(&of, tag);
+            match for_store.store.delete_manifest(&of, digest, &immutable)? {
+                Deletion::Done => Ok(true),
+                Deletion::Absent => Ok(false),
+                Deletion::Immutable(tag) => {
+                    Err(Refusal::saying(Code::Denied, format!("tag {tag} is immutable")))
                 }
             }
-            Ok(for_store.store.delete_manifest(&of, digest)?)
         }
     });
     if !deleted.await? {

@@ -130,6 +130,12 @@ impl Store {
 
     /// Takes a blob from a repository; its bytes stay until nobody holds them and the collector comes.
     pub fn unlink_blob(&self, name: &RepositoryName, digest: &Digest) -> io::Result<bool> {
+        let _gate = self.removing();
+        self.take_blob(name, digest)
+    }
+
+    /// The same; the caller holds the gate: a manifest that is being put may need it.
+    pub(super) fn take_blob(&self, name: &RepositoryName, digest: &Digest) -> io::Result<bool> {
         let path = layout::layer(name, digest);
         let size = match Self::maybe(self.driver.stat(&format!("{path}/link")))? {
             Some(_) => self.blob(name, digest)?.unwrap_or(0),

@@ -175,7 +175,7 @@ impl Collection<'_> {
         }
         self.report.manifests += 1;
         if !self.options.dry_run {
-            self.store.delete_manifest(name, digest)?;
+            self.store.take_manifest(name, digest, &|_| false)?;
         }
         Ok(true)
     }
@@ -190,7 +190,7 @@ impl Collection<'_> {
         }
         self.report.links += 1;
         if !self.options.dry_run {
-            self.store.unlink_blob(name, digest)?;
+            self.store.take_blob(name, digest)?;
         }
         Ok(true)
     }

@@ -34,6 +34,17 @@ pub enum PutError {
     Io(#[from] io::Error),
 }
 
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Done,
+    /// It was not there.
+    Absent,
+    /// A tag that may not go names it.
+    Immutable(Tag),
+}
+
 /// What is to be put.
 pub struct Put<'a> {
     /// Where.
@@ -165,15 +176,38 @@ impl Store {
         self.digests_below(&format!("{}/_manifests/revisions", layout::repository(name)))
     }
 
-    /// Takes a manifest from a repository, and every tag that names it. False when it was not there.
-    pub fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> io::Result<bool> {
+    /// Takes a manifest from a repository, and every tag that names it.
+    pub fn delete_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        immutable: &dyn Fn(&Tag) -> bool,
+    ) -> io::Result<Deletion> {
+        let _gate = self.removing();
+        self.take_manifest(name, digest, immutable)
+    }
+
+    /// The same; the caller holds the gate: a tag that is being set would lead nowhere.
+    pub(super) fn take_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        immutable: &dyn Fn(&Tag) -> bool,
+    ) -> io::Result<Deletion> {
         if !self.has_revision(name, digest)? {
-            return Ok(false);
+            return Ok(Deletion::Absent);
         }
+        let mut tags = Vec::new();
         for tag in self.tags(name)?.unwrap_or_default() {
             if self.tag(name, &tag)?.as_ref() == Some(digest) {
-                self.delete_tag(name, &tag)?;
+                tags.push(tag);
             }
+        }
+        if let Some(tag) = tags.iter().find(|tag| immutable(tag)) {
+            return Ok(Deletion::Immutable(tag.clone()));
+        }
+        for tag in &tags {
+            self.take_tag(name, tag)?;
         }
         if let Some(stored) = self.manifest_content(digest)?
             && let Ok(manifest) = Manifest::parse(&stored.bytes, None)
@@ -185,6 +219,6 @@ impl Store {
         self.driver.remove(&revision)?;
         self.cache.forget_link(&revision);
         self.cache.forget_link(&layout::layer(name, digest));
-        Ok(true)
+        Ok(Deletion::Done)
     }
 }

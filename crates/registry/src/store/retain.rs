@@ -38,8 +38,21 @@ impl Store {
             }
         }
         let gone = expired(rule, &tags, SystemTime::now());
-        for tag in &gone {
-            self.delete_tag(name, tag)?;
+        self.give_up(name, tags.into_iter().filter(|(tag, _)| gone.contains(tag)))
+    }
+
+    /// Deletes tags as they were seen: one that was set again meanwhile is new, and stays.
+    fn give_up(
+        &self,
+        name: &RepositoryName,
+        seen: impl Iterator<Item = (Tag, SystemTime)>,
+    ) -> io::Result<Vec<Tag>> {
+        let mut gone = Vec::new();
+        for (tag, at) in seen {
+            let _gate = self.removing();
+            if self.tagged_at(name, &tag)? == Some(at) && self.take_tag(name, &tag)? {
+                gone.push(tag);
+            }
         }
         Ok(gone)
     }
@@ -64,5 +77,45 @@ mod tests {
         assert_eq!(expired(&aged, &tags, now), [Tag::parse("v1").unwrap()]);
         let all = Rule { keep_last: 0, ..rule };
         assert_eq!(expired(&all, &tags, now).len(), 3);
+    }
+
+    #[test]
+    fn a_tag_that_was_set_again_since_it_was_looked_at_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let driver =
+            crate::store::local::Local::open(&dir.path().join("root"), &dir.path().join("drafts"), false)
+                .unwrap();
+        let store = Store::open(std::sync::Arc::new(driver)).unwrap();
+        let name = RepositoryName::parse("app").unwrap();
+        let put = |tag: &str| {
+            let bytes = bytes::Bytes::from(format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"annotations":{{"of":"{tag}"}}}}"#
+            ));
+            let manifest = crate::manifest::Manifest::parse(&bytes, None).unwrap();
+            let put = crate::store::manifest::Put {
+                name: &name,
+                digest: &gantry_names::Digest::sha256_of(&bytes),
+                bytes: &bytes,
+                manifest: &manifest,
+                tags: &[Tag::parse(tag).unwrap()],
+                immutable: &|_| false,
+                sparse: false,
+                cached: false,
+            };
+            store.put_manifest(&put).unwrap();
+        };
+        let seen = |tag: &str| {
+            let tag = Tag::parse(tag).unwrap();
+            let at = store.tagged_at(&name, &tag).unwrap().unwrap();
+            (tag, at)
+        };
+        put("v1");
+        put("v2");
+        let looked = [seen("v1"), seen("v2")];
+        while seen("v2").1 == looked[1].1 {
+            put("v2");
+        }
+        assert_eq!(store.give_up(&name, looked.into_iter()).unwrap(), [Tag::parse("v1").unwrap()]);
+        assert_eq!(store.tags(&name).unwrap().unwrap(), [Tag::parse("v2").unwrap()]);
     }
 }

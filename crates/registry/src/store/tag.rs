@@ -72,6 +72,12 @@ impl Store {
 
     /// Removes a tag; the manifest stays. False when there was none.
     pub fn delete_tag(&self, name: &RepositoryName, tag: &Tag) -> io::Result<bool> {
+        let _gate = self.removing();
+        self.take_tag(name, tag)
+    }
+
+    /// The same; the caller holds the gate.
+    pub(super) fn take_tag(&self, name: &RepositoryName, tag: &Tag) -> io::Result<bool> {
         let link = layout::tag_link(name, tag);
         if Self::maybe(self.driver.stat(&link))?.is_none() {
             return Ok(false);
