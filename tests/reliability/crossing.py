@@ -3,7 +3,7 @@
 
 usage: crossing.py [--seconds N] [--seed S] [--clients C]
 
-Some of what the clients do is a test of its own, beside everything else: an image built while its base is removed and pruned can be saved whole; a
+Some of what the clients do is a test of its own, beside everything else: an image built, by either door, while its base is removed and pruned can be saved whole; a
 tag that was given stays through prunes; a container made with a volume that others remove, prune and fill has all of what its image holds there;
 a container of one's own runs and tells its exit code. The rest only gets into the way: start, stop, restart, kill, pause, rename, update, commit, exec,
 cp and rm of shared containers, networks connected and removed, volumes made and removed, prunes of every kind. No answer may be a failure of the
@@ -13,8 +13,10 @@ link, cgroup or process.
 import argparse
 import io
 import json
+import os
 import random
 import re
+import subprocess
 import sys
 import tarfile
 import threading
@@ -51,7 +53,7 @@ class Client(threading.Thread):
             except Refused as err:
                 key = f"{deed.__name__} {err.status}"
                 self.refused[key] = self.refused.get(key, 0) + 1
-                # The classic build tells its failures in its stream: they have no status of their own.
+                # A build tells its failures in its stream: they have no status of their own.
                 self.why[key] = str(err)
                 if TORN.search(str(err)) or (err.status >= 500 and deed != self.build):
                     self.wrong.append(f"{deed.__name__}: {err}")
@@ -84,8 +86,15 @@ class Client(threading.Thread):
     def build(self):
         name = self.fresh("built")
         context = packed(Dockerfile=f"FROM base\nRUN echo {name} > /name; sleep 0.{self.random.randrange(5)}\n".encode())
-        told = self.ask("POST", "/build", context, headers=TAR, t=name, timeout=120)
-        self.expect("Successfully tagged" in str(told), f"{name} was not built: {told}")
+        if self.random.randrange(2):
+            told = self.ask("POST", "/build", context, headers=TAR, t=name, timeout=120)
+            self.expect("Successfully tagged" in str(told), f"{name} was not built: {told}")
+        else:
+            # Our client, by BuildKit's door.
+            done = subprocess.run([self.engine.program, "-H", f"unix://{self.engine.socket}", "build", "-q", "-t", name, "-"],
+                                  input=context, capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"}, timeout=120, check=False)
+            if done.returncode != 0:
+                raise Refused(500, done.stderr.decode(errors="replace").strip())
         status, archive = self.engine.raw("GET", f"/images/{name}/get")
         self.expect(status == 200, f"{name} was built and cannot be saved: {status} {archive[:300]}")
         try:
