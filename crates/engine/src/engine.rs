@@ -18,7 +18,7 @@ use crate::container::{Container, Registry, Sessions};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::network::Networking;
-use crate::record::ContainerRecord;
+use crate::record::{ContainerRecord, MountPointKind};
 
 pub(crate) const CONTAINERS: Table<ContainerId, ContainerRecord> = Table::new("containers");
 
@@ -69,7 +69,11 @@ impl Engine {
         let host = host::look(config.selinux);
         let listing = store.read(|tx| tx.list(CONTAINERS))?;
         let mut registry = Registry::default();
-        for (_, record) in listing.rows {
+        for (_, mut record) in listing.rows {
+            // The data root may have been moved since.
+            for point in record.mounts.iter_mut().filter(|point| point.kind == MountPointKind::Volume) {
+                point.source = volumes.data_path(&point.name).display().to_string();
+            }
             // Two records with one name cannot be written; a name lost to damage is free again.
             let _ = registry.reserve(&record.name, &record.id);
             host.selinux.reserve(&record.selinux);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gantry_archive::{ExtractOptions, Owner, PackOptions, Root};
@@ -161,13 +161,17 @@ impl Engine {
             if access == Access::Write && point.read_only != ReadOnly::No {
                 return Err(Error::Forbidden("mounted volume is marked read-only".to_owned()));
             }
-            if matches!(point.kind, MountPointKind::Volume | MountPointKind::Bind)
-                && Path::new(&point.source).is_dir()
-            {
+            let source = match point.kind {
+                MountPointKind::Volume if !point.subpath.is_empty() => {
+                    self.inner.volumes.subpath(&point.name, &point.subpath)?
+                }
+                _ => PathBuf::from(&point.source),
+            };
+            if matches!(point.kind, MountPointKind::Volume | MountPointKind::Bind) && source.is_dir() {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let root = rustix::fs::open(&point.source, flags, rustix::fs::Mode::empty())
+                let root = rustix::fs::open(&source, flags, rustix::fs::Mode::empty())
                     .map_err(io::Error::from)
-                    .map_err(Error::io(format!("open {}", point.source)))?;
+                    .map_err(Error::io(format!("open {}", source.display())))?;
                 return Ok(Place { root, path: rest });
             }
         }

@@ -3,11 +3,13 @@
 use std::io::Read;
 
 use gantry_engine::spec::{
-    BindOptions, BindRequest, BindSource, ImageOptions, MountKind, MountRequest, ReadOnly, VolumesFrom,
+    BindOptions, BindRequest, BindSource, ImageOptions, MountKind, MountRequest, ReadOnly, VolumeOptions,
+    VolumesFrom,
 };
 use gantry_engine::{ChangeKind, CommitRequest, Filters};
 use gantry_errdefs::{Class, Classified};
 use gantry_names::Reference;
+use gantry_volumes::VolumeRequest;
 
 use crate::setup::{Home, spec};
 
@@ -230,5 +232,31 @@ async fn copies_into_a_container_and_its_start_do_not_meet() {
         home.wait(&id).await;
         assert_eq!(home.engine.container_path_stat(&id, "/tmp/49").await.unwrap().size, 1);
     }
+    home.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cp_follows_a_mount_to_its_folder_in_the_volume() {
+    let home = Home::new().await;
+    let path = home
+        .engine
+        .volume_create(VolumeRequest { name: "data".into(), ..Default::default() })
+        .await
+        .unwrap()
+        .1;
+    std::fs::create_dir_all(path.join("sub")).unwrap();
+    std::fs::write(path.join("sub/inner"), "x").unwrap();
+    let id = home
+        .create(&["true"], |spec| {
+            spec.mounts = vec![MountRequest {
+                kind: MountKind::Volume(VolumeOptions { subpath: "sub".into(), ..Default::default() }),
+                source: "data".into(),
+                target: "/x".into(),
+                read_only: false,
+                consistency: String::new(),
+            }];
+        })
+        .await;
+    assert_eq!(home.engine.container_path_stat(&id, "/x/inner").await.unwrap().size, 1);
     home.close().await;
 }
