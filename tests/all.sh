@@ -45,6 +45,7 @@ tests/reliability/kill.py --kills 8
 tests/reliability/power.py --kills 6 --first 3
 tests/reliability/registry_power.py --cuts 4
 tests/reliability/crossing.py --seconds 10
+tests/reliability/older.py || [ $? -eq 77 ]
 tests/reliability/flip.py --flips 10
 tests/reliability/phases.py --every 30
 tests/reliability/starve.py

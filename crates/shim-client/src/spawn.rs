@@ -86,8 +86,12 @@ impl Shims {
     }
 
     /// Kills and removes what a killed shim left: processes, cgroup, runtime state. Writes an exit record if there
-    /// is none (code 137, killed) and returns it. Does nothing to a container whose shim lives.
+    /// is none (code 137, killed) and returns it. Does nothing to a container whose shim lives, nor where there is no bundle:
+    /// the host was started anew.
     pub async fn clean(&self, bundle: &Path) -> Result<Option<ExitRecord>, SpawnError> {
+        if !bundle.exists() {
+            return Ok(None);
+        }
         let mut command = self.command(bundle);
         command.arg("--clean").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let done = command.output().await.map_err(SpawnError::Execute)?;
