@@ -22,6 +22,9 @@ pub struct Pruned {
     pub reclaimed: u64,
 }
 
+/// An image without a name, or one of its names.
+type Target = (ImageId, Option<Reference>);
+
 impl ImageStore {
     /// `docker image prune`: removes images nobody uses. One that is in the way of something is left, not an error.
     pub fn prune(&self, options: &PruneOptions, uses: &dyn Fn(&ImageId) -> Vec<Use>) -> Result<Pruned> {
@@ -50,7 +53,7 @@ impl ImageStore {
     }
 
     /// What fits the filters, name by name, and the size of every layer.
-    fn prunable(&self, filters: &Filters) -> (Vec<(ImageId, Option<Reference>)>, HashMap<String, u64>) {
+    fn prunable(&self, filters: &Filters) -> (Vec<Target>, HashMap<String, u64>) {
         let dangling_only = filters.dangling.unwrap_or(true);
         let catalog = self.catalog();
         let images = self.images_in(&catalog);

@@ -43,6 +43,14 @@ struct Place {
     path: String,
 }
 
+/// A container whose files may be written for as long as this lives.
+struct Writable<'a> {
+    record: Arc<ContainerRecord>,
+    /// Its root, where a process runs in it.
+    living: Option<OwnedFd>,
+    _alone: Option<tokio::sync::MutexGuard<'a, ()>>,
+}
+
 impl Engine {
     /// What is at a path of a container.
     pub async fn container_path_stat(&self, name: &str, path: &str) -> Result<PathStat> {
@@ -88,7 +96,7 @@ impl Engine {
         tar: Box<dyn Read + Send>,
     ) -> Result<()> {
         let container = self.find(name)?;
-        let (record, living, _alone) = self.writable(&container).await?;
+        let Writable { record, living, _alone } = self.writable(&container).await?;
         let (engine, path) = (self.clone(), path.to_owned());
         blocking(move || {
             let place = engine.place(&record, living, &path, Access::Write)?;
@@ -122,19 +130,16 @@ impl Engine {
     }
 
     /// The way to write a container's files: through its process, or where there is none, as the only one that does.
-    async fn writable<'a>(
-        &self,
-        container: &'a Container,
-    ) -> Result<(Arc<ContainerRecord>, Option<OwnedFd>, Option<tokio::sync::MutexGuard<'a, ()>>)> {
+    async fn writable<'a>(&self, container: &'a Container) -> Result<Writable<'a>> {
         loop {
             let record = container.admit(Verb::Archive)?;
             if let Some(root) = self.living_root(&record)? {
-                return Ok((record, Some(root), None));
+                return Ok(Writable { record, living: Some(root), _alone: None });
             }
             let alone = container.files.lock().await;
             // It may have been started while this waited.
             if Arc::ptr_eq(&record, &container.record()) {
-                return Ok((record, None, Some(alone)));
+                return Ok(Writable { record, living: None, _alone: Some(alone) });
             }
         }
     }
