@@ -36,6 +36,9 @@ pub(crate) fn start(boot: Boot) -> Result<()> {
     let level = log::start(&boot.loaded.config);
     // A shim lives longer than we: a socket of systemd's that it inherited would be listened on by nobody for ever.
     gantry_sys::fds::cloexec_from(3).context("keeping inherited descriptors to ourselves")?;
+    // As Docker's: a stricter one would hide volumes and `/etc/resolv.conf` from a container's users. What is ours alone is made
+    // private by name.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     if !rustix::process::geteuid().is_root() {
         anyhow::bail!("the engine needs to be started with root privileges");
     }

@@ -1,5 +1,7 @@
 //! What the engine is told at its start reaches the containers.
 
+use std::process::{Command, Stdio};
+
 use crate::harness::Engine;
 
 #[test]
@@ -50,4 +52,35 @@ fn json_logs_are_json() {
         log.lines().any(|line| line.contains("\"status\":200") && line.contains("/containers/json")),
         "{log}"
     );
+}
+
+#[test]
+fn a_hardened_hosts_umask_is_not_shown_to_containers() {
+    let mut engine = Engine::empty(&[]);
+    engine.stop();
+    let plain = engine.command();
+    let mut strict = Command::new("sh");
+    strict.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    strict.stdin(Stdio::null()).stderr(Stdio::null());
+    engine.adopt(strict.spawn().unwrap());
+    engine.until(&["info", "-f", "{{.Containers}}"], "0");
+    let engine = engine.with_busybox();
+    let look = "cat /etc/resolv.conf /etc/hosts /etc/hostname >/dev/null && ls -d /volume/. /made/. && pwd";
+    let said = engine.docker([
+        "run",
+        "--rm",
+        "-u",
+        "1000",
+        "-w",
+        "/work/deep",
+        "-v",
+        "data:/volume",
+        "-v",
+        "/made",
+        "busybox",
+        "sh",
+        "-c",
+        look,
+    ]);
+    assert_eq!(said.ok(), "/made/.\n/volume/.\n/work/deep");
 }
