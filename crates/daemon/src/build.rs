@@ -51,14 +51,19 @@ fn snapshots(config: &Config, root: &Path) -> gantry_snapshots::Result<Arc<dyn S
 }
 
 /// Opens everything else below the two roots. Nothing runs yet.
-pub(crate) fn engine(config: &Config, store: &Store) -> Result<(Engine, Builder)> {
+pub(crate) fn engine(
+    config: &Config,
+    store: &Store,
+    soft_descriptors: Option<u64>,
+) -> Result<(Engine, Builder)> {
     let root = &config.data_root;
     let content = ContentStore::open(&root.join("content")).context("opening the content store")?;
     let snapshots = snapshots(config, &root.join("snapshots")).context("opening the storage driver")?;
     let images = ImageStore::open(store.clone(), content, snapshots).context("opening the image store")?;
     let networking =
         Networking::open(network_config(config)?, store.clone()).context("opening the networks")?;
-    let engine = Engine::open(engine_config(config)?, store.clone(), images.clone(), networking)?;
+    let settings = EngineConfig { soft_descriptors, ..engine_config(config)? };
+    let engine = Engine::open(settings, store.clone(), images.clone(), networking)?;
     let outside = Arc::new(Steps(engine.clone()));
     let mut builder =
         Builder::open(images, store, outside, root.join("build")).context("opening the build cache")?;

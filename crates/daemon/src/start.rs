@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use gantry_engine::Engine;
 use gantry_server::{App, ListenOptions, Listener, TlsFiles};
 use gantry_store::Store;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -44,7 +45,7 @@ pub(crate) fn start(boot: Boot) -> Result<()> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    let outcome = runtime.block_on(live(boot, level));
+    let outcome = runtime.block_on(live(boot, level, raise_descriptors()));
     // Blocking reads of clients that never end must not keep a stopped engine alive.
     runtime.shutdown_timeout(LAST_ANSWERS);
     let Ended { store, pidfile } = outcome?;
@@ -62,7 +63,16 @@ struct Ended {
     pidfile: Option<PidFile>,
 }
 
-async fn live(boot: Boot, level: log::LogLevel) -> Result<Ended> {
+/// Takes all the descriptors that the hard limit allows; gives the soft limit that there was, for the containers.
+fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(err) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%err, "the soft limit of descriptors stays");
+    }
+    limit.current
+}
+
+async fn live(boot: Boot, level: log::LogLevel, soft_descriptors: Option<u64>) -> Result<Ended> {
     let config = &boot.loaded.config;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting up");
     for sentence in &boot.loaded.told {
@@ -96,7 +106,7 @@ async fn live(boot: Boot, level: log::LogLevel) -> Result<Ended> {
     let listeners = listeners(config).await.context("failed to load listeners")?;
 
     let store = build::store(config)?;
-    let (engine, builder) = build::engine(config, &store)?;
+    let (engine, builder) = build::engine(config, &store, soft_descriptors)?;
     engine.restore().await.context("restoring containers")?;
     let app = Arc::new(App::new(engine.clone(), builder).experimental(config.experimental).oldest(oldest));
     let reloader = Reloader::new(&boot, level, engine.clone());

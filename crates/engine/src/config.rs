@@ -26,6 +26,8 @@ pub struct EngineConfig {
     pub init: bool,
     /// The log of containers that ask for none.
     pub log: LogConfig,
+    /// The soft limit of descriptors that the engine was started with, and containers have. `None` is whatever it has now.
+    pub soft_descriptors: Option<u64>,
     /// `--default-ulimit`.
     pub default_ulimits: Vec<Ulimit>,
     /// `--default-shm-size` in bytes.
@@ -131,6 +133,7 @@ impl EngineConfig {
             cgroup_parent: "/gantry".to_owned(),
             init: false,
             log: LogConfig { driver: "json-file".to_owned(), options: BTreeMap::new() },
+            soft_descriptors: None,
             default_ulimits: Vec::new(),
             default_shm_size: 64 << 20,
             default_ipc_mode: IpcMode::Private,

@@ -38,6 +38,10 @@ pub struct ShimConfig {
     /// The shim's own `oom_score_adj`; containerd's shims take their parent's plus one, never 1000.
     #[serde(default)]
     pub oom_score_adj: Option<i32>,
+    /// The soft limit of open descriptors for what runs in the container, unless its spec sets one: the spawner may have raised its
+    /// own.
+    #[serde(default)]
+    pub soft_descriptors: Option<u64>,
     /// Start the program at once: the answer to the spawn is then the running process' pid. Not for attached
     /// runs, which attach between create and start.
     #[serde(default)]

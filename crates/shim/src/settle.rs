@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gantry_sys::fds;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, Rlimit};
 
 /// Closes what our parent has left open by accident, leaves its session and its tree, and takes the descriptor that
 /// the spawner talks to us by (our standard input, if it is a socket).
@@ -51,5 +52,14 @@ pub(crate) fn dev_null() -> io::Result<OwnedFd> {
 pub(crate) fn set_oom_score(adj: i32) {
     if let Err(err) = std::fs::write("/proc/self/oom_score_adj", adj.to_string()) {
         eprintln!("oom_score_adj {adj}: {err}");
+    }
+}
+
+/// So many descriptors may be open here, and in what is made here, unless it asks for more. Without the right to say so, it stays
+/// as it is.
+pub(crate) fn set_soft_descriptors(soft: u64) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if let Err(err) = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), ..limit }) {
+        eprintln!("soft limit of descriptors {soft}: {err}");
     }
 }

@@ -118,6 +118,7 @@ impl Bed {
             runtime,
             cgroup: cgroup.clone(),
             oom_score_adj: None,
+            soft_descriptors: None,
             start: false,
         };
         Wanted { config, spec: spec(args, &cgroup) }

@@ -54,17 +54,25 @@ fn json_logs_are_json() {
     );
 }
 
-#[test]
-fn a_hardened_hosts_umask_is_not_shown_to_containers() {
+/// An engine that was started behind a line of shell.
+fn behind(line: &str) -> Engine {
     let mut engine = Engine::empty(&[]);
     engine.stop();
     let plain = engine.command();
-    let mut strict = Command::new("sh");
-    strict.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
-    strict.stdin(Stdio::null()).stderr(Stdio::null());
-    engine.adopt(strict.spawn().unwrap());
-    engine.until(&["info", "-f", "{{.Containers}}"], "0");
-    let engine = engine.with_busybox();
+    let mut behind = Command::new("sh");
+    behind
+        .args(["-c", &format!("{line}; exec \"$0\" \"$@\"")])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    behind.stdin(Stdio::null()).stderr(Stdio::null());
+    engine.adopt(behind.spawn().unwrap());
+    engine.until(&["version", "-f", "{{.Server.Os}}"], "linux");
+    engine.with_busybox()
+}
+
+#[test]
+fn a_hardened_hosts_umask_is_not_shown_to_containers() {
+    let engine = behind("umask 077");
     let look = "cat /etc/resolv.conf /etc/hosts /etc/hostname >/dev/null && ls -d /volume/. /made/. && pwd";
     let said = engine.docker([
         "run",
@@ -83,4 +91,19 @@ fn a_hardened_hosts_umask_is_not_shown_to_containers() {
         look,
     ]);
     assert_eq!(said.ok(), "/made/.\n/volume/.\n/work/deep");
+}
+
+/// As Go's programs do: the engine takes what it may have, and hands on what it was given.
+#[test]
+fn the_engine_takes_more_descriptors_and_containers_do_not() {
+    let engine = behind("ulimit -Sn 300; ulimit -Hn 3000");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", engine.pid().as_raw_nonzero())).unwrap();
+    let own = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(own.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["3000", "3000"]);
+    let look = "ulimit -Sn; ulimit -Hn";
+    engine.docker(["run", "-d", "--name", "box", "busybox", "sh", "-c", "sleep 1000"]).ok();
+    assert_eq!(engine.docker(["exec", "box", "sh", "-c", look]).ok(), "300\n3000");
+    assert_eq!(engine.docker(["run", "--rm", "busybox", "sh", "-c", look]).ok(), "300\n3000");
+    let asked = engine.docker(["run", "--rm", "--ulimit", "nofile=500:600", "busybox", "sh", "-c", look]);
+    assert_eq!(asked.ok(), "500\n600");
 }

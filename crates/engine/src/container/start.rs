@@ -154,6 +154,7 @@ impl Engine {
             runtime: self.runtime_spec(record)?,
             cgroup,
             oom_score_adj: None,
+            soft_descriptors: config.soft_descriptors,
             start: !attached,
         };
         let profile = spec.process.as_ref().and_then(|process| process.apparmor_profile.as_deref());

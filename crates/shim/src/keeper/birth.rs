@@ -118,6 +118,9 @@ impl Keeper {
         let ShimConfig { tty, open_stdin, console_size, .. } = self.config;
         let (stdio, streams) =
             Streams::make(tty, open_stdin).map_err(|err| failure("make the container's streams", &err))?;
+        if let Some(soft) = self.config.soft_descriptors {
+            settle::set_soft_descriptors(soft);
+        }
         let made = self.runtime.create(stdio)?;
         // Only now: the container's processes inherit it otherwise.
         if let Some(adj) = self.config.oom_score_adj {
