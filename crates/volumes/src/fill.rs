@@ -61,28 +61,34 @@ impl Volumes {
         if !empty {
             return Ok(false);
         }
-        let mark = self.mark(name);
-        fs::write(&mark, b"").map_err(io_of(name, "begin to fill it"))?;
+        fs::write(self.mark(name), b"").map_err(io_of(name, "begin to fill it"))?;
         let copied = copy_tree(content, data.as_fd()).map_err(io_of(name, "copy the image's content"));
         // The one that asks is a holder itself.
         if copied.is_err() && self.holder_count(name) <= 1 {
             self.empty_again(name)?;
         }
-        fs::remove_file(&mark).map_err(io_of(name, "end to fill it"))?;
+        self.unmark(name)?;
         copied.map(|()| true)
+    }
+
+    /// The content is somebody's own from here on, and is never emptied as half a fill.
+    pub(crate) fn unmark(&self, name: &str) -> Result<(), VolumeError> {
+        match fs::remove_file(self.mark(name)) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(io_of(name, "end to fill it")(err)),
+            _ => Ok(()),
+        }
     }
 
     /// Empties what a crash left half filled and nobody has used since. Before anybody can ask for it.
     pub(crate) fn finish_fills(&self, names: impl Iterator<Item = String>) -> Result<(), VolumeError> {
         for name in names {
-            let mark = self.mark(&name);
-            if !mark.exists() {
+            if !self.mark(&name).exists() {
                 continue;
             }
             if self.holder_count(&name) == 0 {
                 self.empty_again(&name)?;
             }
-            fs::remove_file(&mark).map_err(io_of(&name, "end to fill it"))?;
+            self.unmark(&name)?;
         }
         Ok(())
     }

@@ -206,6 +206,7 @@ impl Volumes {
     pub fn mount(&self, name: &str, container: &ContainerId) -> Result<PathBuf, VolumeError> {
         let mut state = self.lock();
         let volume = state.all.get(name).cloned().ok_or_else(|| VolumeError::NotFound(name.to_owned()))?;
+        self.unmark(name)?;
         let path = self.data_path(name);
         if local::wants_mount(&volume.options) {
             if state.mounted.get(name).is_none_or(BTreeSet::is_empty) && !local::is_mounted(&path) {

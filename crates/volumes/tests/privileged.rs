@@ -230,6 +230,23 @@ fn a_volume_that_is_made_again_while_it_goes_leaves_nothing_of_the_old_one() {
     }
 }
 
+/// The mark of a fill may outlive it, where the disk refused to take it away.
+#[test]
+fn what_a_container_has_used_is_never_emptied_as_half_a_fill() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = open(dir.path());
+    volumes.create(named("data")).unwrap();
+    fs::write(dir.path().join("volumes/data/.filling"), "").unwrap();
+    let user = ContainerId::random();
+    volumes.mount("data", &user).unwrap();
+    fs::write(volumes.data_path("data").join("row"), "x").unwrap();
+    volumes.unmount("data", &user).unwrap();
+    drop(volumes);
+    let volumes = open(dir.path());
+    volumes.settle().unwrap();
+    assert!(volumes.data_path("data").join("row").exists());
+}
+
 /// What is taken is held in the same step: a prune cannot come in between.
 #[test]
 fn a_volume_is_taken_before_anybody_can_prune_it() {
